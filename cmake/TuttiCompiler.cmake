@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# Warnings and sanitizers for our own code, as an interface target.
+add_library(tutti_compiler INTERFACE)
+target_compile_options(tutti_compiler INTERFACE -Wall -Wextra -Wpedantic -Werror)
+target_compile_definitions(tutti_compiler INTERFACE _GNU_SOURCE)
+if(TUTTI_SANITIZE)
+  add_compile_options(-fsanitize=${TUTTI_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${TUTTI_SANITIZE})
+endif()
+
+find_program(TUTTI_CCACHE ccache)
+if(TUTTI_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER "${TUTTI_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${TUTTI_CCACHE}")
+endif()

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/settings.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+namespace tutti {
+
+namespace {
+
+template <std::string Settings::*member>
+Status assign_text(Settings& settings, std::string_view, std::string_view value) {
+  settings.*member = value;
+  return {};
+}
+
+template <uint64_t Settings::*member>
+Status assign_number(Settings& settings, std::string_view variable, std::string_view value) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size()) {
+    return invalid_argument("{}: \"{}\" is not a non-negative whole number", variable, value);
+  }
+  settings.*member = number;
+  return {};
+}
+
+Status assign_level(Settings& settings, std::string_view variable, std::string_view value) {
+  struct Word {
+    std::string_view text;
+    log::Level level;
+  };
+  static constexpr std::array<Word, 5> words{{{"NONE", log::Level::none},
+                                              {"ERROR", log::Level::error},
+                                              {"WARN", log::Level::warn},
+                                              {"INFO", log::Level::info},
+                                              {"TRACE", log::Level::trace}}};
+  for (const Word& word : words) {
+    if (word.text == value) {
+      settings.debug_level = word.level;
+      return {};
+    }
+  }
+  return invalid_argument("{}: \"{}\" is none of NONE, ERROR, WARN, INFO, TRACE", variable, value);
+}
+
+constexpr SettingRow kRows[] = {
+    {"TUTTI_DEBUG", "WARN", "what is logged: NONE, ERROR, WARN, INFO or TRACE", assign_level},
+    {"TUTTI_DEBUG_FILE", "", "file that log lines are appended to; empty: stderr", assign_text<&Settings::debug_file>},
+    {"TUTTI_ALGO", "", "algorithms by collective, as in \"allreduce:ring;broadcast:binomial\"; empty: the planner chooses",
+     assign_text<&Settings::algorithms>},
+    {"TUTTI_TRANSPORTS", "", "transports that may be used, as in \"shm,tcp\"; empty: all", assign_text<&Settings::transports>},
+    {"TUTTI_SOCKET_IFNAME", "",
+     "interfaces for TCP: name prefixes \"eth,ib\", all but some \"^docker,veth\", exact names \"=eth0\"; empty: loopback last",
+     assign_text<&Settings::socket_interfaces>},
+    {"TUTTI_HOSTID", "", "overrides the identity of this host; ranks with different ones never share memory",
+     assign_text<&Settings::host_id>},
+    {"TUTTI_SECRET_FILE", "",
+     "file of at least 32 bytes, readable by its owner only, by which ranks started without PMIx prove that they belong together",
+     assign_text<&Settings::secret_file>},
+    {"TUTTI_TIMEOUT_MS", "300000", "longest wait for a peer in milliseconds; 0: none", assign_number<&Settings::timeout_ms>},
+    {"TUTTI_SLICE_BYTES", "0", "bytes of one slice in a pipeline; 0: the transport's own size",
+     assign_number<&Settings::slice_bytes>},
+};
+
+}  // namespace
+
+std::span<const SettingRow> setting_rows() { return kRows; }
+
+Result<Settings> Settings::parse() {
+  Settings settings;
+  for (const SettingRow& row : kRows) {
+    if (const char* value = std::getenv(std::string(row.variable).c_str()); value != nullptr && *value != '\0') {
+      TUTTI_UNEXPECTED_IF_ERROR(row.assign(settings, row.variable, value));
+    }
+  }
+  return settings;
+}
+
+const Settings& Settings::environment() {
+  static const Settings instance = parse().value_or(Settings{});
+  return instance;
+}
+
+}  // namespace tutti

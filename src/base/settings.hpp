@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every TUTTI_* variable, in one table: name, default, meaning, parser. docs/settings.md is checked against it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/log.hpp"
+#include "base/status.hpp"
+
+namespace tutti {
+
+struct Settings {
+  log::Level debug_level = log::Level::warn;  // TUTTI_DEBUG
+  std::string debug_file;                     // TUTTI_DEBUG_FILE
+  std::string algorithms;                     // TUTTI_ALGO, parsed by the planner
+  std::string transports;                     // TUTTI_TRANSPORTS, parsed by the communicator
+  std::string socket_interfaces;              // TUTTI_SOCKET_IFNAME, parsed by base/interfaces
+  std::string host_id;                        // TUTTI_HOSTID
+  std::string secret_file;                    // TUTTI_SECRET_FILE
+  uint64_t timeout_ms = 300'000;              // TUTTI_TIMEOUT_MS; 0: none
+  uint64_t slice_bytes = 0;                   // TUTTI_SLICE_BYTES; 0: the transport's choice
+
+  // What the environment says, read once per process. A malformed variable keeps its default and is reported by parse().
+  static const Settings& environment();
+  // Parses the environment anew. Errors name the variable and its value.
+  static Result<Settings> parse();
+};
+
+struct SettingRow {
+  std::string_view variable;
+  std::string_view default_value;
+  std::string_view meaning;
+  Status (*assign)(Settings& settings, std::string_view variable, std::string_view value);
+};
+
+// The table itself, for the documentation's test and for `tutti settings`.
+std::span<const SettingRow> setting_rows();
+
+}  // namespace tutti

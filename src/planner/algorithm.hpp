@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an algorithm is: a pure function from problem, topology and rank to a schedule.
+#pragma once
+
+#include <string_view>
+
+#include "schedule/schedule.hpp"
+#include "topology/topology.hpp"
+
+namespace tutti::planner {
+
+struct Algorithm {
+  // The word TUTTI_ALGO and explanations use, unique over all families: "ring", "binomial".
+  std::string_view name;
+  // One line for explanations: "chunks travel around a ring twice".
+  std::string_view idea;
+  // Whether build() can solve `problem` on `topology`. True for no problem that build() cannot solve.
+  bool (*applies)(const schedule::Problem& problem, const topology::Topology& topology);
+  // Rank `rank`'s schedule. Deterministic; equal inputs give equal schedules on every machine.
+  schedule::Schedule (*build)(const schedule::Problem& problem, const topology::Topology& topology, uint32_t rank);
+};
+
+}  // namespace tutti::planner

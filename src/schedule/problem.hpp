@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is to be solved, without sizes: the part of a call that decides which schedules are correct.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tutti::schedule {
+
+enum class Collective : uint8_t {
+  all_reduce,
+  reduce,
+  broadcast,
+  all_gather,
+  reduce_scatter,
+  all_to_all,
+  gather,
+  scatter,
+  barrier,
+  send,  // one message from `root` to the peer; built by the communicator, not by an algorithm
+  receive,
+};
+inline constexpr uint32_t kCollectiveCount = 11;
+
+// "allreduce", "allgather": the words of TUTTI_ALGO and of every message.
+std::string_view name_of(Collective collective);
+
+enum class InPlace : uint8_t { no, yes };
+
+// How long blocks are. `equal`: all alike (the last chunks of a split vector may be shorter). `variable`: each block has its own
+// length, as in the V collectives, so one message can carry one block only.
+enum class Blocks : uint8_t { equal, variable };
+
+struct Problem {
+  Collective collective = Collective::all_reduce;
+  uint32_t rank_count = 1;
+  uint32_t root = 0;  // reduce, broadcast, gather, scatter
+  InPlace in_place = InPlace::no;
+  Blocks blocks = Blocks::equal;
+
+  bool operator==(const Problem&) const = default;
+};
+
+bool is_rooted(Collective collective);
+bool is_reducing(Collective collective);
+
+// "allreduce, 8 ranks, in place"
+std::string to_string(const Problem& problem);
+uint64_t hash(const Problem& problem);
+
+}  // namespace tutti::schedule

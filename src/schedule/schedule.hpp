@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// A collective as data: what one rank sends, receives, copies and reduces, in which order. Algorithms write schedules; the verifier,
+// the printer, the cost model, the simulator and the engine read them.
+//
+// Words (docs/design/glossary.md):
+//   chunk    a piece of the problem's data, numbered the same way on every rank (see `chunk numbering`). The unit of a schedule.
+//   slot     a place for one chunk in a rank's buffer.
+//   step     one action over `chunk_count` consecutive chunks.
+//   lane     a sequence of steps that run in order, each starting after the one before it has completed; lanes run side by side.
+//   channel  a lane's steps that send to rank q arrive there, in order, at q's lanes that receive from this rank on the same channel.
+//            At most one lane of a channel sends to a given peer, and at most one receives from it.
+//
+// Chunk numbering, with p ranks and `parts` chunks per block (Schedule::parts):
+//   all_reduce, reduce, broadcast   the vector is cut into Schedule::chunk_count chunks; slot = chunk in input and output.
+//   all_gather, gather              chunk k*parts+l is part l of rank k's block. Output: slot = chunk. Input: slot = l.
+//   reduce_scatter, scatter         chunk k*parts+l is part l of the block for rank k. Input: slot = chunk. Output: slot = l.
+//   all_to_all                      chunk (s*p+d)*parts+l is part l of the block from rank s to rank d. Input: slot d*parts+l;
+//                                   output: slot s*parts+l.
+//   barrier, send, receive          chunk 0; slot 0.
+// Scratch slots are the algorithm's own; each is large enough for any chunk, and consecutive slots are contiguous.
+// With equal blocks, a step may span several chunks when parts == 1; the range may then wrap around the end of the numbering, and the
+// slots are consecutive. In a vector cut into chunks, ranges do not wrap. With variable blocks chunk_count is always 1.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "schedule/problem.hpp"
+
+namespace tutti::schedule {
+
+enum class StepKind : uint8_t {
+  send,            // source -> peer
+  receive,         // peer -> target
+  receive_reduce,  // target = source (op) data from peer, in the order `operands` says
+  copy,            // source -> target
+  reduce,          // target = sources[0] (op) sources[1] ..., in that order; one or more sources
+};
+
+enum class Buffer : uint8_t { none, input, output, scratch };
+
+// Which operand stands on the left, so that all ranks reduce in the same order and get the same bits.
+enum class Operands : uint8_t { local_first, received_first };
+
+// `yes` on the step that adds the last contributions: there avg divides. Only on receive_reduce and reduce.
+enum class Final : uint8_t { no, yes };
+
+// Waiting for another step of the same rank. `complete`: until it is done. `streaming`: the first bytes of the waiting step may start when
+// the first as many bytes of the other are done; both then have the same chunk range.
+enum class WaitMode : uint8_t { complete, streaming };
+
+struct Span {
+  Buffer buffer = Buffer::none;
+  uint32_t slot = 0;
+
+  bool operator==(const Span&) const = default;
+};
+
+struct Wait {
+  uint32_t step = 0;  // index into Schedule::steps
+  WaitMode mode = WaitMode::complete;
+
+  bool operator==(const Wait&) const = default;
+};
+
+struct Step {
+  StepKind kind = StepKind::copy;
+  Operands operands = Operands::local_first;
+  Final final = Final::no;
+  uint32_t first_chunk = 0;
+  uint32_t chunk_count = 1;
+  uint32_t peer = 0;  // send, receive, receive_reduce
+  Span source;        // send, copy, receive_reduce
+  Span target;        // all but send
+  uint32_t first_wait = 0, wait_count = 0;      // into Schedule::waits
+  uint32_t first_source = 0, source_count = 0;  // into Schedule::sources; reduce only
+
+  bool operator==(const Step&) const = default;
+};
+
+struct Lane {
+  uint32_t channel = 0;  // 0 .. Schedule::channel_count-1
+  uint32_t first_step = 0;
+  uint32_t step_count = 0;
+
+  bool operator==(const Lane&) const = default;
+};
+
+inline constexpr uint32_t kMaxChannels = 4;  // a schedule's; the transports have more, so that collectives overlap
+
+struct Schedule {
+  uint32_t rank = 0;
+  uint32_t chunk_count = 1;   // of the whole problem
+  uint32_t parts = 1;         // chunks per block
+  uint32_t scratch_slots = 0;
+  uint32_t channel_count = 1;
+  std::vector<Step> steps;  // lane after lane
+  std::vector<Lane> lanes;
+  std::vector<Wait> waits;
+  std::vector<Span> sources;
+
+  std::span<const Step> steps_of(const Lane& lane) const { return std::span(steps).subspan(lane.first_step, lane.step_count); }
+  std::span<const Wait> waits_of(const Step& step) const { return std::span(waits).subspan(step.first_wait, step.wait_count); }
+  std::span<const Span> sources_of(const Step& step) const {
+    return std::span(sources).subspan(step.first_source, step.source_count);
+  }
+  bool operator==(const Schedule&) const = default;
+};
+
+// Golden text: one line per step.
+std::string to_string(const Schedule& schedule);
+
+}  // namespace tutti::schedule
