@@ -15,24 +15,24 @@ struct Chunks {
   uint32_t count = 1;
 };
 
+using LaneId = uint32_t;
+struct StepId {
+  LaneId lane = 0;
+  uint32_t index = 0;
+};
+struct WaitFor {
+  StepId step;
+  WaitMode mode = WaitMode::complete;
+};
+// What steps have beside their spans.
+struct StepOptions {
+  Operands operands = Operands::local_first;
+  Final final = Final::no;
+  std::vector<WaitFor> waits = {};
+};
+
 class Builder {
  public:
-  using LaneId = uint32_t;
-  struct StepId {
-    LaneId lane = 0;
-    uint32_t index = 0;
-  };
-  struct WaitFor {
-    StepId step;
-    WaitMode mode = WaitMode::complete;
-  };
-  // What steps have beside the spans.
-  struct Options {
-    Operands operands = Operands::local_first;
-    Final final = Final::no;
-    std::vector<WaitFor> waits = {};
-  };
-
   // `chunk_count` and `parts` as in Schedule.
   struct Shape {
     uint32_t rank = 0;
@@ -45,19 +45,19 @@ class Builder {
   // Reserves `count` consecutive scratch slots and returns the first.
   uint32_t add_scratch(uint32_t count);
 
-  StepId send(LaneId lane, uint32_t peer, Chunks chunks, Span source, Options options = {});
-  StepId receive(LaneId lane, uint32_t peer, Chunks chunks, Span target, Options options = {});
+  StepId send(LaneId lane, uint32_t peer, Chunks chunks, Span source, StepOptions options = {});
+  StepId receive(LaneId lane, uint32_t peer, Chunks chunks, Span target, StepOptions options = {});
   struct ReceiveReduce {
     Span source;
     Span target;
   };
-  StepId receive_reduce(LaneId lane, uint32_t peer, Chunks chunks, ReceiveReduce spans, Options options = {});
+  StepId receive_reduce(LaneId lane, uint32_t peer, Chunks chunks, ReceiveReduce spans, StepOptions options = {});
   struct Copy {
     Span source;
     Span target;
   };
-  StepId copy(LaneId lane, Chunks chunks, Copy spans, Options options = {});
-  StepId reduce(LaneId lane, Chunks chunks, std::span<const Span> sources, Span target, Options options = {});
+  StepId copy(LaneId lane, Chunks chunks, Copy spans, StepOptions options = {});
+  StepId reduce(LaneId lane, Chunks chunks, std::span<const Span> sources, Span target, StepOptions options = {});
 
   // Lays the lanes out one after another; empty lanes are dropped. The builder is spent.
   Schedule build() &&;
@@ -72,7 +72,7 @@ class Builder {
     uint32_t channel;
     std::vector<PendingStep> steps;
   };
-  StepId add(LaneId lane, Step step, Chunks chunks, Options options, std::span<const Span> sources = {});
+  StepId add(LaneId lane, Step step, Chunks chunks, StepOptions options, std::span<const Span> sources = {});
 
   Schedule schedule_;
   std::vector<PendingLane> lanes_;
