@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schedule/problem.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/hash.hpp"
+
+namespace tutti::schedule {
+namespace {
+
+// In the order of Collective.
+constexpr std::array<std::string_view, kCollectiveCount> kNames = {
+    "allreduce", "reduce", "broadcast", "allgather", "reducescatter", "alltoall", "gather", "scatter", "barrier", "send", "receive",
+};
+
+}  // namespace
+
+std::string_view name_of(Collective collective) {
+  const auto index = static_cast<size_t>(collective);
+  return index < kNames.size() ? kNames[index] : "invalid";
+}
+
+bool is_rooted(Collective collective) {
+  switch (collective) {
+    case Collective::reduce:
+    case Collective::broadcast:
+    case Collective::gather:
+    case Collective::scatter:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_reducing(Collective collective) {
+  switch (collective) {
+    case Collective::all_reduce:
+    case Collective::reduce:
+    case Collective::reduce_scatter:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string to_string(const Problem& problem) {
+  std::string text = fmt::format("{}, {} {}", name_of(problem.collective), problem.rank_count,
+                                 problem.rank_count == 1 ? "rank" : "ranks");
+  if (is_rooted(problem.collective)) {
+    text += fmt::format(", root {}", problem.root);
+  }
+  if (problem.in_place == InPlace::yes) {
+    text += ", in place";
+  }
+  if (problem.blocks == Blocks::variable) {
+    text += ", variable blocks";
+  }
+  return text;
+}
+
+uint64_t hash(const Problem& problem) {
+  uint64_t seed = hash_combine(0, static_cast<uint64_t>(problem.collective));
+  seed = hash_combine(seed, problem.rank_count);
+  seed = hash_combine(seed, problem.root);
+  seed = hash_combine(seed, static_cast<uint64_t>(problem.in_place));
+  return hash_combine(seed, static_cast<uint64_t>(problem.blocks));
+}
+
+}  // namespace tutti::schedule
