@@ -54,6 +54,11 @@ class Handshake {
   const Claim& peer_claim() const;
 
  private:
+  void check_hello();
+  void check_proof();
+  void reject(std::string_view why);
+  void finish_if_complete();
+
   Side side_;
   Key key_;
   State state_ = State::running;
