@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// One end of a simulated connection: what it has sent and not yet seen arrive, and what has arrived and was not yet consumed.
+// Passive; the network moves frames between endpoints.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "base/status.hpp"
+#include "sim/event_queue.hpp"
+
+namespace tutti::sim {
+
+using PortId = uint32_t;
+using EndpointId = uint32_t;
+inline constexpr EndpointId kNoEndpoint = UINT32_MAX;
+
+// Two words the network carries beside a payload, opaque to it.
+using MessageHeader = std::array<uint64_t, 2>;
+
+struct Message {
+  MessageHeader header{};
+  std::span<const std::byte> payload;
+};
+
+enum class EndpointState : uint8_t { opening, open, failed, closed };
+
+struct FlyingFrame {
+  MessageHeader header{};
+  uint64_t number = 0;  // of its channel, from 0
+  uint64_t depart_ns = 0;
+  uint64_t arrive_ns = 0;
+  std::span<const std::byte> payload;  // the sender's memory, or `captured`
+  std::vector<std::byte> captured;
+
+  // Copies the payload away from the sender, who is about to take it back.
+  void capture();
+};
+
+// One channel's outgoing direction.
+struct Outgoing {
+  std::deque<FlyingFrame> in_flight;
+  uint64_t taken_bytes = 0;     // payload, ever
+  uint64_t released_bytes = 0;  // payload, no longer read
+  uint64_t window_used_bytes = 0;
+  uint64_t frame_count = 0;
+};
+
+struct ArrivedFrame {
+  MessageHeader header{};
+  std::span<const std::byte> payload;  // `owned`, or the receiver's landing
+  std::vector<std::byte> owned;
+  bool presented = false;  // peeked: its place is fixed until it is consumed
+};
+
+// One channel's incoming direction.
+class Incoming {
+ public:
+  // Takes a copy of `frame`: into the landing that waits for it when it fits, else into memory of its own.
+  void place(const FlyingFrame& frame);
+  // The oldest frame, moved into `landing` when this is the first look and it fits; nullptr when there is none, and then `landing` waits.
+  const ArrivedFrame* peek(std::span<std::byte> landing);
+  // Drops the oldest frame, which has been peeked; returns its payload's size.
+  size_t pop();
+  bool empty() const { return arrived_.empty(); }
+
+ private:
+  std::deque<ArrivedFrame> arrived_;
+  std::span<std::byte> landing_;
+};
+
+struct Endpoint {
+  PortId port = 0;
+  PortId peer_port = 0;
+  uint32_t node = 0;
+  uint32_t peer_node = 0;
+  EndpointId peer = kNoEndpoint;
+  EndpointState state = EndpointState::opening;
+  bool was_open = false;
+  bool greeted = false;  // its hello has arrived at the peer
+  bool severed = false;  // whatever it sends from now on is lost, which it has not noticed yet
+  Status failure;
+  std::vector<Outgoing> outgoing;
+  std::vector<Incoming> incoming;
+
+  // Stops reading the sender's memory and keeps what is in flight flying.
+  void capture_in_flight();
+  // Loses what is in flight.
+  void drop_in_flight();
+  // Loses what had not left by `at_ns`. Returns when the last of the rest arrives, 0 when there is none.
+  uint64_t drop_after(uint64_t at_ns);
+  // Nothing of the sender's memory is read any more.
+  void release_all();
+};
+
+}  // namespace tutti::sim

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/network.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/hash.hpp"
+
+namespace tutti::sim {
+
+namespace {
+
+// Rounded up: a link is never faster than its specification. Frames are at most kMaxFrameBytes, so the product fits 64 bits.
+uint64_t serialisation_ns(uint64_t bytes, uint64_t bandwidth_bytes_per_s) {
+  static_assert(kMaxFrameBytes <= UINT64_MAX / 2'000'000'000);
+  const uint64_t bandwidth = std::max<uint64_t>(bandwidth_bytes_per_s, 1);
+  const uint64_t scaled = bytes * 1'000'000'000;
+  return scaled / bandwidth + (scaled % bandwidth != 0 ? 1 : 0);
+}
+
+}  // namespace
+
+Network::Network(topology::Topology topology, const NetworkOptions& options)
+    : topology_(std::move(topology)),
+      options_(options),
+      nodes_(topology_.rank_count()),
+      sides_(topology_.rank_count(), 0),
+      trace_hash_(mix64(topology_.rank_count())) {
+  options_.max_frame_bytes = std::clamp<size_t>(options.max_frame_bytes, 1, kMaxFrameBytes);
+}
+
+bool Network::advance() {
+  if (events_.empty()) {
+    return false;
+  }
+  const EventQueue::Entry entry = events_.top();
+  events_.pop();
+  clock_.advance_to(entry.at_ns);
+  if (separated(entry.event)) {
+    held_.push_back(entry.event);
+  } else {
+    dispatch(entry.event);
+  }
+  return true;
+}
+
+void Network::advance_until(uint64_t at_ns) {
+  while (!events_.empty() && events_.top().at_ns <= at_ns) {
+    advance();
+  }
+  clock_.advance_to(at_ns);
+}
+
+std::optional<uint64_t> Network::next_event_ns() const {
+  return events_.empty() ? std::nullopt : std::optional(std::max(events_.top().at_ns, now_ns()));
+}
+
+void Network::at(uint64_t at_ns, std::function<void()> action) {
+  events_.push(std::max(at_ns, now_ns()), {.kind = Event::Kind::action, .subject = static_cast<uint32_t>(actions_.size())});
+  actions_.push_back(std::move(action));
+}
+
+void Network::dispatch(const Event& event) {
+  switch (event.kind) {
+    case Event::Kind::hello:
+      return on_hello(event.subject);
+    case Event::Kind::frame:
+      return on_frame(event.subject, event.channel);
+    case Event::Kind::credit: {
+      endpoints_[event.subject]->outgoing[event.channel].window_used_bytes -= event.bytes;
+      return;
+    }
+    case Event::Kind::close:
+      return on_close(event.subject);
+    case Event::Kind::fail:
+      return fail(*endpoints_[event.subject], event.cause);
+    case Event::Kind::action: {
+      // Moved out first: an action may schedule others, which moves the vector's elements.
+      const std::function<void()> action = std::move(actions_[event.subject]);
+      if (action) {
+        action();
+      }
+      return;
+    }
+  }
+}
+
+PortId Network::attach(const PortOptions& options) {
+  assert(options.node < node_count());
+  ports_.push_back({.options = options, .attached = true, .endpoints = {}});
+  return static_cast<PortId>(ports_.size() - 1);
+}
+
+void Network::detach(PortId port) {
+  ports_[port].attached = false;
+  for (const EndpointId id : ports_[port].endpoints) {
+    close(id);
+  }
+  for (const auto& [ports, id] : callers_) {
+    const Endpoint& caller = *endpoints_[id];
+    if (ports.second == port && caller.greeted) {
+      fail_at(now_ns() + link(caller.peer_node, caller.node).latency_ns, id, Cause::refused);
+    }
+  }
+}
+
+EndpointId Network::open(PortId port, PortId peer_port) {
+  const auto id = static_cast<EndpointId>(endpoints_.size());
+  endpoints_.push_back(std::make_unique<Endpoint>());
+  Endpoint& endpoint = *endpoints_.back();
+  endpoint.port = port;
+  endpoint.peer_port = peer_port;
+  endpoint.node = ports_[port].options.node;
+  endpoint.peer_node = ports_[peer_port].options.node;
+  endpoint.outgoing.resize(options_.channel_count);
+  endpoint.incoming.resize(options_.channel_count);
+  assert(endpoint.node != endpoint.peer_node);
+  ports_[port].endpoints.push_back(id);
+
+  if (nodes_[endpoint.node].halted) {
+    fail(endpoint, Cause::own_crash);
+    return id;
+  }
+  if (nodes_[endpoint.peer_node].halted) {
+    fail_at(now_ns() + options_.detection_delay_ns, id, Cause::peer_crashed);
+    return id;
+  }
+  events_.push(transmit(endpoint.node, endpoint.peer_node, 0).arrive_ns, {.kind = Event::Kind::hello, .subject = id});
+  if (const auto caller = callers_.find({peer_port, port}); caller != callers_.end()) {
+    Endpoint& peer = *endpoints_[caller->second];
+    endpoint.peer = caller->second;
+    peer.peer = id;
+    callers_.erase(caller);
+    if (peer.greeted) {
+      greet(endpoint);
+    }
+  } else {
+    callers_[{port, peer_port}] = id;
+  }
+  return id;
+}
+
+void Network::close(EndpointId id) {
+  Endpoint& endpoint = *endpoints_[id];
+  if (endpoint.state == EndpointState::closed) {
+    return;
+  }
+  // A crashed node says nothing any more, and a failed connection has nobody to say it to.
+  if (endpoint.state != EndpointState::failed && !endpoint.severed) {
+    endpoint.capture_in_flight();
+    events_.push(transmit(endpoint.node, endpoint.peer_node, 0).arrive_ns, {.kind = Event::Kind::close, .subject = id});
+  }
+  endpoint.state = EndpointState::closed;
+  endpoint.incoming.clear();
+  if (const auto caller = callers_.find({endpoint.port, endpoint.peer_port}); caller != callers_.end() && caller->second == id) {
+    callers_.erase(caller);
+  }
+}
+
+Network::Passage Network::transmit(uint32_t source, uint32_t target, uint64_t bytes) {
+  const topology::LinkSpec& spec = link(source, target);
+  Wire& wire = wires_[uint64_t{source} * node_count() + target];
+  const uint64_t depart_ns = std::max(now_ns(), wire.free_at_ns) + serialisation_ns(bytes, spec.bandwidth_bytes_per_s);
+  const uint64_t arrive_ns = std::max(wire.last_arrival_ns, depart_ns + spec.latency_ns + random_delay_ns());
+  wire.free_at_ns = depart_ns;
+  wire.last_arrival_ns = arrive_ns;
+  return {.depart_ns = depart_ns, .arrive_ns = arrive_ns};
+}
+
+Transfer Network::send(EndpointId id, uint32_t channel, const Message& message) {
+  Endpoint& endpoint = *endpoints_[id];
+  assert(channel < options_.channel_count && message.payload.size() <= options_.max_frame_bytes);
+  if (endpoint.state != EndpointState::open) {
+    return endpoint.state == EndpointState::opening ? Transfer::would_block : Transfer::failed;
+  }
+  Outgoing& outgoing = endpoint.outgoing[channel];
+  const uint64_t cost_bytes = message.payload.size() + kFrameHeaderBytes;
+  if (outgoing.window_used_bytes != 0 && outgoing.window_used_bytes + cost_bytes > options_.window_bytes) {
+    return Transfer::would_block;
+  }
+  outgoing.window_used_bytes += cost_bytes;
+  outgoing.taken_bytes += message.payload.size();
+  if (!endpoint.severed && strikes(options_.faults.lost_per_million)) {
+    break_link(endpoint.node, endpoint.peer_node);
+  }
+  if (!endpoint.severed) {
+    fly(id, channel, message);
+  }
+  return Transfer::done;
+}
+
+void Network::fly(EndpointId id, uint32_t channel, const Message& message) {
+  Endpoint& endpoint = *endpoints_[id];
+  Outgoing& outgoing = endpoint.outgoing[channel];
+  const Passage passage = transmit(endpoint.node, endpoint.peer_node, message.payload.size());
+  outgoing.in_flight.push_back({.header = message.header,
+                                .number = outgoing.frame_count++,
+                                .depart_ns = passage.depart_ns,
+                                .arrive_ns = passage.arrive_ns,
+                                .payload = message.payload,
+                                .captured = {}});
+  events_.push(passage.arrive_ns, {.kind = Event::Kind::frame, .subject = id, .channel = channel});
+  count_frame(endpoint.node, passage.depart_ns);
+}
+
+uint64_t Network::released_bytes(EndpointId id, uint32_t channel) const {
+  return endpoints_[id]->outgoing[channel].released_bytes;
+}
+
+Transfer Network::peek(EndpointId id, uint32_t channel, std::span<std::byte> landing, Message* message) {
+  Endpoint& endpoint = *endpoints_[id];
+  assert(channel < options_.channel_count);
+  if (endpoint.state == EndpointState::closed) {
+    return Transfer::failed;
+  }
+  if (const ArrivedFrame* frame = endpoint.incoming[channel].peek(landing); frame != nullptr) {
+    *message = {.header = frame->header, .payload = frame->payload};
+    return Transfer::done;
+  }
+  return endpoint.state == EndpointState::failed ? Transfer::failed : Transfer::would_block;
+}
+
+void Network::pop(EndpointId id, uint32_t channel) {
+  Endpoint& endpoint = *endpoints_[id];
+  const uint64_t cost_bytes = endpoint.incoming[channel].pop() + kFrameHeaderBytes;
+  if (endpoint.state == EndpointState::open) {
+    events_.push(now_ns() + link(endpoint.node, endpoint.peer_node).latency_ns,
+                 {.kind = Event::Kind::credit, .subject = endpoint.peer, .channel = channel, .bytes = cost_bytes});
+  }
+}
+
+void Network::on_hello(EndpointId id) {
+  Endpoint& caller = *endpoints_[id];
+  if (caller.severed || nodes_[caller.peer_node].halted) {
+    return;
+  }
+  caller.greeted = true;
+  if (caller.peer != kNoEndpoint) {
+    greet(*endpoints_[caller.peer]);
+  } else if (!ports_[caller.peer_port].attached) {
+    fail_at(now_ns() + link(caller.peer_node, caller.node).latency_ns, id, Cause::refused);
+  }
+}
+
+void Network::greet(Endpoint& endpoint) {
+  if (endpoint.state != EndpointState::opening) {
+    return;
+  }
+  if (ports_[endpoint.port].options.secret != ports_[endpoint.peer_port].options.secret) {
+    return fail(endpoint, Cause::wrong_secret);
+  }
+  endpoint.state = EndpointState::open;
+  endpoint.was_open = true;
+}
+
+void Network::on_frame(EndpointId id, uint32_t channel) {
+  Endpoint& sender = *endpoints_[id];
+  Outgoing& outgoing = sender.outgoing[channel];
+  if (outgoing.in_flight.empty()) {
+    return;  // lost with its link or its node
+  }
+  const FlyingFrame frame = std::move(outgoing.in_flight.front());
+  outgoing.in_flight.pop_front();
+  Endpoint& receiver = *endpoints_[sender.peer];
+  if (sender.severed || receiver.state != EndpointState::open) {
+    return;  // nobody is there to take it; the sender gets its memory back when it notices
+  }
+  trace(sender, channel, frame);
+  receiver.incoming[channel].place(frame);
+  if (sender.state == EndpointState::open) {
+    outgoing.released_bytes += frame.payload.size();
+  }
+}
+
+void Network::on_close(EndpointId id) {
+  const Endpoint& closed = *endpoints_[id];
+  if (closed.peer != kNoEndpoint) {
+    fail(*endpoints_[closed.peer], Cause::peer_closed);
+  }
+}
+
+void Network::trace(const Endpoint& sender, uint32_t channel, const FlyingFrame& frame) {
+  for (const uint64_t value : {now_ns(), uint64_t{sender.node}, uint64_t{sender.peer_node}, uint64_t{channel}, frame.number,
+                               uint64_t{frame.payload.size()}}) {
+    trace_hash_ = hash_combine(trace_hash_, value);
+  }
+  ++delivered_frame_count_;
+}
+
+}  // namespace tutti::sim

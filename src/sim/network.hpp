@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// A discrete-event network of nodes in one process, in virtual time. It carries real bytes, so that whatever runs on it can be checked
+// for its data too, and it breaks on request: the same seed and the same calls give the same run, to the nanosecond.
+//
+// The model: a directed link per pair of nodes sends one frame at a time, first come first served. A frame leaves when the link has been
+// free for ceil(bytes / bandwidth) and arrives latency later; frames never overtake each other. Whoever consumes a frame returns
+// its room in the channel's window one latency later.
+//
+// Threading: one thread drives the network and everything on it; only the clock may be read by others. Nothing here reads a real clock.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/status.hpp"
+#include "sim/endpoint.hpp"
+#include "sim/event_queue.hpp"
+#include "sim/virtual_clock.hpp"
+#include "topology/topology.hpp"
+
+namespace tutti::sim {
+
+// Chances are per million frames, drawn from `seed`.
+struct RandomFaults {
+  uint64_t seed = 0;
+  uint64_t maximum_jitter_ns = 0;  // every frame is late by 0 to this, uniformly
+  uint32_t delayed_per_million = 0;
+  uint64_t delay_ns = 0;           // by which a delayed frame is late, and those behind it
+  uint32_t lost_per_million = 0;   // links are reliable: a frame that is lost for good breaks the link, both directions
+};
+
+struct NetworkOptions {
+  uint32_t channel_count = 8;
+  size_t max_frame_bytes = 64 * 1024;   // at most kMaxFrameBytes
+  // Room for frames sent and not yet consumed, of each connection and channel; a frame takes its payload and kFrameHeaderBytes. One frame
+  // always fits, so 0 allows one at a time.
+  uint64_t window_bytes = 1024 * 1024;
+  uint64_t detection_delay_ns = 1'000'000;  // from a crash or a broken link until the other end notices
+  RandomFaults faults;
+};
+
+inline constexpr uint64_t kFrameHeaderBytes = sizeof(MessageHeader);
+inline constexpr size_t kMaxFrameBytes = size_t{1} << 30;
+inline constexpr size_t kPortSecretBytes = 32;
+
+// A communicator's place on a node. Ports connect only to ports of the same group that hold the same secret.
+struct PortOptions {
+  uint32_t node = 0;
+  uint64_t group = 0;
+  std::array<std::byte, kPortSecretBytes> secret{};
+};
+
+enum class Transfer : uint8_t { done, would_block, failed };
+
+class Network {
+ public:
+  // Every link's bandwidth is at least 1 byte per second; 0 counts as that.
+  explicit Network(topology::Topology topology, const NetworkOptions& options = {});
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  const VirtualClock& clock() const { return clock_; }
+  uint64_t now_ns() const { return clock_.now_ns(); }
+  uint32_t node_count() const { return topology_.rank_count(); }
+  const NetworkOptions& options() const { return options_; }
+  const topology::LinkSpec& link(uint32_t source, uint32_t target) const { return topology_.link(source, target); }
+
+  // Time.
+  // Moves the clock to the next event and lets it happen; false when nothing will ever happen by itself.
+  bool advance();
+  // Lets everything up to `at_ns`, inclusive, happen and moves the clock there.
+  void advance_until(uint64_t at_ns);
+  std::optional<uint64_t> next_event_ns() const;
+  // Runs `action`, if any, at `at_ns` or, when that has passed, at the next advance(). An empty action makes the clock stop there.
+  void at(uint64_t at_ns, std::function<void()> action);
+
+  // What happened: a hash over the time, source, target, channel, number and size of every delivered frame, in order.
+  uint64_t trace_hash() const { return trace_hash_; }
+  uint64_t delivered_frame_count() const { return delivered_frame_count_; }
+
+  // Faults. Nodes are below node_count().
+  // The node stops now. What had left it by now still arrives; its peers notice after the detection delay.
+  void crash(uint32_t node);
+  // The same when the node's `frame_count`th frame from now has left it; 0 is now. It offers none after that.
+  void crash_after_frames(uint32_t node, uint64_t frame_count);
+  bool crashed(uint32_t node) const { return nodes_[node].halted; }
+  // Both directions between the two nodes lose everything from now on; both ends notice after the detection delay.
+  void break_link(uint32_t a, uint32_t b);
+  // From now on, whatever would arrive from a node of `side` at one outside it, or back, is held. Replaces an earlier partition.
+  void partition(std::span<const uint32_t> side);
+  // What was held arrives now, in its order.
+  void heal() { partition({}); }
+
+  // Ports and connections, for transports. Ids stay valid as long as the network.
+  PortId attach(const PortOptions& options);
+  // Closes the port's connections; whoever calls it from now on is refused.
+  void detach(PortId port);
+  bool port_exists(PortId port) const { return port < ports_.size(); }
+  const PortOptions& port(PortId port) const { return ports_[port].options; }
+  // Calls `peer_port`, which is on another node. Once both have called and heard each other, the endpoint is open.
+  EndpointId open(PortId port, PortId peer_port);
+  // Says goodbye: what was sent still arrives, then the peer's end fails. No memory of the caller is used after this.
+  void close(EndpointId endpoint);
+  EndpointState state(EndpointId endpoint) const { return endpoints_[endpoint]->state; }
+  // Whether it has ever been open; what arrived then can be read even after it has failed.
+  bool was_open(EndpointId endpoint) const { return endpoints_[endpoint]->was_open; }
+  const Status& failure(EndpointId endpoint) const { return endpoints_[endpoint]->failure; }
+  uint32_t node(EndpointId endpoint) const { return endpoints_[endpoint]->node; }
+  uint32_t peer_node(EndpointId endpoint) const { return endpoints_[endpoint]->peer_node; }
+
+  // A payload is read until released_bytes() has grown past it, which it has when the frame arrives.
+  Transfer send(EndpointId endpoint, uint32_t channel, const Message& message);
+  uint64_t released_bytes(EndpointId endpoint, uint32_t channel) const;
+  // The oldest frame, the same until pop(). A landing that is large enough receives the payload; it stays in use until that frame has
+  // been popped or the endpoint closed.
+  Transfer peek(EndpointId endpoint, uint32_t channel, std::span<std::byte> landing, Message* message);
+  void pop(EndpointId endpoint, uint32_t channel);
+
+ private:
+  struct Node {
+    uint64_t frames_until_crash = UINT64_MAX;
+    bool halted = false;
+  };
+  struct Port {
+    PortOptions options;
+    bool attached = true;
+    std::vector<EndpointId> endpoints;
+  };
+  // A directed link's progress.
+  struct Wire {
+    uint64_t free_at_ns = 0;
+    uint64_t last_arrival_ns = 0;
+  };
+  struct Passage {
+    uint64_t depart_ns = 0;
+    uint64_t arrive_ns = 0;
+  };
+
+  // network.cpp
+  Passage transmit(uint32_t source, uint32_t target, uint64_t bytes);
+  void fly(EndpointId id, uint32_t channel, const Message& message);
+  void dispatch(const Event& event);
+  void on_hello(EndpointId id);
+  void on_frame(EndpointId id, uint32_t channel);
+  void on_close(EndpointId id);
+  void greet(Endpoint& endpoint);
+  void trace(const Endpoint& sender, uint32_t channel, const FlyingFrame& frame);
+
+  // network_faults.cpp
+  uint64_t draw();
+  bool strikes(uint32_t per_million);
+  uint64_t random_delay_ns();
+  void count_frame(uint32_t node, uint64_t depart_ns);
+  bool separated(const Event& event) const;
+  void fail(Endpoint& endpoint, Cause cause);
+  void fail_at(uint64_t at_ns, EndpointId id, Cause cause);
+  void halt(uint32_t node);
+  void bury(uint32_t node);
+
+  topology::Topology topology_;
+  NetworkOptions options_;
+  VirtualClock clock_;
+  EventQueue events_;
+  std::vector<Event> held_;  // by the partition, in order of arrival
+  std::vector<std::function<void()>> actions_;
+  std::vector<Node> nodes_;
+  std::vector<uint8_t> sides_;  // per node, of the partition
+  std::vector<Port> ports_;
+  std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  std::map<std::pair<PortId, PortId>, EndpointId> callers_;  // (own, peer) of endpoints whose peer has not called yet
+  std::unordered_map<uint64_t, Wire> wires_;                 // by source * node_count + target
+  uint64_t draw_count_ = 0;
+  uint64_t trace_hash_ = 0;
+  uint64_t delivered_frame_count_ = 0;
+};
+
+}  // namespace tutti::sim
