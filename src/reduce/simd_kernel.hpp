@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one loop that all kernels share.
+// Compiled once for each instruction set, hence the guard that Highway toggles.
+
+#if defined(TUTTI_REDUCE_SIMD_KERNEL_HPP_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TUTTI_REDUCE_SIMD_KERNEL_HPP_
+#undef TUTTI_REDUCE_SIMD_KERNEL_HPP_
+#else
+#define TUTTI_REDUCE_SIMD_KERNEL_HPP_
+#endif
+
+#include "reduce/simd_operators.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace tutti::reduce {
+namespace HWY_NAMESPACE {
+
+// How memory is reached: whole vectors, or the piece of one that is left at the end. Results do not depend on which, since both take
+// the same path in registers.
+template <class Word>
+struct WholeVectors {
+  HWY_INLINE Vector<Word> load(const uint8_t* source) const { return load_words<Word>(source); }
+  HWY_INLINE void store(Vector<Word> words, uint8_t* target) const { store_words<Word>(words, target); }
+};
+
+template <class Word>
+struct PartOfVector {
+  size_t bytes;
+  HWY_INLINE Vector<Word> load(const uint8_t* source) const { return load_words<Word>(source, bytes); }
+  HWY_INLINE void store(Vector<Word> words, uint8_t* target) const { store_words<Word>(words, target, bytes); }
+};
+
+template <class Codec, template <class> class Combine, template <class> class Finish>
+struct Pass {
+  using Lane = typename Codec::Lane;
+  using Word = typename Codec::Word;
+  using Lanes = Block<Lane, Codec::kVectors>;
+  static constexpr size_t kBlockBytes = kVectorBytes<Word>;
+  // Blocks in flight: four vectors of lanes hide the latency of an operator and the cost of walking the inputs.
+  static constexpr size_t kUnroll = 4 / Codec::kVectors;
+
+  static void run(const Job& shared_job) {
+    const Job job = shared_job;  // a local whose address stays here is not reloaded after each store
+    const Finish<Codec> finish(job);
+    const size_t bytes = job.count * Codec::kElementBytes;
+    size_t offset = 0;
+    for (; bytes - offset >= kUnroll * kBlockBytes; offset += kUnroll * kBlockBytes) {
+      reduce_blocks<kUnroll>(job, finish, WholeVectors<Word>(), offset);
+    }
+    if constexpr (kUnroll > 1) {
+      for (; bytes - offset >= kBlockBytes; offset += kBlockBytes) {
+        reduce_blocks<1>(job, finish, WholeVectors<Word>(), offset);
+      }
+    }
+    if (offset < bytes) reduce_blocks<1>(job, finish, PartOfVector<Word>{bytes - offset}, offset);
+  }
+
+ private:
+  // All inputs of these blocks are read before the target is written, which may be one of them.
+  template <size_t kBlocks, class Access>
+  static HWY_INLINE void reduce_blocks(const Job& job, const Finish<Codec>& finish, const Access& access, size_t offset) {
+    Lanes sums[kBlocks];
+    const uint8_t* input = static_cast<const uint8_t*>(job.inputs[0]) + offset;
+    HWY_UNROLL(4)
+    for (size_t b = 0; b < kBlocks; ++b) sums[b] = Codec::decode(access.load(input + b * kBlockBytes));
+    for (size_t k = 1; k < job.input_count; ++k) {
+      input = static_cast<const uint8_t*>(job.inputs[k]) + offset;
+      HWY_UNROLL(4)
+      for (size_t b = 0; b < kBlocks; ++b) {
+        combine(sums[b], Codec::decode(access.load(input + b * kBlockBytes)));
+      }
+    }
+    uint8_t* target = static_cast<uint8_t*>(job.target) + offset;
+    HWY_UNROLL(4)
+    for (size_t b = 0; b < kBlocks; ++b) access.store(encode(finish, sums[b]), target + b * kBlockBytes);
+  }
+
+  static HWY_INLINE void combine(Lanes& sum, const Lanes& next) {
+    HWY_UNROLL(4)
+    for (size_t v = 0; v < Codec::kVectors; ++v) sum.v[v] = Combine<Lane>::combine(sum.v[v], next.v[v]);
+  }
+
+  static HWY_INLINE Vector<Word> encode(const Finish<Codec>& finish, Lanes& sum) {
+    HWY_UNROLL(4)
+    for (size_t v = 0; v < Codec::kVectors; ++v) sum.v[v] = finish.finish(sum.v[v]);
+    return Codec::encode(sum);
+  }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tutti::reduce
+HWY_AFTER_NAMESPACE();
+#endif
