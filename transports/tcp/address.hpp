@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What peers must know to reach a rank over TCP, and the order in which its socket addresses are tried.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/interfaces.hpp"
+
+namespace tutti::transports::tcp {
+
+inline constexpr size_t kMaxSocketAddresses = 16;
+
+struct Address {
+  // A digest of the host id: ranks with equal ones try loopback first. If two hosts' ids collide, that attempt fails and the next one is made.
+  uint64_t host = 0;
+  std::vector<SocketAddress> sockets;  // in the order of preference
+};
+
+uint64_t digest_of_host(std::string_view host_id);
+
+// At most transport::kMaxAddressBytes.
+std::vector<std::byte> encode(const Address& address);
+// Empty when the bytes are no address of this transport.
+std::optional<Address> decode(std::span<const std::byte> bytes);
+
+// Where `connecting` may find `accepting`, best first. Both ends compute the same, so that both know when there is no way. Left out are families of
+// which `connecting` has no interface, and loopback unless both are on one host, where it goes first.
+std::vector<SocketAddress> ways(const Address& connecting, const Address& accepting);
+
+}  // namespace tutti::transports::tcp

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/tcp/dialer.hpp"
+
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace tutti::transports::tcp {
+
+namespace {
+
+// An honest peer answers as soon as it polls; until then its kernel keeps the connection. A way that swallows packets costs this long.
+constexpr uint64_t kAttempt_ns = 5'000'000'000;
+constexpr uint64_t kRetryPause_ns = 20'000'000;
+
+}  // namespace
+
+Dialer::Dialer(Target target, const Identity& identity, const Clock& clock, Deadline deadline)
+    : identity_(&identity),
+      clock_(&clock),
+      rank_(target.rank),
+      ways_(std::move(target.ways)),
+      deadline_(deadline),
+      retry_at_(Deadline::after_ns(clock, 0)) {}
+
+Dialer::State Dialer::advance() {
+  if (state_ != State::dialing) {
+    return state_;
+  }
+  if (!connection_) {
+    return begin_next();
+  }
+  switch (connection_->advance(*clock_)) {
+    case Connection::State::running: break;
+    case Connection::State::proven:
+      if (connection_->peer_rank() == rank_) {
+        return state_ = State::proven;
+      }
+      give_up_way(fmt::format("rank {} answers there", connection_->peer_rank()));
+      break;
+    case Connection::State::refused:
+    case Connection::State::rejected: give_up_way(connection_->reason()); break;
+    case Connection::State::lost:
+      reason_ = fmt::format("{}: {}", ways_[current_].to_string(), connection_->reason());
+      log::info("tcp: connection to rank {} at {}", rank_, reason_);
+      connection_.reset();
+      ++current_;
+      break;
+  }
+  return ways_.empty() || deadline_.passed(*clock_) ? fail() : state_;
+}
+
+Dialer::State Dialer::begin_next() {
+  if (ways_.empty() || deadline_.passed(*clock_)) {
+    return fail();
+  }
+  if (current_ >= ways_.size()) {  // another round over the ways that were lost
+    current_ = 0;
+    retry_at_ = Deadline::after_ns(*clock_, kRetryPause_ns);
+  }
+  if (!retry_at_.passed(*clock_)) {
+    return state_;
+  }
+  auto socket = begin_connect(ways_[current_]);
+  if (!socket) {
+    give_up_way(socket.error().message());
+    return state_;
+  }
+  connection_.emplace(std::move(*socket), Handshake::Side::connecting, *identity_, Deadline::after_ns(*clock_, kAttempt_ns));
+  return state_;
+}
+
+void Dialer::give_up_way(const std::string& why) {
+  reason_ = fmt::format("{}: {}", ways_[current_].to_string(), why);
+  log::info("tcp: gave up the way to rank {} at {}", rank_, reason_);
+  ways_.erase(ways_.begin() + static_cast<ptrdiff_t>(current_));
+  connection_.reset();
+}
+
+Dialer::State Dialer::fail() {
+  connection_.reset();
+  return state_ = State::failed;
+}
+
+}  // namespace tutti::transports::tcp

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks through the ways to a peer until a socket at one of them proves to be the peer's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/descriptor.hpp"
+#include "base/interfaces.hpp"
+#include "transports/tcp/connection.hpp"
+
+namespace tutti::transports::tcp {
+
+class Dialer {
+ public:
+  struct Target {
+    uint32_t rank = 0;
+    std::vector<SocketAddress> ways;
+  };
+  // `identity` and `clock` outlive it. A way on which a connection began but was lost is tried again until `deadline`; one that is refused, or on
+  // which somebody else answers, is given up.
+  Dialer(Target target, const Identity& identity, const Clock& clock, Deadline deadline);
+
+  enum class State : uint8_t { dialing, proven, failed };
+  State advance();
+  Descriptor take_socket() { return connection_->take_socket(); }
+  // Why it failed: what happened on the way tried last.
+  const std::string& reason() const { return reason_; }
+
+ private:
+  State begin_next();
+  void give_up_way(const std::string& why);
+  State fail();
+
+  const Identity* identity_;
+  const Clock* clock_;
+  uint32_t rank_;
+  std::vector<SocketAddress> ways_;  // those not given up
+  size_t current_ = 0;
+  Deadline deadline_;
+  Deadline retry_at_;
+  std::optional<Connection> connection_;
+  State state_ = State::dialing;
+  std::string reason_ = "no address in common";
+};
+
+}  // namespace tutti::transports::tcp

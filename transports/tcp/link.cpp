@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/tcp/link.hpp"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <climits>
+
+namespace tutti::transports::tcp {
+
+namespace {
+
+using transport::Outcome;
+
+// A host that vanished is noticed within about half a minute even if nothing is sent to it.
+constexpr int kKeepAliveIdle_s = 15;
+constexpr int kKeepAliveInterval_s = 5;
+constexpr int kKeepAliveProbeCount = 3;
+
+// What the socket buffers may hold of what nobody reads any more, at most, when a link closes.
+constexpr int kMaxReadsAtClose = 256;
+
+// Options that make a link better but that it also works without; a kernel that lacks one is no reason to fail.
+void set_option(int socket, int level, int option, int value) { (void)::setsockopt(socket, level, option, &value, sizeof value); }
+
+void tune(int socket, const Settings& settings) {
+  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdle_s);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveInterval_s);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbeCount);
+  if (settings.timeout_ms != 0) {
+    set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(std::min<uint64_t>(settings.timeout_ms, INT_MAX)));
+  }
+}
+
+size_t choose_frame_bytes(uint64_t slice_bytes) {
+  return slice_bytes == 0 ? kMaxFrameBytes : static_cast<size_t>(std::clamp<uint64_t>(slice_bytes, kMinFrameBytes, kMaxFrameBytes));
+}
+
+std::string name_of_end(int socket, decltype(&::getsockname) get_name) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (get_name(socket, reinterpret_cast<sockaddr*>(&storage), &length) == 0) {
+    if (const auto address = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length)) {
+      return address->to_string();
+    }
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+TcpLink::TcpLink(Descriptor socket, const Settings& settings, Distance distance, size_t& backlogged_link_count)
+    : socket_(std::move(socket)),
+      distance_(distance),
+      max_frame_bytes_(choose_frame_bytes(settings.slice_bytes)),
+      description_(fmt::format("tcp {} -> {}", name_of_end(socket_.get(), &::getsockname), name_of_end(socket_.get(), &::getpeername))),
+      backlogged_link_count_(backlogged_link_count),
+      sender_(socket_.get()),
+      receiver_(socket_.get(), sender_) {
+  tune(socket_.get(), settings);
+}
+
+TcpLink::~TcpLink() {
+  if (backlogged_) {
+    --backlogged_link_count_;
+  }
+  // Closing a socket with unread bytes in it resets the connection, and the peer could lose the end of what this rank sent.
+  ::shutdown(socket_.get(), SHUT_WR);
+  std::array<std::byte, 16 * 1024> discarded;
+  for (int reads = 0; reads < kMaxReadsAtClose; ++reads) {
+    if (::recv(socket_.get(), discarded.data(), discarded.size(), MSG_DONTWAIT) <= 0) {
+      break;
+    }
+  }
+}
+
+Outcome TcpLink::try_send(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload) {
+  assert(channel < transport::kChannelCount && payload.size() <= max_frame_bytes_);
+  if (!failure_.ok()) {
+    return Outcome::failed;
+  }
+  flush();
+  if (failure_.ok() && sender_.idle() && !sender_.has_credit_for(channel, payload.size())) {
+    // The credit may have arrived unseen: nobody needs to be receiving on this link.
+    receiver_.advance();
+    note_failure();
+  }
+  if (!failure_.ok()) {
+    return Outcome::failed;
+  }
+  if (!sender_.idle() || !sender_.has_credit_for(channel, payload.size())) {
+    return Outcome::would_block;
+  }
+  const Receiver::Credit credit = receiver_.take_credit();
+  sender_.send({.kind = Kind::data,
+                .channel = static_cast<uint8_t>(channel),
+                .credit_channel = static_cast<uint8_t>(credit.channel),
+                .payload_bytes = static_cast<uint32_t>(payload.size()),
+                .credit_units = credit.units,
+                .frame = header},
+               payload);
+  note_failure();
+  update_backlog();
+  return failure_.ok() ? Outcome::done : Outcome::failed;
+}
+
+Outcome TcpLink::peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) {
+  assert(channel < transport::kChannelCount);
+  if (!receiver_.ready(channel)) {
+    if (!landing.empty()) {
+      receiver_.set_landing(channel, landing);
+    }
+    const uint32_t channel_bit = 1u << channel;
+    if (receiver_.open() && (seen_empty_channels_ & channel_bit) != 0) {
+      seen_empty_channels_ &= ~channel_bit;
+      return failure_.ok() ? Outcome::would_block : Outcome::failed;
+    }
+    read_since_look_ = true;
+    if (!receiver_.advance_to_frame(channel)) {
+      note_failure();
+      const bool more_may_come = receiver_.open() && (failure_.ok() || !receiver_.drained());
+      // One peek in vain speaks for the next one on each other channel, which spares them a system call.
+      seen_empty_channels_ = receiver_.drained() ? ~channel_bit : 0;
+      return more_may_come ? Outcome::would_block : Outcome::failed;
+    }
+  }
+  *frame = receiver_.front(channel);
+  return Outcome::done;
+}
+
+void TcpLink::pop(uint32_t channel) {
+  receiver_.pop(channel);
+  if (receiver_.credit_due()) {
+    flush();
+  }
+}
+
+size_t TcpLink::flush() {
+  if (!failure_.ok() || (sender_.idle() && !receiver_.credit_due())) {
+    return 0;
+  }
+  const size_t written_bytes = sender_.flush() + send_due_credit();
+  note_failure();
+  update_backlog();
+  return written_bytes;
+}
+
+// Credit whose return the peer may be waiting for does not wait for a frame to travel with.
+size_t TcpLink::send_due_credit() {
+  size_t written_bytes = 0;
+  while (receiver_.credit_due() && sender_.idle() && sender_.failure().ok()) {
+    const Receiver::Credit credit = receiver_.take_credit();
+    sender_.send({.kind = Kind::credit,
+                  .channel = 0,
+                  .credit_channel = static_cast<uint8_t>(credit.channel),
+                  .payload_bytes = 0,
+                  .credit_units = credit.units,
+                  .frame = {}},
+                 {});
+    written_bytes += kHeaderBytes;
+  }
+  return written_bytes;
+}
+
+size_t TcpLink::look() {
+  if (std::exchange(read_since_look_, false) || !failure_.ok()) {
+    return 0;
+  }
+  const size_t read_bytes = receiver_.advance();
+  note_failure();
+  return read_bytes;
+}
+
+// The receiver's reason goes first: it comes from the peer's last bytes, while a failed write only shows that the socket is gone.
+void TcpLink::note_failure() {
+  if (failure_.ok() && (!receiver_.open() || !sender_.failure().ok())) {
+    failure_ = receiver_.open() ? sender_.failure() : receiver_.failure();
+    sender_.abandon();
+    update_backlog();
+  }
+}
+
+void TcpLink::update_backlog() {
+  const bool backlogged = failure_.ok() && (!sender_.idle() || receiver_.credit_due());
+  if (backlogged != backlogged_) {
+    backlogged_ = backlogged;
+    backlogged_link_count_ += backlogged ? 1 : -1;
+  }
+}
+
+transport::LinkEstimate TcpLink::estimate() const {
+  if (distance_ == Distance::same_host) {
+    return {.latency_ns = 4'500, .bandwidth_bytes_per_s = 3'500'000'000, .source = "default for loopback, measured by tcp_link_perf"};
+  }
+  return {.latency_ns = 20'000, .bandwidth_bytes_per_s = 1'170'000'000, .source = "default for 10 Gbit/s Ethernet"};
+}
+
+}  // namespace tutti::transports::tcp

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/tcp/sender.hpp"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+
+#include "transports/tcp/socket_error.hpp"
+
+namespace tutti::transports::tcp {
+
+Sender::Sender(int socket) : socket_(socket) {
+  for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
+    outbound_[channel].credit_units = window_units(channel);
+  }
+}
+
+void Sender::send(const Header& header, std::span<const std::byte> payload) {
+  assert(idle() && failure_.ok());
+  encode(header, header_);
+  header_begin_ = 0;
+  header_end_ = kHeaderBytes;
+  if (header.kind == Kind::data) {
+    assert(has_credit_for(header.channel, payload.size()));
+    outbound_[header.channel].credit_units -= credit_units(payload.size());
+    payload_ = payload;
+    payload_channel_ = header.channel;
+  }
+  flush();
+}
+
+size_t Sender::flush() {
+  if (idle() || !failure_.ok()) {
+    return 0;
+  }
+  // sendmsg takes both parts as mutable but only reads them.
+  std::array<iovec, 2> parts{{{header_.data() + header_begin_, header_end_ - header_begin_},
+                              {const_cast<std::byte*>(payload_.data()), payload_.size()}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  ssize_t written = 0;
+  do {
+    written = ::sendmsg(socket_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (written < 0 && errno == EINTR);
+  if (written >= 0) {
+    account_write(static_cast<size_t>(written));
+    return static_cast<size_t>(written);
+  }
+  if (errno != EAGAIN && errno != EWOULDBLOCK) {
+    failure_ = connection_error(errno);
+    abandon();
+  }
+  return 0;
+}
+
+void Sender::account_write(size_t written_bytes) {
+  const size_t header_bytes = std::min(written_bytes, header_end_ - header_begin_);
+  header_begin_ += header_bytes;
+  const size_t payload_bytes = written_bytes - header_bytes;
+  payload_ = payload_.subspan(payload_bytes);
+  outbound_[payload_channel_].released_bytes += payload_bytes;
+}
+
+bool Sender::add_credit(uint32_t channel, uint32_t units) {
+  Outbound& outbound = outbound_[channel];
+  if (units > window_units(channel) - outbound.credit_units) {
+    return false;
+  }
+  outbound.credit_units += units;
+  return true;
+}
+
+void Sender::abandon() {
+  outbound_[payload_channel_].released_bytes += payload_.size();
+  payload_ = {};
+  header_begin_ = header_end_ = 0;
+}
+
+}  // namespace tutti::transports::tcp

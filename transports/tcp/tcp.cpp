@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/tcp/tcp.hpp"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace tutti::transports::tcp {
+
+namespace {
+
+using transport::PeerState;
+
+// How often all sockets are looked at once everybody is connected: often enough that a dead peer, and credit nobody is reading for, are noticed soon;
+// seldom enough to cost nothing beside the microseconds of a small message. The count serves callers whose clock stands still.
+constexpr uint64_t kLookInterval_ns = 200'000;
+constexpr uint32_t kMaxPollsBetweenLooks = 1024;
+constexpr int kMaxEventsPerLook = 64;
+
+constexpr uint64_t kListenerToken = UINT64_MAX;
+
+}  // namespace
+
+Result<std::unique_ptr<transport::Transport>> TcpTransport::create(const transport::TransportContext& context) {
+  std::unique_ptr<TcpTransport> transport(new TcpTransport(context));
+  TUTTI_UNEXPECTED_IF_ERROR(transport->open());
+  return transport;
+}
+
+TcpTransport::TcpTransport(const transport::TransportContext& context)
+    : rank_(context.rank),
+      clock_(context.clock),
+      settings_(context.settings),
+      identity_{.key = derive_key(context.secret, "tcp link", context.communicator_id),
+                .claim = {.rank = context.rank, .rank_count = context.rank_count, .purpose = kLinkPurpose}},
+      address_{.host = digest_of_host(context.host_id), .sockets = {}},
+      peers_(context.rank_count) {}
+
+Status TcpTransport::open() {
+  auto acceptor = Acceptor::open({.rank = rank_, .rank_count = static_cast<uint32_t>(peers_.size()), .interfaces = settings_.socket_interfaces},
+                                 identity_, clock_);
+  if (!acceptor) {
+    return acceptor.error();
+  }
+  acceptor_.emplace(std::move(*acceptor));
+  address_.sockets = acceptor_->addresses();
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) {
+    return system_error(errno, "epoll_create1");
+  }
+  for (const int socket : acceptor_->sockets()) {
+    TUTTI_RETURN_IF_ERROR(watch(socket, EPOLLIN, kListenerToken));
+  }
+  return {};
+}
+
+Status TcpTransport::watch(int socket, uint32_t events, uint64_t token) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = token;
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket, &event) == 0 ? Status() : system_error(errno, "epoll_ctl");
+}
+
+void TcpTransport::connect(uint32_t rank, std::span<const std::byte> peer_address) {
+  assert(rank < peers_.size() && rank != rank_);
+  Peer& peer = peers_[rank];
+  if (peer.state != PeerState::unreachable) {
+    return;
+  }
+  const std::optional<Address> theirs = decode(peer_address);
+  if (!theirs) {
+    peer.reason = "its address makes no sense";
+    return;
+  }
+  std::vector<SocketAddress> found = rank_ < rank ? ways(address_, *theirs) : ways(*theirs, address_);
+  if (found.empty()) {
+    peer.reason = "no address in common";
+    return;
+  }
+  peer.distance = theirs->host == address_.host ? Distance::same_host : Distance::other_host;
+  peer.state = PeerState::connecting;
+  peer.reason.clear();
+  peer.deadline = Deadline::after_timeout_ms(clock_, settings_.timeout_ms);
+  ++connecting_count_;
+  if (rank_ < rank) {
+    peer.dialer.emplace(Dialer::Target{rank, std::move(found)}, identity_, clock_, peer.deadline);
+  } else if (peer.early.valid()) {
+    establish(rank, std::move(peer.early));
+  }
+}
+
+void TcpTransport::disconnect(uint32_t rank) {
+  assert(rank < peers_.size());
+  Peer& peer = peers_[rank];
+  if (peer.state == PeerState::connecting) {
+    --connecting_count_;
+  }
+  peer = Peer();
+  peer.reason = "disconnected";
+}
+
+PeerState TcpTransport::state(uint32_t rank) const { return peers_[rank].state; }
+std::string TcpTransport::reason(uint32_t rank) const { return peers_[rank].reason; }
+transport::Link* TcpTransport::link(uint32_t rank) { return peers_[rank].link.get(); }
+
+size_t TcpTransport::poll() {
+  size_t done = 0;
+  if (backlogged_link_count_ > 0) {
+    for (Peer& peer : peers_) {
+      done += peer.link != nullptr ? peer.link->flush() : 0;
+    }
+  }
+  return look_due() ? done + look() : done;
+}
+
+bool TcpTransport::look_due() {
+  const uint64_t now_ns = clock_.now_ns();
+  if (connecting_count_ == 0 && now_ns < next_look_ns_ && ++polls_since_look_ < kMaxPollsBetweenLooks) {
+    return false;
+  }
+  next_look_ns_ = now_ns + kLookInterval_ns;
+  polls_since_look_ = 0;
+  return true;
+}
+
+size_t TcpTransport::look() {
+  size_t done = look_at_sockets();
+  done += acceptor_->advance(proven_);
+  done += take_proven();
+  return done + (connecting_count_ > 0 ? advance_connecting() : 0);
+}
+
+size_t TcpTransport::look_at_sockets() {
+  std::array<epoll_event, kMaxEventsPerLook> events;
+  const int count = ::epoll_wait(epoll_.get(), events.data(), kMaxEventsPerLook, 0);
+  size_t done = 0;
+  for (int index = 0; index < count; ++index) {
+    const uint64_t token = events[static_cast<size_t>(index)].data.u64;
+    if (token == kListenerToken) {
+      done += acceptor_->accept_waiting();
+    } else if (Peer& peer = peers_[token]; peer.link != nullptr && peer.watched) {
+      done += peer.link->look();
+      stop_watching_if_failed(peer);
+    }
+  }
+  return done;
+}
+
+// A dead socket would be reported at every look.
+void TcpTransport::stop_watching_if_failed(Peer& peer) {
+  if (!peer.link->failure().ok()) {
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, peer.link->socket(), nullptr);
+    peer.watched = false;
+  }
+}
+
+size_t TcpTransport::take_proven() {
+  const size_t count = proven_.size();
+  for (Acceptor::Proven& arrival : proven_) {
+    Peer& peer = peers_[arrival.rank];
+    if (peer.state == PeerState::connecting) {
+      establish(arrival.rank, std::move(arrival.socket));
+    } else if (peer.state == PeerState::unreachable) {
+      peer.early = std::move(arrival.socket);
+    }  // else the peer has a link already, and this one is closed
+  }
+  proven_.clear();
+  return count;
+}
+
+size_t TcpTransport::advance_connecting() {
+  const size_t before = connecting_count_;
+  for (uint32_t rank = 0; rank < peers_.size(); ++rank) {
+    if (peers_[rank].state == PeerState::connecting) {
+      advance_peer(rank);
+    }
+  }
+  return before - connecting_count_;
+}
+
+void TcpTransport::advance_peer(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  if (!peer.dialer) {
+    if (peer.deadline.passed(clock_)) {
+      leave_connecting(peer, PeerState::unreachable, "it did not connect in time");
+    }
+    return;
+  }
+  switch (peer.dialer->advance()) {
+    case Dialer::State::dialing: break;
+    case Dialer::State::proven: establish(rank, peer.dialer->take_socket()); break;
+    case Dialer::State::failed: leave_connecting(peer, PeerState::unreachable, peer.dialer->reason()); break;
+  }
+}
+
+void TcpTransport::establish(uint32_t rank, Descriptor socket) {
+  Peer& peer = peers_[rank];
+  if (const Status watched = watch(socket.get(), EPOLLIN | EPOLLRDHUP, rank); !watched.ok()) {
+    leave_connecting(peer, PeerState::unreachable, watched.message());
+    return;
+  }
+  peer.watched = true;
+  peer.link = std::make_unique<TcpLink>(std::move(socket), settings_, peer.distance, backlogged_link_count_);
+  log::info("tcp: rank {} is connected: {}", rank, peer.link->describe());
+  leave_connecting(peer, PeerState::connected, {});
+}
+
+void TcpTransport::leave_connecting(Peer& peer, PeerState state, std::string reason) {
+  assert(peer.state == PeerState::connecting);
+  --connecting_count_;
+  peer.state = state;
+  peer.reason = std::move(reason);
+  peer.dialer.reset();
+}
+
+const transport::TransportType& type() {
+  static constexpr transport::TransportType instance{
+      .name = "tcp", .preference = 10, .automatic = true, .create = &TcpTransport::create};
+  return instance;
+}
+
+}  // namespace tutti::transports::tcp

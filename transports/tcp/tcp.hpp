@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames over TCP: one authenticated socket per pair of ranks, made by the lower rank, all channels multiplexed over it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/descriptor.hpp"
+#include "transport/transport.hpp"
+#include "transports/tcp/acceptor.hpp"
+#include "transports/tcp/address.hpp"
+#include "transports/tcp/connection.hpp"
+#include "transports/tcp/dialer.hpp"
+#include "transports/tcp/link.hpp"
+
+namespace tutti::transports::tcp {
+
+const transport::TransportType& type();
+
+class TcpTransport final : public transport::Transport {
+ public:
+  // Errors: tuttiInvalidArgument for a selection of interfaces that matches none, tuttiSystemError.
+  static Result<std::unique_ptr<transport::Transport>> create(const transport::TransportContext& context);
+
+  std::vector<std::byte> address() const override { return encode(address_); }
+  void connect(uint32_t peer, std::span<const std::byte> peer_address) override;
+  void disconnect(uint32_t peer) override;
+  transport::PeerState state(uint32_t peer) const override;
+  std::string reason(uint32_t peer) const override;
+  transport::Link* link(uint32_t peer) override;
+  size_t poll() override;
+
+ private:
+  struct Peer {
+    transport::PeerState state = transport::PeerState::unreachable;
+    std::string reason = "never asked to connect";
+    Distance distance = Distance::other_host;
+    Deadline deadline = Deadline::none();
+    std::optional<Dialer> dialer;
+    Descriptor early;  // connected and proven before this rank was asked to connect
+    std::unique_ptr<TcpLink> link;
+    bool watched = false;  // whether the link's socket is in the epoll set
+  };
+
+  explicit TcpTransport(const transport::TransportContext& context);
+  Status open();
+
+  bool look_due();
+  size_t look();
+  size_t look_at_sockets();
+  void stop_watching_if_failed(Peer& peer);
+  size_t advance_connecting();
+  void advance_peer(uint32_t rank);
+  size_t take_proven();
+  void establish(uint32_t rank, Descriptor socket);
+  void leave_connecting(Peer& peer, transport::PeerState state, std::string reason);
+  Status watch(int socket, uint32_t events, uint64_t token);
+
+  const uint32_t rank_;
+  const Clock& clock_;
+  const Settings& settings_;
+  const Identity identity_;
+  Address address_;
+  std::optional<Acceptor> acceptor_;
+  Descriptor epoll_;
+  std::vector<Peer> peers_;
+  std::vector<Acceptor::Proven> proven_;
+  size_t connecting_count_ = 0;
+  size_t backlogged_link_count_ = 0;
+  uint64_t next_look_ns_ = 0;
+  uint32_t polls_since_look_ = 0;
+};
+
+}  // namespace tutti::transports::tcp
