@@ -7,10 +7,11 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "base/authentication.hpp"
 #include "base/status.hpp"
-#include "transport/transport.hpp"
 
 namespace tutti::bootstrap {
 
@@ -25,7 +26,7 @@ class Exchange {
   virtual uint32_t rank() const = 0;
   virtual uint32_t rank_count() const = 0;
   // Known to the ranks of this job only. Transports derive their keys from it.
-  virtual const transport::Secret& secret() const = 0;
+  virtual const Key& secret() const = 0;
   // Equal on all ranks, different for every job with high probability; not secret.
   virtual uint64_t job_id() const = 0;
 

@@ -2,8 +2,12 @@
 // The id by which ranks of a job find each other, the service behind it, and joining through it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "base/authentication.hpp"
 #include "base/clock.hpp"
 #include "base/settings.hpp"
 #include "base/status.hpp"
@@ -12,14 +16,17 @@
 
 namespace tutti::bootstrap {
 
-// Makes an id: binds a listening socket on the interface TUTTI_SOCKET_IFNAME allows (loopback when there is nothing else), draws a secret, and
-// starts a service thread that serves the ranks of this id and ends when all have left or `settings.timeout_ms` passed without any progress.
+// Makes an id: binds a listening socket on the interface TUTTI_SOCKET_IFNAME allows, and one on loopback, draws a secret, and starts a
+// service thread that serves the ranks of this id and ends when all have left or `settings.timeout_ms` passed without any progress.
 Result<tuttiUniqueId> create_unique_id(const Settings& settings);
 // The same on a given address ("host" or literal address) and port, with a given secret, for launchers that agree on these beforehand.
 struct Rendezvous {
   std::string host;
   uint16_t port = 0;
-  transport::Secret secret;
+  Key secret{};
+  // The ports port, port + 1, ... (after 65535 comes 1024) are tried in order; a port held by somebody else is skipped by the service, and by
+  // the ranks once the stranger there cannot prove that it knows the secret.
+  uint16_t port_count = 1;
 };
 Status serve_rendezvous(const Rendezvous& rendezvous, const Settings& settings);
 Result<tuttiUniqueId> id_of_rendezvous(const Rendezvous& rendezvous);
@@ -30,10 +37,11 @@ struct JoinRequest {
   uint32_t rank_count = 1;
 };
 // Connects to the service, authenticating both ways; returns at once, the first round carries the connection on (and retries a refused
-// connection until the caller's deadline). Errors: tuttiInvalidArgument for an id that was not made by create_unique_id.
+// connection until the caller's deadline). `clock` outlives the exchange. Errors: tuttiInvalidArgument for an id that was not made by
+// create_unique_id, and for a rank that does not fit rank_count.
 Result<std::unique_ptr<Exchange>> join(const JoinRequest& request, const Clock& clock);
 
-// An exchange between ranks of one process without sockets, for simulation and tests.
+// An exchange between ranks of one process without sockets, for simulation and tests. Each exchange may be used by a thread of its own.
 std::vector<std::unique_ptr<Exchange>> in_memory_exchanges(uint32_t rank_count, uint64_t seed);
 
 }  // namespace tutti::bootstrap

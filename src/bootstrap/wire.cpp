@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bootstrap/wire.hpp"
+
+#include <algorithm>
+
+namespace tutti::bootstrap {
+
+namespace {
+
+uint64_t number_in(std::span<const std::byte> bytes) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    value |= std::to_integer<uint64_t>(bytes[i]) << (8 * i);
+  }
+  return value;
+}
+
+bool is_known(FrameType type) {
+  switch (type) {
+    case FrameType::contribution:
+    case FrameType::abandonment:
+    case FrameType::goodbye:
+    case FrameType::contributions:
+    case FrameType::missing_ranks:
+    case FrameType::failure: return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Writer& Writer::number(uint64_t value, size_t byte_count) {
+  for (size_t i = 0; i < byte_count; ++i) {
+    bytes_.push_back(static_cast<std::byte>(value >> (8 * i)));
+  }
+  return *this;
+}
+
+Writer& Writer::bytes(std::span<const std::byte> more) {
+  const size_t before = bytes_.size();
+  bytes_.resize(before + more.size());
+  std::copy(more.begin(), more.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(before));
+  return *this;
+}
+
+std::optional<std::span<const std::byte>> Reader::bytes(size_t byte_count) {
+  if (byte_count > rest_.size()) {
+    return std::nullopt;
+  }
+  const auto taken = rest_.first(byte_count);
+  rest_ = rest_.subspan(byte_count);
+  return taken;
+}
+
+std::optional<uint32_t> Reader::u32() {
+  const auto taken = bytes(sizeof(uint32_t));
+  return taken ? std::optional(static_cast<uint32_t>(number_in(*taken))) : std::nullopt;
+}
+
+std::optional<uint64_t> Reader::u64() {
+  const auto taken = bytes(sizeof(uint64_t));
+  return taken ? std::optional(number_in(*taken)) : std::nullopt;
+}
+
+Bytes encode_frame(FrameType type, std::span<const std::byte> payload) {
+  return Writer().u32(static_cast<uint32_t>(type)).u32(static_cast<uint32_t>(payload.size())).bytes(payload).take();
+}
+
+std::optional<FrameHeader> decode_frame_header(std::span<const std::byte, kFrameHeaderBytes> bytes) {
+  Reader reader(bytes);
+  const auto type = static_cast<FrameType>(*reader.u32());
+  const size_t payload_bytes = *reader.u32();
+  return is_known(type) ? std::optional(FrameHeader{type, payload_bytes}) : std::nullopt;
+}
+
+std::string sanitised(std::string_view text) {
+  std::string clean(text.substr(0, kMaxTextBytes));
+  std::replace_if(clean.begin(), clean.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  return clean;
+}
+
+Bytes encode_status(const Status& status) {
+  const std::string text = sanitised(status.message());
+  return Writer().u32(static_cast<uint32_t>(status.code())).bytes(std::as_bytes(std::span(text))).take();
+}
+
+std::optional<Status> decode_status(std::span<const std::byte> payload) {
+  Reader reader(payload);
+  const auto code = reader.u32();
+  if (!code || *code == tuttiSuccess || *code >= tuttiNumResults || *code == tuttiInProgress) {
+    return std::nullopt;
+  }
+  const auto text = reader.rest();
+  return Status(static_cast<tuttiResult_t>(*code),
+                sanitised(std::string_view(reinterpret_cast<const char*>(text.data()), text.size())));
+}
+
+std::optional<Round> decode_round(std::span<const std::byte> payload, uint32_t rank_count) {
+  Reader reader(payload);
+  const auto number = reader.u64();
+  const auto count = reader.u32();
+  if (!number || !count || *count != rank_count || reader.rest().size() / sizeof(uint32_t) < rank_count) {
+    return std::nullopt;
+  }
+  std::vector<uint32_t> lengths(rank_count);
+  for (uint32_t& length : lengths) {
+    length = *reader.u32();  // there are enough of them, as checked above
+  }
+  Round round{.number = *number, .contributions = {}};
+  round.contributions.reserve(rank_count);
+  for (const uint32_t length : lengths) {
+    const auto contribution = reader.bytes(length);
+    if (!contribution) {
+      return std::nullopt;
+    }
+    round.contributions.emplace_back(contribution->begin(), contribution->end());
+  }
+  return reader.rest().empty() ? std::optional(std::move(round)) : std::nullopt;
+}
+
+Bytes encode_missing(const MissingRanks& missing) {
+  Writer writer;
+  writer.u32(missing.count).u32(static_cast<uint32_t>(missing.listed.size()));
+  for (const uint32_t rank : missing.listed) {
+    writer.u32(rank);
+  }
+  return writer.take();
+}
+
+std::optional<MissingRanks> decode_missing(std::span<const std::byte> payload) {
+  Reader reader(payload);
+  const auto count = reader.u32();
+  const auto listed_count = reader.u32();
+  if (!count || !listed_count || *listed_count > *count || *listed_count > kMaxListedRanks ||
+      reader.rest().size() != *listed_count * sizeof(uint32_t)) {
+    return std::nullopt;
+  }
+  MissingRanks missing{.count = *count, .listed = std::vector<uint32_t>(*listed_count)};
+  for (uint32_t& rank : missing.listed) {
+    rank = *reader.u32();
+  }
+  return missing;
+}
+
+std::string to_string(const MissingRanks& missing) {
+  std::string text = missing.count == 1 ? "rank " : "ranks ";
+  for (size_t i = 0; i < missing.listed.size(); ++i) {
+    fmt::format_to(std::back_inserter(text), "{}{}", i == 0 ? "" : ", ", missing.listed[i]);
+  }
+  if (missing.count > missing.listed.size()) {
+    fmt::format_to(std::back_inserter(text), " and {} more", missing.count - missing.listed.size());
+  }
+  return text;
+}
+
+}  // namespace tutti::bootstrap

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/settings.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <set>
+
+namespace tutti {
+namespace {
+
+using ::testing::HasSubstr;
+
+class SettingsTest : public ::testing::Test {
+ protected:
+  void SetUp() override { clear(); }
+  void TearDown() override { clear(); }
+  static void clear() {
+    for (const SettingRow& row : setting_rows()) {
+      ::unsetenv(std::string(row.variable).c_str());
+    }
+  }
+};
+
+TEST_F(SettingsTest, DefaultsAreWhatTheTableSays) {
+  const auto parsed = Settings::parse();
+  ASSERT_TRUE(parsed.has_value());
+  for (const SettingRow& row : setting_rows()) {
+    if (row.default_value.empty()) {
+      continue;
+    }
+    Settings assigned;
+    ASSERT_TRUE(row.assign(assigned, row.variable, row.default_value).ok()) << row.variable;
+    EXPECT_EQ(assigned.debug_level, parsed->debug_level) << row.variable;
+    EXPECT_EQ(assigned.timeout_ms, parsed->timeout_ms) << row.variable;
+    EXPECT_EQ(assigned.slice_bytes, parsed->slice_bytes) << row.variable;
+  }
+}
+
+TEST_F(SettingsTest, VariablesAreUniqueAndExplained) {
+  std::set<std::string_view> seen;
+  for (const SettingRow& row : setting_rows()) {
+    EXPECT_TRUE(seen.insert(row.variable).second) << row.variable;
+    EXPECT_TRUE(row.variable.starts_with("TUTTI_")) << row.variable;
+    EXPECT_FALSE(row.meaning.empty()) << row.variable;
+  }
+}
+
+TEST_F(SettingsTest, ReadsTheEnvironment) {
+  ::setenv("TUTTI_DEBUG", "TRACE", 1);
+  ::setenv("TUTTI_TIMEOUT_MS", "17", 1);
+  ::setenv("TUTTI_SOCKET_IFNAME", "^docker", 1);
+  ::setenv("TUTTI_SECRET_FILE", "/some/file", 1);
+  const auto parsed = Settings::parse();
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->debug_level, log::Level::trace);
+  EXPECT_EQ(parsed->timeout_ms, 17u);
+  EXPECT_EQ(parsed->socket_interfaces, "^docker");
+  EXPECT_EQ(parsed->secret_file, "/some/file");
+}
+
+TEST_F(SettingsTest, AnEmptyVariableKeepsTheDefault) {
+  ::setenv("TUTTI_TIMEOUT_MS", "", 1);
+  EXPECT_EQ(Settings::parse()->timeout_ms, Settings{}.timeout_ms);
+}
+
+TEST_F(SettingsTest, MalformedValuesNameVariableAndValue) {
+  struct Case {
+    const char* variable;
+    const char* value;
+  };
+  for (const Case& bad : {Case{"TUTTI_TIMEOUT_MS", "-1"}, Case{"TUTTI_TIMEOUT_MS", "1s"}, Case{"TUTTI_TIMEOUT_MS", " 1"},
+                          Case{"TUTTI_TIMEOUT_MS", "18446744073709551616"}, Case{"TUTTI_SLICE_BYTES", "many"},
+                          Case{"TUTTI_DEBUG", "LOUD"}}) {
+    clear();
+    ::setenv(bad.variable, bad.value, 1);
+    const auto parsed = Settings::parse();
+    ASSERT_FALSE(parsed.has_value()) << bad.variable << "=" << bad.value;
+    EXPECT_EQ(parsed.error().code(), tuttiInvalidArgument);
+    EXPECT_THAT(parsed.error().message(), HasSubstr(bad.variable));
+    EXPECT_THAT(parsed.error().message(), HasSubstr(bad.value));
+  }
+}
+
+}  // namespace
+}  // namespace tutti
