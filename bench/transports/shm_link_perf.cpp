@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// One shared-memory link between two processes on two cores: latency by ping-pong, bandwidth by a stream. `shm_link_perf [slice_bytes]`.
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "transports/shm/shm.hpp"
+
+namespace {
+
+using namespace tutti;
+using transport::Frame;
+using transport::Link;
+using transport::Outcome;
+
+constexpr uint32_t kChannel = transport::kFirstCollectiveChannel;
+constexpr int kRepetitions = 7;
+
+[[noreturn]] void die(const std::string& why) {
+  fmt::print(stderr, "shm_link_perf: {}\n", why);
+  std::exit(1);
+}
+
+void pin_to(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  if (::sched_setaffinity(0, sizeof(set), &set) != 0) {
+    fmt::print(stderr, "shm_link_perf: cannot pin to core {}\n", core);
+  }
+}
+
+// One of the two ends.
+class End {
+ public:
+  End(uint32_t rank, int exchange, uint64_t slice_bytes) : rank_(rank) {
+    settings_.slice_bytes = slice_bytes;
+    auto made = transports::shm::type().create({rank, 2, 1, secret_, "this", monotonic_clock(), settings_});
+    if (!made.has_value()) die(made.error().message());
+    transport_ = std::move(*made);
+    const std::vector<std::byte> own = transport_->address();
+    std::vector<std::byte> theirs(own.size());
+    if (::write(exchange, own.data(), own.size()) < 0 || ::read(exchange, theirs.data(), theirs.size()) < 0) die("exchange of addresses");
+    transport_->connect(1 - rank, theirs);
+    while (transport_->state(1 - rank) == transport::PeerState::connecting) transport_->poll();
+    if (transport_->state(1 - rank) != transport::PeerState::connected) die(transport_->reason(1 - rank));
+    link_ = transport_->link(1 - rank);
+  }
+
+  uint32_t rank() const { return rank_; }
+  size_t frame_bytes() const { return link_->max_frame_bytes(); }
+
+  bool try_send(std::span<const std::byte> payload) {
+    const Outcome outcome = link_->try_send(kChannel, {}, payload);
+    if (outcome == Outcome::failed) die(link_->failure().message());
+    transport_->poll();
+    return outcome == Outcome::done;
+  }
+  void send(std::span<const std::byte> payload) {
+    while (!try_send(payload)) {
+    }
+  }
+  // Calls `use` with the payload if a frame is there.
+  template <typename Use>
+  bool try_receive(Use use) {
+    Frame frame;
+    const Outcome outcome = link_->peek(kChannel, {}, &frame);
+    if (outcome == Outcome::failed) die(link_->failure().message());
+    if (outcome == Outcome::done) {
+      use(frame.payload);
+      link_->pop(kChannel);
+    }
+    transport_->poll();
+    return outcome == Outcome::done;
+  }
+  template <typename Use>
+  void receive(Use use) {
+    while (!try_receive(use)) {
+    }
+  }
+  void meet() {
+    if (rank_ == 0) send({});
+    receive([](auto) {});
+    if (rank_ == 1) send({});
+  }
+
+ private:
+  uint32_t rank_;
+  transport::Secret secret_{};
+  Settings settings_;
+  std::unique_ptr<transport::Transport> transport_;
+  Link* link_ = nullptr;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+template <typename Work>
+double median_ns(End& end, Work work) {
+  std::vector<double> times;
+  for (int repetition = 0; repetition < kRepetitions; ++repetition) {
+    end.meet();
+    const uint64_t begin_ns = monotonic_clock().now_ns();
+    work();
+    times.push_back(static_cast<double>(monotonic_clock().now_ns() - begin_ns));
+  }
+  return median(times);
+}
+
+void ping_pong(End& end, size_t bytes) {
+  constexpr int kRounds = 20'000;
+  std::vector<std::byte> payload(bytes);
+  std::vector<std::byte> target(bytes);
+  const auto copy = [&](std::span<const std::byte> received) { std::memcpy(target.data(), received.data(), received.size()); };
+  const double total_ns = median_ns(end, [&] {
+    for (int round = 0; round < kRounds; ++round) {
+      if (end.rank() == 0) end.send(payload);
+      end.receive(copy);
+      if (end.rank() == 1) end.send(payload);
+    }
+  });
+  if (end.rank() == 0) fmt::print("one way    {:>9} B  {:>10.0f} ns\n", bytes, total_ns / (2 * kRounds));
+}
+
+enum class Traffic { one_way, both_ways };
+
+// Sends and receives `bytes` in frames, each end as the pipeline lets it; the receiver copies out.
+void stream(End& end, size_t bytes, Traffic traffic) {
+  std::vector<std::byte> source(bytes);
+  std::vector<std::byte> target(bytes);
+  const bool sends = traffic == Traffic::both_ways || end.rank() == 0;
+  const bool receives = traffic == Traffic::both_ways || end.rank() == 1;
+  const double total_ns = median_ns(end, [&] {
+    size_t sent = sends ? 0 : bytes;
+    size_t received = receives ? 0 : bytes;
+    while (sent < bytes || received < bytes) {
+      if (sent < bytes) {
+        const size_t frame_bytes = std::min(end.frame_bytes(), bytes - sent);
+        if (end.try_send(std::span(source).subspan(sent, frame_bytes))) sent += frame_bytes;
+      }
+      if (received < bytes) {
+        end.try_receive([&](std::span<const std::byte> payload) {
+          std::memcpy(target.data() + received, payload.data(), payload.size());
+          received += payload.size();
+        });
+      }
+    }
+    // The stream ends when it has arrived.
+    if (receives) end.send({});
+    if (sends) end.receive([](auto) {});
+  });
+  if (end.rank() == 0) {
+    fmt::print("{:<10} {:>9} B  {:>10.2f} GB/s\n", traffic == Traffic::one_way ? "stream" : "exchange", bytes,
+               static_cast<double>(bytes) / total_ns);
+  }
+}
+
+void plain_copy(size_t bytes) {
+  std::vector<std::byte> source(bytes, std::byte{1});
+  std::vector<std::byte> target(bytes);
+  std::vector<double> times;
+  for (int repetition = 0; repetition < kRepetitions; ++repetition) {
+    const uint64_t begin_ns = monotonic_clock().now_ns();
+    std::memcpy(target.data(), source.data(), bytes);
+    times.push_back(static_cast<double>(monotonic_clock().now_ns() - begin_ns));
+  }
+  fmt::print("memcpy     {:>9} B  {:>10.2f} GB/s\n", bytes, static_cast<double>(bytes) / median(times));
+}
+
+void measure(uint32_t rank, int exchange, uint64_t slice_bytes) {
+  pin_to(static_cast<int>(rank));
+  End end(rank, exchange, slice_bytes);
+  for (const size_t bytes : {0, 8, 40, 64, 256, 1024, 4096, 16384}) {
+    if (bytes <= end.frame_bytes()) ping_pong(end, bytes);
+  }
+  for (const size_t bytes : {size_t{1} << 16, size_t{1} << 20, size_t{1} << 23, size_t{1} << 26}) {
+    stream(end, bytes, Traffic::one_way);
+    stream(end, bytes, Traffic::both_ways);
+    if (rank == 0) plain_copy(bytes);
+    end.meet();
+  }
+}
+
+}  // namespace
+
+int main(int argument_count, char** arguments) {
+  const uint64_t slice_bytes = argument_count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
+  int exchange[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, exchange) != 0) die("socketpair");
+  const pid_t child = ::fork();
+  if (child < 0) die("fork");
+  measure(child == 0 ? 1 : 0, exchange[child == 0 ? 1 : 0], slice_bytes);
+  int status = 0;
+  if (child != 0 && (::waitpid(child, &status, 0) != child || status != 0)) die("the other end failed");
+  return 0;
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// A link over a shared segment. Sending and receiving make no system call; the socket over which the two ranks met stays open only so that the
+// kernel tells when the peer has gone.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "transport/transport.hpp"
+#include "transports/shm/layout.hpp"
+#include "transports/shm/local_socket.hpp"
+#include "transports/shm/ring.hpp"
+#include "transports/shm/segment.hpp"
+
+namespace tutti::transports::shm {
+
+class ShmLink final : public transport::Link {
+ public:
+  struct Parts {
+    Segment segment;
+    Geometry geometry;
+    Direction outgoing = Direction::from_lower_rank;
+    Descriptor socket;
+    // Readable once the peer's process has ended, even if a child of it still holds its socket. May be invalid.
+    Descriptor process_watch;
+    pid_t process_id = 0;  // 0: unknown
+  };
+
+  explicit ShmLink(Parts parts);
+  // Ends the socket for the peer too, whoever else holds it.
+  ~ShmLink() override;
+
+  transport::Outcome try_send(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload) override;
+  uint64_t released_bytes(uint32_t channel) const override;
+  transport::Outcome peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) override;
+  void pop(uint32_t channel) override;
+  const Status& failure() const override { return failure_; }
+  size_t max_frame_bytes() const override { return parts_.geometry.slot_bytes; }
+  transport::LinkEstimate estimate() const override;
+  std::string describe() const override { return "shm"; }
+
+  const Descriptor& socket() const { return parts_.socket; }
+  const Descriptor& process_watch() const { return parts_.process_watch; }
+  // The socket or the process has ended: no frame will follow those already published.
+  void end();
+
+ private:
+  // Fails the link because the peer broke the segment's rules.
+  transport::Outcome fail(const std::string& violation);
+
+  Parts parts_;
+  std::vector<Writer> writers_;  // by channel
+  std::vector<Reader> readers_;
+  Status failure_;
+};
+
+}  // namespace tutti::transports::shm
