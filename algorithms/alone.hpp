@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every collective of one rank, the same for all families, so that an algorithm chosen by name also serves a communicator of one.
+#pragma once
+
+#include <array>
+#include <utility>
+
+#include "algorithms/ranks.hpp"
+#include "schedule/builder.hpp"
+
+namespace tutti::algorithms {
+
+// A reduction passes through a reducing step even with one source: avg divides and a scaling operator scales there.
+inline schedule::Schedule solve_alone(const schedule::Problem& problem) {
+  using namespace schedule;
+  Builder builder({.rank = 0, .chunk_count = 1, .parts = 1});
+  if (is_reducing(problem.collective)) {
+    const std::array sources = {input(0)};
+    builder.reduce(builder.add_lane(), {}, sources, output(0), {.final = Final::yes});
+  } else if (problem.collective != Collective::barrier && problem.in_place == InPlace::no) {
+    builder.copy(builder.add_lane(), {}, {.source = input(0), .target = output(0)});
+  }
+  return std::move(builder).build();
+}
+
+}  // namespace tutti::algorithms

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// "one_shot": every block goes straight to where it is needed.
+#pragma once
+
+#include "schedule/schedule.hpp"
+
+namespace tutti::algorithms::direct {
+
+bool one_shot_solves(const schedule::Problem& problem);
+// For at least two ranks.
+schedule::Schedule one_shot(const schedule::Problem& problem, uint32_t rank);
+
+}  // namespace tutti::algorithms::direct

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// p-1 rounds, each a permutation of the ranks: (p-1)a + (p-1)/p nb, n bytes being what a rank sends in all.
+#include "algorithms/pairwise/pairwise.hpp"
+
+#include <array>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "algorithms/alone.hpp"
+#include "algorithms/ranks.hpp"
+#include "schedule/builder.hpp"
+
+namespace tutti::algorithms::pairwise {
+namespace {
+
+using namespace schedule;
+
+// Rounds come in couples of distances k and p-k: first every rank sends k ahead and receives from k behind, then back the other way. So in place
+// only one block of the couple has to be put aside, the one for the rank k behind, before the first round overwrites it; the second
+// round overwrites what the first has sent. The messages are the same in place or not.
+class Exchange {
+ public:
+  Exchange(const Problem& problem, uint32_t rank)
+      : circle_{problem.rank_count},
+        rank_(rank),
+        in_place_(problem.in_place),
+        builder_({.rank = rank, .chunk_count = problem.rank_count * problem.rank_count, .parts = 1}),
+        sends_(builder_.add_lane()),
+        receives_(builder_.add_lane()) {}
+
+  Schedule build() && {
+    for (uint32_t distance = 1; 2 * distance <= circle_.size; ++distance) {
+      const uint32_t ahead = circle_.ahead(rank_, distance);
+      const uint32_t behind = circle_.behind(rank_, distance);
+      if (ahead == behind) {
+        swap(ahead);
+      } else {
+        swap(ahead, behind);
+      }
+    }
+    if (in_place_ == InPlace::no) {
+      builder_.copy(builder_.add_lane(), block(rank_, rank_), {.source = input(rank_), .target = output(rank_)});
+    }
+    return std::move(builder_).build();
+  }
+
+ private:
+  using Waits = std::vector<WaitFor>;
+  static constexpr uint32_t kAsideSlots = 2;  // the next couple's block is put aside while this couple's is being sent
+
+  Chunks block(uint32_t source, uint32_t target) const { return {source * circle_.size + target}; }
+
+  void swap(uint32_t ahead, uint32_t behind) {
+    const std::optional<StepId> aside = put_aside(behind);
+    const StepId sent_ahead = builder_.send(sends_, ahead, block(rank_, ahead), input(ahead));
+    builder_.receive(receives_, behind, block(behind, rank_), output(behind));
+    send_aside(behind, aside);
+    builder_.receive(receives_, ahead, block(ahead, rank_), output(ahead),
+                     {.waits = aside ? Waits{{sent_ahead, WaitMode::complete}} : Waits{}});
+  }
+
+  void swap(uint32_t opposite) {
+    send_aside(opposite, put_aside(opposite));
+    builder_.receive(receives_, opposite, block(opposite, rank_), output(opposite));
+  }
+
+  std::optional<StepId> put_aside(uint32_t target) {
+    if (in_place_ == InPlace::no) {
+      return std::nullopt;
+    }
+    if (aside_count_ < kAsideSlots) {
+      builder_.add_scratch(1);
+    }
+    const std::optional<StepId>& slot_sent = slot_sent_[aside_count_ % kAsideSlots];
+    return builder_.copy(receives_, block(rank_, target),
+                         {.source = input(target), .target = scratch(aside_count_ % kAsideSlots)},
+                         {.waits = slot_sent ? Waits{{*slot_sent, WaitMode::complete}} : Waits{}});
+  }
+
+  void send_aside(uint32_t target, const std::optional<StepId>& aside) {
+    if (!aside) {
+      builder_.send(sends_, target, block(rank_, target), input(target));
+      return;
+    }
+    const uint32_t slot = aside_count_++ % kAsideSlots;
+    slot_sent_[slot] = builder_.send(sends_, target, block(rank_, target), scratch(slot),
+                                     {.waits = {{*aside, WaitMode::streaming}}});
+  }
+
+  Circle circle_;
+  uint32_t rank_;
+  InPlace in_place_;
+  Builder builder_;
+  LaneId sends_;
+  LaneId receives_;
+  uint32_t aside_count_ = 0;
+  std::array<std::optional<StepId>, kAsideSlots> slot_sent_;
+};
+
+bool applies(const Problem& problem, const topology::Topology&) { return problem.collective == Collective::all_to_all; }
+
+Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) {
+  return problem.rank_count == 1 ? solve_alone(problem) : Exchange(problem, rank).build();
+}
+
+constexpr std::array kAlgorithms = {
+    planner::Algorithm{.name = "pairwise",
+                       .idea = "each round sends to one rank and receives from one",
+                       .applies = applies,
+                       .build = build},
+};
+
+}  // namespace
+
+std::span<const planner::Algorithm> algorithms() { return kAlgorithms; }
+
+}  // namespace tutti::algorithms::pairwise

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// With p ranks, n bytes, a latency and b seconds per byte: allreduce takes 2(p-1)a + 2(p-1)/p nb, its halves allgather and
+// reducescatter half of that, which is optimal in bandwidth (Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
+// workstations", JPDC 2009). Broadcast and reduce run a chain through the ranks, (p-1)a + nb when sliced finely.
+#include "algorithms/ring/ring.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "algorithms/alone.hpp"
+#include "algorithms/ranks.hpp"
+#include "schedule/builder.hpp"
+
+namespace tutti::algorithms::ring {
+namespace {
+
+using namespace schedule;
+
+// One rank's place in the ring, and its two lanes: what it sends to the next, what it receives from the previous.
+struct Seat {
+  Seat(Builder& builder, const Problem& problem, uint32_t own_rank)
+      : rank(own_rank),
+        ring{problem.rank_count},
+        next(ring.ahead(rank, 1)),
+        previous(ring.behind(rank, 1)),
+        operands(operands_of(rank, previous)),
+        sends(builder.add_lane()),
+        receives(builder.add_lane()) {}
+
+  uint32_t rank;
+  Circle ring;
+  uint32_t next;
+  uint32_t previous;
+  Operands operands;
+  LaneId sends;
+  LaneId receives;
+};
+
+// Chunk c starts at rank c+1 and collects contributions on its way to rank c, where it is complete. A chunk's partial result waits in its own
+// slot of the output, whose former content, in place, has just gone into it. Then the complete chunks travel around once more.
+Schedule all_reduce(const Problem& problem, uint32_t rank) {
+  const uint32_t rounds = problem.rank_count - 1;
+  Builder builder({.rank = rank, .chunk_count = problem.rank_count, .parts = 1});
+  const Seat seat(builder, problem, rank);
+
+  std::vector<StepId> partial_sends;
+  StepId received;
+  for (uint32_t round = 0; round < rounds; ++round) {
+    const uint32_t leaving = seat.ring.behind(rank, round + 1);
+    const uint32_t arriving = seat.ring.behind(leaving, 1);
+    partial_sends.push_back(round == 0 ? builder.send(seat.sends, seat.next, {leaving}, input(leaving))
+                                       : builder.send(seat.sends, seat.next, {leaving}, output(leaving),
+                                                      {.waits = {{received, WaitMode::streaming}}}));
+    received = builder.receive_reduce(
+        seat.receives, seat.previous, {arriving}, {.source = input(arriving), .target = output(arriving)},
+        {.operands = seat.operands, .final = round + 1 == rounds ? Final::yes : Final::no});
+  }
+  for (uint32_t round = 0; round < rounds; ++round) {
+    const uint32_t leaving = seat.ring.behind(rank, round);
+    const uint32_t arriving = seat.ring.behind(leaving, 1);
+    builder.send(seat.sends, seat.next, {leaving}, output(leaving), {.waits = {{received, WaitMode::streaming}}});
+    // The slot still held what this rank sent in the same round of the first turn.
+    const bool slot_was_sent = round > 0 || problem.in_place == InPlace::yes;
+    received = builder.receive(seat.receives, seat.previous, {arriving}, output(arriving),
+                               {.waits = slot_was_sent ? std::vector<WaitFor>{{partial_sends[round], WaitMode::streaming}}
+                                                       : std::vector<WaitFor>{}});
+  }
+  return std::move(builder).build();
+}
+
+// The first turn of all_reduce. Partial results pass through two scratch slots in turn, since the input is not ours to write.
+Schedule reduce_scatter(const Problem& problem, uint32_t rank) {
+  const uint32_t rounds = problem.rank_count - 1;
+  Builder builder({.rank = rank, .chunk_count = problem.rank_count, .parts = 1});
+  const Seat seat(builder, problem, rank);
+  builder.add_scratch(std::min(rounds - 1, 2u));
+
+  StepId sent;
+  StepId received;
+  for (uint32_t round = 0; round < rounds; ++round) {
+    const uint32_t leaving = seat.ring.behind(rank, round + 1);
+    const uint32_t arriving = seat.ring.behind(leaving, 1);
+    const bool last = round + 1 == rounds;
+    const StepId sent_before = std::exchange(
+        sent, round == 0 ? builder.send(seat.sends, seat.next, {leaving}, input(leaving))
+                         : builder.send(seat.sends, seat.next, {leaving}, scratch((round - 1) % 2),
+                                        {.waits = {{received, WaitMode::streaming}}}));
+    StepOptions options{.operands = seat.operands, .final = last ? Final::yes : Final::no};
+    if (round >= 2 && !last) {
+      options.waits.push_back({sent_before, WaitMode::complete});  // it read the slot
+    }
+    received = builder.receive_reduce(seat.receives, seat.previous, {arriving},
+                                      {.source = input(arriving), .target = last ? output(0) : scratch(round % 2)},
+                                      std::move(options));
+  }
+  return std::move(builder).build();
+}
+
+Schedule all_gather(const Problem& problem, uint32_t rank) {
+  Builder builder({.rank = rank, .chunk_count = problem.rank_count, .parts = 1});
+  const Seat seat(builder, problem, rank);
+  if (problem.in_place == InPlace::no) {
+    builder.copy(builder.add_lane(), {rank}, {.source = input(0), .target = output(rank)});
+  }
+  builder.send(seat.sends, seat.next, {rank}, input(0));
+  for (uint32_t round = 1; round < problem.rank_count; ++round) {
+    const uint32_t arriving = seat.ring.behind(rank, round);
+    const StepId received = builder.receive(seat.receives, seat.previous, {arriving}, output(arriving));
+    if (arriving != seat.next) {
+      builder.send(seat.sends, seat.next, {arriving}, output(arriving), {.waits = {{received, WaitMode::streaming}}});
+    }
+  }
+  return std::move(builder).build();
+}
+
+// A chain that begins at the root.
+Schedule broadcast(const Problem& problem, uint32_t rank) {
+  Builder builder({.rank = rank, .chunk_count = 1, .parts = 1});
+  const Seat seat(builder, problem, rank);
+  if (rank == problem.root) {
+    builder.send(seat.sends, seat.next, {}, input(0));
+    if (problem.in_place == InPlace::no) {
+      builder.copy(builder.add_lane(), {}, {.source = input(0), .target = output(0)});
+    }
+    return std::move(builder).build();
+  }
+  const StepId received = builder.receive(seat.receives, seat.previous, {}, output(0));
+  if (seat.next != problem.root) {
+    builder.send(seat.sends, seat.next, {}, output(0), {.waits = {{received, WaitMode::streaming}}});
+  }
+  return std::move(builder).build();
+}
+
+// A chain that ends at the root. Ranks in its middle have no output: the vector passes through two scratch slots in turn, and is cut
+// so that these take a quarter of its length, more of which then stays in the cache.
+Schedule reduce(const Problem& problem, uint32_t rank) {
+  constexpr uint32_t kChunksThroughScratch = 8;
+  const uint32_t chunk_count = problem.rank_count == 2 ? 1 : kChunksThroughScratch;
+  Builder builder({.rank = rank, .chunk_count = chunk_count, .parts = 1});
+  const Seat seat(builder, problem, rank);
+  const bool first = seat.previous == problem.root;
+  const bool last = rank == problem.root;
+  if (!first && !last) {
+    builder.add_scratch(2);
+  }
+  std::array<StepId, 2> slot_sent;
+  for (uint32_t chunk = 0; chunk < chunk_count; ++chunk) {
+    const uint32_t slot = chunk % 2;
+    if (first) {
+      builder.send(seat.sends, seat.next, {chunk}, input(chunk));
+    } else if (last) {
+      builder.receive_reduce(seat.receives, seat.previous, {chunk}, {.source = input(chunk), .target = output(chunk)},
+                             {.operands = seat.operands, .final = Final::yes});
+    } else {
+      StepOptions options{.operands = seat.operands};
+      if (chunk >= 2) {
+        options.waits.push_back({slot_sent[slot], WaitMode::complete});
+      }
+      const StepId received = builder.receive_reduce(
+          seat.receives, seat.previous, {chunk}, {.source = input(chunk), .target = scratch(slot)}, std::move(options));
+      slot_sent[slot] =
+          builder.send(seat.sends, seat.next, {chunk}, scratch(slot), {.waits = {{received, WaitMode::streaming}}});
+    }
+  }
+  return std::move(builder).build();
+}
+
+bool applies(const Problem& problem, const topology::Topology&) {
+  switch (problem.collective) {
+    case Collective::all_gather:
+    case Collective::reduce_scatter:
+      return true;
+    case Collective::all_reduce:
+    case Collective::reduce:
+    case Collective::broadcast:
+      return problem.blocks == Blocks::equal;
+    default:
+      return false;
+  }
+}
+
+Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) {
+  if (problem.rank_count == 1) {
+    return solve_alone(problem);
+  }
+  switch (problem.collective) {
+    case Collective::all_gather:
+      return all_gather(problem, rank);
+    case Collective::reduce_scatter:
+      return reduce_scatter(problem, rank);
+    case Collective::reduce:
+      return reduce(problem, rank);
+    case Collective::broadcast:
+      return broadcast(problem, rank);
+    default:
+      return all_reduce(problem, rank);
+  }
+}
+
+constexpr std::array kAlgorithms = {
+    planner::Algorithm{.name = "ring", .idea = "chunks travel around a ring of all ranks", .applies = applies, .build = build},
+};
+
+}  // namespace
+
+std::span<const planner::Algorithm> algorithms() { return kAlgorithms; }
+
+}  // namespace tutti::algorithms::ring

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trees: data fans out from a root or in towards it.
+#pragma once
+
+#include <span>
+
+#include "planner/algorithm.hpp"
+
+namespace tutti::algorithms::tree {
+
+// "binomial": broadcast, reduce, gather, scatter. "double_binary_tree": allreduce, broadcast, reduce.
+std::span<const planner::Algorithm> algorithms();
+
+}  // namespace tutti::algorithms::tree
