@@ -2,8 +2,8 @@
 // The machine as the planner sees it: which rank reaches which, and how well. Equal on every rank of a communicator.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -12,41 +12,60 @@ namespace tutti::topology {
 // A link from one rank to another, one direction.
 struct LinkSpec {
   uint64_t latency_ns = 0;             // software and wire, a small message
-  uint64_t bandwidth_bytes_per_s = 1;  // effective, large messages
+  uint64_t bandwidth_bytes_per_s = 1;  // effective, large messages; 0 is taken as 1
   std::string source;                  // where the two figures come from
 
   bool operator==(const LinkSpec&) const = default;
 };
 
+// What the messages that leave a host for other hosts share, each direction by itself. Messages that use one adapter take turns.
+enum class Adapters : uint8_t {
+  per_link,  // nothing: a machine whose ranks are joined by a wire for each pair
+  per_rank,  // each rank has an adapter of its own
+  per_host,  // the ranks of a host share one: hosts with one network card
+};
+
+// Building one is not thread-safe; reading one is.
 class Topology {
  public:
-  // All pairs alike.
+  // All pairs alike, each rank on a host of its own.
   static Topology uniform(uint32_t rank_count, const LinkSpec& link);
 
+  // Every link is LinkSpec{}, and each rank is on a host of its own: its host number is its rank.
   explicit Topology(uint32_t rank_count);
 
   uint32_t rank_count() const { return rank_count_; }
-  // Both directions of a pair.
+  // Both directions of a pair. What a rank's link to itself is does not matter to anything.
   void set_link(uint32_t a, uint32_t b, const LinkSpec& link);
-  const LinkSpec& link(uint32_t source, uint32_t target) const;
+  const LinkSpec& link(uint32_t source, uint32_t target) const { return specs_[spec_index(source, target)]; }
 
   // Ranks with the same host number share memory and its bandwidth.
   void set_host(uint32_t rank, uint32_t host) { hosts_[rank] = host; }
   uint32_t host(uint32_t rank) const { return hosts_[rank]; }
   uint32_t host_count() const;
+  // Ranks whose host number is `host`.
+  uint32_t ranks_on_host(uint32_t host) const;
 
   // What one core reduces, bytes of output per second.
   uint64_t reduce_bytes_per_s = 5'000'000'000;
   // Cores a host's ranks share; 0 unknown. When ranks outnumber them, work of ranks on one host adds up.
   uint32_t cores_per_host = 0;
+  Adapters adapters = Adapters::per_host;
 
+  // Covers every figure that can decide a plan, and nothing else: neither sources nor the order in which links were set.
   uint64_t hash() const;
+  // Hosts with their ranks, then the different links with the pairs that have them; several lines.
   std::string to_string() const;
 
  private:
+  uint32_t spec_index(uint32_t source, uint32_t target) const {
+    return link_specs_.empty() ? 0 : link_specs_[size_t{source} * rank_count_ + target];
+  }
+  uint32_t find_or_add(const LinkSpec& link);
+
   uint32_t rank_count_;
   std::vector<LinkSpec> specs_;       // the different ones
-  std::vector<uint32_t> link_specs_;  // rank_count^2 indices into specs_
+  std::vector<uint32_t> link_specs_;  // rank_count^2 indices into specs_; empty while all links are specs_[0]
   std::vector<uint32_t> hosts_;
 };
 

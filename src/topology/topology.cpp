@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topology/topology.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <map>
+#include <numeric>
+#include <string_view>
+
+#include "base/hash.hpp"
+
+namespace tutti::topology {
+namespace {
+
+// Pairs a line of text names before it says how many more there are.
+constexpr uint32_t kPairsShown = 8;
+
+uint64_t hash_of(const LinkSpec& link) { return hash_combine(hash_combine(1, link.latency_ns), link.bandwidth_bytes_per_s); }
+
+// Folds equal neighbours as one value and a count, so that a uniform machine of any size is two numbers.
+class RunHash {
+ public:
+  explicit RunHash(uint64_t seed) : seed_(seed) {}
+
+  void add(uint64_t value, uint64_t count) {
+    if (value != value_) {
+      flush();
+      value_ = value;
+    }
+    count_ += count;
+  }
+  uint64_t finish() {
+    flush();
+    return seed_;
+  }
+
+ private:
+  void flush() {
+    if (count_ > 0) {
+      seed_ = hash_combine(hash_combine(seed_, value_), count_);
+    }
+    count_ = 0;
+  }
+
+  uint64_t seed_;
+  uint64_t value_ = 0;
+  uint64_t count_ = 0;
+};
+
+std::string duration_text(uint64_t ns) { return ns < 1'000 ? fmt::format("{} ns", ns) : fmt::format("{:.2f} us", static_cast<double>(ns) / 1e3); }
+
+std::string link_text(const LinkSpec& link) {
+  return fmt::format("{}, {:.2f} GB/s ({})", duration_text(link.latency_ns), static_cast<double>(link.bandwidth_bytes_per_s) / 1e9,
+                     link.source.empty() ? std::string_view("no source") : std::string_view(link.source));
+}
+
+// "0-3, 6"
+std::string ranges_text(const std::vector<uint32_t>& ascending) {
+  std::string text;
+  for (size_t first = 0; first < ascending.size();) {
+    size_t last = first;
+    while (last + 1 < ascending.size() && ascending[last + 1] == ascending[last] + 1) {
+      ++last;
+    }
+    text += text.empty() ? "" : ", ";
+    text += first == last ? fmt::format("{}", ascending[first]) : fmt::format("{}-{}", ascending[first], ascending[last]);
+    first = last + 1;
+  }
+  return text;
+}
+
+std::string_view name_of(Adapters adapters) {
+  switch (adapters) {
+    case Adapters::per_link:
+      return "a wire for each pair";
+    case Adapters::per_rank:
+      return "an adapter for each rank";
+    case Adapters::per_host:
+      return "an adapter for each host";
+  }
+  return "invalid";
+}
+
+}  // namespace
+
+Topology Topology::uniform(uint32_t rank_count, const LinkSpec& link) {
+  Topology topology(rank_count);
+  topology.specs_.front() = link;
+  return topology;
+}
+
+Topology::Topology(uint32_t rank_count) : rank_count_(rank_count), specs_(1), hosts_(rank_count) {
+  std::iota(hosts_.begin(), hosts_.end(), 0u);
+}
+
+void Topology::set_link(uint32_t a, uint32_t b, const LinkSpec& link) {
+  assert(a < rank_count_ && b < rank_count_);
+  const uint32_t index = find_or_add(link);
+  if (link_specs_.empty()) {
+    if (index == 0) {
+      return;  // as all the others are
+    }
+    link_specs_.resize(size_t{rank_count_} * rank_count_, 0);
+  }
+  link_specs_[size_t{a} * rank_count_ + b] = index;
+  link_specs_[size_t{b} * rank_count_ + a] = index;
+}
+
+uint32_t Topology::find_or_add(const LinkSpec& link) {
+  const auto found = std::find(specs_.begin(), specs_.end(), link);
+  if (found == specs_.end()) {
+    specs_.push_back(link);
+    return static_cast<uint32_t>(specs_.size() - 1);
+  }
+  return static_cast<uint32_t>(found - specs_.begin());
+}
+
+uint32_t Topology::host_count() const {
+  std::vector<uint32_t> hosts = hosts_;
+  std::sort(hosts.begin(), hosts.end());
+  return static_cast<uint32_t>(std::unique(hosts.begin(), hosts.end()) - hosts.begin());
+}
+
+uint32_t Topology::ranks_on_host(uint32_t host) const {
+  return static_cast<uint32_t>(std::count(hosts_.begin(), hosts_.end(), host));
+}
+
+uint64_t Topology::hash() const {
+  uint64_t seed = hash_combine(0, rank_count_);
+  seed = hash_combine(seed, reduce_bytes_per_s);
+  seed = hash_combine(seed, cores_per_host);
+  seed = hash_combine(seed, static_cast<uint64_t>(adapters));
+  for (uint32_t host : hosts_) {
+    seed = hash_combine(seed, host);
+  }
+  std::vector<uint64_t> spec_hashes(specs_.size());
+  std::transform(specs_.begin(), specs_.end(), spec_hashes.begin(), hash_of);
+
+  RunHash links(seed);
+  if (link_specs_.empty()) {
+    links.add(spec_hashes.front(), uint64_t{rank_count_} * (std::max(rank_count_, 1u) - 1));
+    return links.finish();
+  }
+  for (uint32_t source = 0; source < rank_count_; ++source) {
+    for (uint32_t target = 0; target < rank_count_; ++target) {
+      if (source != target) {
+        links.add(spec_hashes[spec_index(source, target)], 1);
+      }
+    }
+  }
+  return links.finish();
+}
+
+std::string Topology::to_string() const {
+  std::string text = fmt::format("{} {} on {} {}, ", rank_count_, rank_count_ == 1 ? "rank" : "ranks", host_count(),
+                                 host_count() == 1 ? "host" : "hosts");
+  text += cores_per_host == 0 ? std::string("cores unknown") : fmt::format("{} cores a host", cores_per_host);
+  text += fmt::format(", a core reduces {:.2f} GB/s, {}\n", static_cast<double>(reduce_bytes_per_s) / 1e9, name_of(adapters));
+
+  std::map<uint32_t, std::vector<uint32_t>> ranks_by_host;
+  for (uint32_t rank = 0; rank < rank_count_; ++rank) {
+    ranks_by_host[hosts_[rank]].push_back(rank);
+  }
+  for (const auto& [host, ranks] : ranks_by_host) {
+    text += fmt::format("host {}: {} {}\n", host, ranks.size() == 1 ? "rank" : "ranks", ranges_text(ranks));
+  }
+
+  if (rank_count_ > 1 && link_specs_.empty()) {
+    return text + fmt::format("all pairs: {}\n", link_text(specs_.front()));
+  }
+  struct Users {
+    uint64_t pair_count = 0;
+    std::string shown;
+  };
+  std::vector<Users> users(specs_.size());
+  for (uint32_t a = 0; a < rank_count_; ++a) {
+    for (uint32_t b = a + 1; b < rank_count_; ++b) {
+      Users& user = users[spec_index(a, b)];
+      if (user.pair_count++ < kPairsShown) {
+        user.shown += fmt::format(" {}-{}", a, b);
+      }
+    }
+  }
+  for (size_t index = 0; index < specs_.size(); ++index) {
+    const Users& user = users[index];
+    if (user.pair_count > 0) {
+      text += fmt::format("{} {}: {}:{}{}\n", user.pair_count, user.pair_count == 1 ? "pair" : "pairs", link_text(specs_[index]), user.shown,
+                          user.pair_count > kPairsShown ? " ..." : "");
+    }
+  }
+  return text;
+}
+
+}  // namespace tutti::topology
