@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "conformance/transport_world.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <thread>
+
+#include "base/hash.hpp"
+#include "registry/registry.hpp"
+#include "transports/fault/fault_transport.hpp"
+#include "transports/sim/sim_transport.hpp"
+
+namespace tutti::conformance {
+
+namespace {
+
+constexpr std::string_view kSim = "sim";
+
+// Patience, for transports whose bytes really travel: first steps of a microsecond, in which a healthy exchange ends, then long ones, in
+// which every deadline passes.
+constexpr uint64_t kShortSteps = 200'000;
+constexpr uint64_t kShortStepNs = 1'000;
+constexpr uint64_t kLongSteps = 12'000;
+constexpr uint64_t kLongStepNs = 10'000'000;
+
+const transport::TransportType* find_type(std::string_view name) {
+  for (const auto& type : registry::transport_types()) {
+    if (type().name == name) {
+      return &type();
+    }
+  }
+  return nullptr;
+}
+
+std::unique_ptr<sim::Network> make_network(uint32_t rank_count) {
+  const topology::LinkSpec link{.latency_ns = 1'500, .bandwidth_bytes_per_s = 10'000'000'000, .source = "conformance suite"};
+  return std::make_unique<sim::Network>(topology::Topology::uniform(rank_count, link),
+                                        sim::NetworkOptions{.channel_count = transport::kChannelCount,
+                                                            .max_frame_bytes = 16 * 1024,
+                                                            .window_bytes = 40'000,
+                                                            .detection_delay_ns = 1'000'000,
+                                                            .faults = {.seed = 7, .maximum_jitter_ns = 300}});
+}
+
+}  // namespace
+
+std::vector<TransportKind> transport_kinds() {
+  std::vector<TransportKind> kinds;
+  for (const char* name : {"sim", "shm", "tcp"}) {
+    if (find_type(name) == nullptr) {
+      continue;
+    }
+    const std::string text = name;
+    kinds.push_back({.name = text, .transport = text, .wrapping = TransportKind::Wrapping::none});
+    kinds.push_back({.name = "fault_over_" + text, .transport = text, .wrapping = TransportKind::Wrapping::fault});
+    kinds.push_back({.name = "storms_over_" + text, .transport = text, .wrapping = TransportKind::Wrapping::stormy_fault});
+  }
+  return kinds;
+}
+
+TransportWorld::TransportWorld(const TransportKind& kind, const WorldOptions& options) : kind_(kind), options_(options) {
+  for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
+    transport::Secret secret{};
+    secret.fill(options.secrets == WorldOptions::Secrets::one_each ? static_cast<std::byte>(rank + 1) : std::byte{0x5a});
+    secrets_.push_back(secret);
+  }
+  if (kind.transport == kSim) {
+    network_ = make_network(options.rank_count);
+  }
+  for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
+    transports_.push_back(make(rank));
+  }
+}
+
+TransportWorld::~TransportWorld() = default;
+
+std::unique_ptr<transport::Transport> TransportWorld::make(uint32_t rank) {
+  const transport::TransportContext context{.rank = rank,
+                                            .rank_count = options_.rank_count,
+                                            .communicator_id = options_.communicator_id,
+                                            .secret = secrets_[rank],
+                                            .host_id = "conformance",
+                                            .clock = network_ != nullptr ? network_->clock() : clock_,
+                                            .settings = settings_};
+  std::unique_ptr<transport::Transport> made;
+  if (network_ != nullptr) {
+    made = std::make_unique<transports::sim::SimTransport>(*network_, context, rank);
+  } else {
+    auto created = find_type(kind_.transport)->create(context);
+    if (!created) {
+      throw std::runtime_error(kind_.transport + ": " + created.error().message());
+    }
+    made = std::move(*created);
+  }
+  if (kind_.wrapping == TransportKind::Wrapping::none) {
+    return made;
+  }
+  transports::fault::FaultScript script{.seed = 0x5eed + rank, .faults = {}, .storms = {}, .unreachable_peers = {}};
+  if (kind_.wrapping == TransportKind::Wrapping::stormy_fault) {
+    script.storms = {.per_million = 200'000, .longest_calls = 5};
+  }
+  return std::make_unique<transports::fault::FaultTransport>(std::move(made), options_.rank_count, std::move(script));
+}
+
+transport::Link& TransportWorld::link(uint32_t rank, uint32_t peer) {
+  transport::Link* link = transports_[rank]->link(peer);
+  if (link == nullptr) {
+    throw std::logic_error(fmt::format("rank {} has no link to {}", rank, peer));
+  }
+  return *link;
+}
+
+void TransportWorld::connect_all() {
+  for (uint32_t rank = 0; rank < rank_count(); ++rank) {
+    for (uint32_t peer = 0; peer < rank_count(); ++peer) {
+      if (peer != rank) {
+        transports_[rank]->connect(peer, transports_[peer]->address());
+      }
+    }
+  }
+}
+
+bool TransportWorld::connected() {
+  connect_all();
+  return run_until([this] {
+    for (uint32_t rank = 0; rank < rank_count(); ++rank) {
+      for (uint32_t peer = 0; peer < rank_count(); ++peer) {
+        if (peer != rank && transports_[rank]->state(peer) != transport::PeerState::connected) {
+          return false;
+        }
+      }
+    }
+    return true;
+  });
+}
+
+bool TransportWorld::step() {
+  size_t work = 0;
+  for (const auto& transport : transports_) {
+    work += transport != nullptr ? transport->poll() : 0;
+  }
+  if (network_ != nullptr) {
+    return network_->advance() || work > 0;
+  }
+  clock_.advance_by(kShortStepNs);
+  return true;
+}
+
+bool TransportWorld::run_until(const std::function<bool()>& condition) {
+  for (uint64_t steps = 0; steps < kShortSteps + kLongSteps; ++steps) {
+    if (condition()) {
+      return true;
+    }
+    step();
+    if (network_ == nullptr && steps >= kShortSteps) {
+      clock_.advance_by(kLongStepNs);
+    }
+    if (network_ == nullptr && steps % 64 == 63) {
+      std::this_thread::yield();  // the kernel may have to carry the bytes on this very core
+    }
+  }
+  return condition();
+}
+
+std::vector<std::byte> pattern(size_t byte_count, uint64_t seed) {
+  std::vector<std::byte> bytes(byte_count);
+  for (size_t index = 0; index < byte_count; ++index) {
+    bytes[index] = static_cast<std::byte>(mix64(seed * 0x1'0000'0001 + index / 8) >> (index % 8 * 8));
+  }
+  return bytes;
+}
+
+bool send(TransportWorld& world, transport::Link& link, uint32_t channel, const transport::FrameHeader& header,
+          std::span<const std::byte> payload) {
+  transport::Outcome outcome = transport::Outcome::would_block;
+  const bool ended = world.run_until([&] {
+    outcome = link.try_send(channel, header, payload);
+    return outcome != transport::Outcome::would_block;
+  });
+  return ended && outcome == transport::Outcome::done;
+}
+
+bool receive(TransportWorld& world, transport::Link& link, uint32_t channel, std::span<std::byte> landing,
+             transport::Frame* frame) {
+  transport::Outcome outcome = transport::Outcome::would_block;
+  const bool ended = world.run_until([&] {
+    outcome = link.peek(channel, landing, frame);
+    return outcome != transport::Outcome::would_block;
+  });
+  return ended && outcome == transport::Outcome::done;
+}
+
+}  // namespace tutti::conformance
