@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prints schedules, which may be garbage on its way to the verifier: every index is checked before it is followed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include "schedule/names.hpp"
+#include "schedule/schedule.hpp"
+
+namespace tutti::schedule {
+
+std::string_view name_of(StepKind kind) {
+  switch (kind) {
+    case StepKind::send:
+      return "send";
+    case StepKind::receive:
+      return "receive";
+    case StepKind::receive_reduce:
+      return "receive-reduce";
+    case StepKind::copy:
+      return "copy";
+    case StepKind::reduce:
+      return "reduce";
+  }
+  return "invalid";
+}
+
+std::string_view name_of(Buffer buffer) {
+  switch (buffer) {
+    case Buffer::none:
+      return "nothing";
+    case Buffer::input:
+      return "input";
+    case Buffer::output:
+      return "output";
+    case Buffer::scratch:
+      return "scratch";
+  }
+  return "invalid";
+}
+
+std::string text_of(Span span) {
+  return span.buffer == Buffer::none ? std::string(name_of(span.buffer)) : fmt::format("{}[{}]", name_of(span.buffer), span.slot);
+}
+
+namespace {
+
+std::string counted(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+// The part of `items` that [first, first + count) names and that exists.
+template <typename Item>
+std::span<const Item> clamped(const std::vector<Item>& items, uint32_t first, uint32_t count) {
+  const std::span<const Item> all(items);
+  return first >= all.size() ? all.first(0) : all.subspan(first, std::min<size_t>(count, all.size() - first));
+}
+
+std::string sources_text(const Schedule& schedule, const Step& step) {
+  std::string text;
+  for (const Span& source : clamped(schedule.sources, step.first_source, step.source_count)) {
+    text += fmt::format("{}{}", text.empty() ? "" : " (op) ", text_of(source));
+  }
+  return text;
+}
+
+std::string spans_text(const Schedule& schedule, const Step& step) {
+  switch (step.kind) {
+    case StepKind::send:
+      return fmt::format("from {} to rank {}", text_of(step.source), step.peer);
+    case StepKind::receive:
+      return fmt::format("from rank {} to {}", step.peer, text_of(step.target));
+    case StepKind::receive_reduce: {
+      const bool local_first = step.operands == Operands::local_first;
+      const std::string local = text_of(step.source);
+      const std::string target = text_of(step.target);
+      return local_first ? fmt::format("from {} (op) rank {} to {}", local, step.peer, target)
+                         : fmt::format("from rank {} (op) {} to {}", step.peer, local, target);
+    }
+    case StepKind::copy:
+      return fmt::format("from {} to {}", text_of(step.source), text_of(step.target));
+    case StepKind::reduce:
+      return fmt::format("from {} to {}", sources_text(schedule, step), text_of(step.target));
+  }
+  return "of an unknown kind";
+}
+
+std::string waits_text(const Schedule& schedule, const Step& step) {
+  std::string text;
+  for (const Wait& wait : clamped(schedule.waits, step.first_wait, step.wait_count)) {
+    text += fmt::format("{}{}{}", text.empty() ? " after " : ", ", wait.step, wait.mode == WaitMode::streaming ? "~" : "");
+  }
+  return text;
+}
+
+void append_step(std::string& text, const Schedule& schedule, size_t index, const Step& step) {
+  const uint64_t last_chunk = uint64_t{step.first_chunk} + (step.chunk_count == 0 ? 0 : step.chunk_count - 1);
+  fmt::format_to(std::back_inserter(text), "  {} {} chunks {}..{} {}{}{}\n", index, name_of(step.kind), step.first_chunk,
+                 last_chunk, spans_text(schedule, step), step.final == Final::yes ? ", final" : "", waits_text(schedule, step));
+}
+
+}  // namespace
+
+std::string to_string(const Schedule& schedule) {
+  std::string text =
+      fmt::format("rank {}: {}, {} per block, {}, {}\n", schedule.rank, counted(schedule.chunk_count, "chunk"),
+                  counted(schedule.parts, "part"), counted(schedule.scratch_slots, "scratch slot"),
+                  counted(schedule.channel_count, "channel"));
+  for (size_t index = 0; index < schedule.lanes.size(); ++index) {
+    const Lane& lane = schedule.lanes[index];
+    fmt::format_to(std::back_inserter(text), "lane {} (channel {})\n", index, lane.channel);
+    size_t step_index = lane.first_step;
+    for (const Step& step : clamped(schedule.steps, lane.first_step, lane.step_count)) {
+      append_step(text, schedule, step_index++, step);
+    }
+  }
+  return text;
+}
+
+}  // namespace tutti::schedule
