@@ -34,7 +34,9 @@ class Connection {
   State state() const { return state_; }
   // Why it closed: "connection closed", "wrong secret", "connection reset by peer (ECONNRESET)".
   const std::string& close_reason() const { return close_reason_; }
-  // The peer's claim; only once it has been open.
+  // Whether the peer has proven itself, even if the connection has closed since: what it said may still wait in next_frame().
+  bool authenticated() const { return handshake_.state() == Handshake::State::done; }
+  // The peer's claim; only once authenticated.
   const Handshake::Claim& peer_claim() const { return handshake_.peer_claim(); }
   bool has_output() const { return state_ != State::closed && (!handshake_.outgoing().empty() || !output_.empty()); }
   const Descriptor& socket() const { return socket_; }

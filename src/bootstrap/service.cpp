@@ -156,16 +156,18 @@ void Service::accept_guests() {
 
 void Service::attend_guests() {
   for (auto guest = guests_.begin(); guest != guests_.end();) {
-    const Connection::State state = guest->connection.state();
+    const bool closed = guest->connection.state() == Connection::State::closed;
     const bool late = clock_.now_ns() - guest->arrived_ns >= kHandshakeLimitNs;
-    if (state == Connection::State::open) {
+    if (guest->connection.authenticated()) {
       admit(std::move(guest->connection));
-    } else if (state == Connection::State::closed) {
-      log::info("bootstrap: dropped a connection: {}", guest->connection.close_reason());
-    } else if (late) {
-      log::info("bootstrap: dropped a connection that did not prove itself in time");
+      guest = guests_.erase(guest);
+    } else if (closed || late) {
+      log::info("bootstrap: dropped a connection: {}",
+                closed ? std::string_view(guest->connection.close_reason()) : "it did not prove itself in time");
+      guest = guests_.erase(guest);
+    } else {
+      ++guest;
     }
-    guest = state == Connection::State::authenticating && !late ? std::next(guest) : guests_.erase(guest);
   }
 }
 

@@ -92,34 +92,18 @@ TEST(Exchange, AWaitNamesTheMissingRanks) {
 
 TEST(Exchange, ARankThatDiesIsNamedToAllOthers) {
   Job job;
-  auto ranks = job.join_all(3);
-  job.expect_whole_round(ranks, 0);
-  // A process that is killed says no goodbye: a connection of its own, authenticated as rank 3 of a bigger job, stands for it.
-  Job other;
-  auto survivors = other.join_all(4);
-  const std::unique_ptr<SocketExchange> dying = std::move(survivors.back());
-  survivors.pop_back();
-  Stranger victim(other.address());
-  Handshake handshake(Handshake::Side::connecting, handshake_key(other.secret()),
-                      {.rank = 3, .rank_count = 4, .purpose = kHandshakePurpose});
-  ASSERT_TRUE(other.turn_until([&] {
-    if (!handshake.outgoing().empty()) {
-      victim.say(handshake.outgoing());
-      handshake.written(handshake.outgoing().size());
-    }
-    if (handshake.wanted() > 0) {
-      if (const auto heard = victim.hear(handshake.wanted())) {
-        handshake.received(*heard);
-      }
-    }
-    return handshake.state() == Handshake::State::done;
-  }));
+  std::vector<std::unique_ptr<SocketExchange>> survivors;
+  for (uint32_t rank = 0; rank < 3; ++rank) {
+    survivors.push_back(job.join(rank, 4));
+  }
+  // A process that is killed says no goodbye, so a bare connection stands for it.
+  auto victim = std::make_unique<Insider>(job, 3, 4);
   Job::begin(survivors, 0);
   for (const auto& survivor : survivors) {
-    other.expect_joined(*survivor);
+    job.expect_joined(*survivor);
   }
-  { const Stranger ended = std::move(victim); }
-  for (const Answer& answer : other.answers(survivors)) {
+  victim.reset();
+  for (const Answer& answer : job.answers(survivors)) {
     EXPECT_EQ(answer.failure.code(), tuttiRemoteError);
     EXPECT_THAT(answer.failure.message(), HasSubstr("rank 3 died"));
   }
@@ -204,6 +188,9 @@ TEST(Exchange, AServiceWithoutProgressTimesOutNamingTheMissing) {
   Job::begin(std::span(ranks).first(2), 0);
   job.expect_joined(*ranks[0]);
   job.expect_joined(*ranks[1]);
+  job.clock().advance_ms(1100);  // the report of who is missing shows that the service has both contributions
+  ASSERT_TRUE(job.turn_until([&] { return !Job::poll(*ranks[0]).arrived() && ranks[0]->waiting_for() == "rank 2"; }));
+  ASSERT_TRUE(job.turn_until([&] { return !Job::poll(*ranks[1]).arrived() && ranks[1]->waiting_for() == "rank 2"; }));
   job.clock().advance_ms(2001);
   for (const Answer& answer : job.answers(std::span(ranks).first(2))) {
     EXPECT_EQ(answer.failure.code(), tuttiTimeout);

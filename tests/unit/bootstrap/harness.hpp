@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -166,6 +166,29 @@ class Stranger {
 
  private:
   Descriptor socket_;
+};
+
+// An authenticated connection of rank `rank` of `rank_count` that keeps to no protocol, and ends without a goodbye.
+class Insider {
+ public:
+  Insider(Job& job, uint32_t rank, uint32_t rank_count)
+      : connection_(begin_connect(job.address()).value(),
+                    Handshake(Handshake::Side::connecting, handshake_key(job.secret()),
+                              {.rank = rank, .rank_count = rank_count, .purpose = kHandshakePurpose}),
+                    kMaxServiceFrameBytes) {
+    EXPECT_TRUE(job.turn_until([&] {
+      connection_.turn();
+      return connection_.state() != Connection::State::authenticating;
+    }));
+    EXPECT_EQ(connection_.state(), Connection::State::open) << connection_.close_reason();
+  }
+  void say(const Bytes& bytes) {
+    connection_.send(std::make_shared<const Bytes>(bytes));
+    connection_.turn();
+  }
+
+ private:
+  Connection connection_;
 };
 
 }  // namespace tutti::bootstrap

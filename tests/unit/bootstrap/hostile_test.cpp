@@ -135,29 +135,6 @@ TEST(Hostile, ARecordedHandshakeIsWorthNothing) {
   expect_undisturbed(same_secret);
 }
 
-// An authenticated peer that then breaks the protocol: rank `rank` of `rank_count`.
-class Insider {
- public:
-  Insider(Job& job, uint32_t rank, uint32_t rank_count)
-      : connection_(begin_connect(job.address()).value(),
-                    Handshake(Handshake::Side::connecting, handshake_key(job.secret()),
-                              {.rank = rank, .rank_count = rank_count, .purpose = kHandshakePurpose}),
-                    kMaxServiceFrameBytes) {
-    EXPECT_TRUE(job.turn_until([&] {
-      connection_.turn();
-      return connection_.state() != Connection::State::authenticating;
-    }));
-    EXPECT_EQ(connection_.state(), Connection::State::open) << connection_.close_reason();
-  }
-  void say(const Bytes& bytes) {
-    connection_.send(std::make_shared<const Bytes>(bytes));
-    connection_.turn();
-  }
-
- private:
-  Connection connection_;
-};
-
 TEST(Hostile, ABrokenFrameFailsTheJobNamingTheRank) {
   const std::vector<std::pair<const char*, Bytes>> broken = {
       {"huge length", Writer().u32(1).u32(0xffffffff).take()},
@@ -171,8 +148,6 @@ TEST(Hostile, ABrokenFrameFailsTheJobNamingTheRank) {
   for (const auto& [what, bytes] : broken) {
     SCOPED_TRACE(what);
     Job job;
-    const auto ranks = job.join_all(2);
-    Job::begin(ranks, 0);
     std::vector<std::unique_ptr<SocketExchange>> honest;
     honest.push_back(job.join(0, 2));
     Job::begin(honest, 0);
