@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost/player.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "cost/arithmetic.hpp"
+
+namespace tutti::cost {
+namespace {
+
+using schedule::Step;
+using schedule::StepKind;
+using topology::Adapters;
+
+schedule::Layout layout_of(const Play& play) {
+  schedule::LayoutRequest request{.problem = play.problem,
+                                  .chunk_count = play.schedules.front().chunk_count,
+                                  .parts = play.schedules.front().parts,
+                                  .element_count = play.workload.element_count,
+                                  .variable = {},
+                                  .element_bytes = play.workload.element_bytes};
+  request.problem.blocks = schedule::Blocks::equal;
+  return schedule::Layout(request);
+}
+
+// `ns` of work on `bytes`, how much of it the first slice takes.
+uint64_t first_slice(uint64_t ns, uint64_t bytes) { return bytes <= kSliceBytes ? ns : multiply_divide(ns, kSliceBytes, bytes); }
+
+// Puts `ns` of work in line behind what `busy_until` already has, not before `time`; returns when it is done.
+uint64_t occupy(uint64_t& busy_until, uint64_t time, uint64_t ns) { return busy_until = add(std::max(busy_until, time), ns); }
+
+}  // namespace
+
+uint64_t Player::Share::stretch(uint64_t ns) const { return is_scarce() ? multiply_divide(ns, ranks, cores) : ns; }
+
+Player::Player(const Play& play)
+    : play_(play),
+      graph_(play.schedules, play.peers),
+      layout_(layout_of(play)),
+      times_(graph_.nodes.size()),
+      cores_(play.topology.rank_count(), 0),
+      hosts_(play.topology.rank_count()),
+      shares_(play.topology.rank_count()) {
+  number_hosts();
+  const size_t adapter_count = play.topology.adapters == Adapters::per_link ? graph_.pair_count : play.topology.rank_count();
+  outwards_.resize(adapter_count, 0);
+  inwards_.resize(adapter_count, 0);
+  heap_.reserve(graph_.nodes.size());
+}
+
+void Player::number_hosts() {
+  const topology::Topology& topology = play_.topology;
+  std::vector<uint32_t> numbers(topology.rank_count());
+  for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {
+    numbers[rank] = topology.host(rank);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  const std::vector<uint32_t> ranks_by_host = numbers;
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {
+    const uint32_t host = topology.host(rank);
+    hosts_[rank] = static_cast<uint32_t>(std::lower_bound(numbers.begin(), numbers.end(), host) - numbers.begin());
+    const auto [first, last] = std::equal_range(ranks_by_host.begin(), ranks_by_host.end(), host);
+    if (topology.cores_per_host > 0) {
+      shares_[rank] = Share{.ranks = static_cast<uint64_t>(last - first), .cores = topology.cores_per_host};
+    }
+  }
+}
+
+bool Player::is_later(const Event& left, const Event& right) {
+  return left.time != right.time ? left.time > right.time : left.node > right.node;
+}
+
+uint64_t Player::run() {
+  for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
+    if (graph_.nodes[node].pending == 0) {
+      push(node);
+    }
+  }
+  uint64_t end = 0;
+  size_t played = 0;
+  for (; !heap_.empty(); ++played) {  // each step is pushed once, when nothing more is pending
+    std::pop_heap(heap_.begin(), heap_.end(), &Player::is_later);
+    const Event event = heap_.back();
+    heap_.pop_back();
+    const Span span = play(event);
+    end = std::max(end, span.finish);
+    release(event.node, span);
+  }
+  return played == graph_.nodes.size() ? end : kNever;
+}
+
+void Player::push(uint32_t node) {
+  heap_.push_back(Event{.time = times_[node].ready, .node = node});
+  std::push_heap(heap_.begin(), heap_.end(), &Player::is_later);
+}
+
+Player::Span Player::play(const Event& event) {
+  switch (graph_.nodes[event.node].step->kind) {
+    case StepKind::send:
+      return play_send(event);
+    case StepKind::receive:
+    case StepKind::receive_reduce:
+      return play_receive(event);
+    case StepKind::copy:
+    case StepKind::reduce:
+      break;
+  }
+  return play_local(event);
+}
+
+Player::Span Player::play_send(const Event& event) {
+  const Graph::Node& node = graph_.nodes[event.node];
+  const uint64_t bytes = bytes_of(*node.step);
+  const Message parts = message(node.rank, node.step->peer, bytes);
+  uint64_t& core = cores_[node.rank];
+  uint64_t finish = 0;
+  if (parts.on_one_host) {
+    finish = occupy(core, event.time, add(parts.send_overhead_ns, parts.transfer_ns));
+  } else {
+    const uint64_t handed_over = occupy(core, event.time, parts.send_overhead_ns);
+    finish = occupy(outwards_[adapter(node.rank, node.pair)], handed_over, parts.transfer_ns);
+  }
+  finish = streamed(event.node, finish, first_slice(parts.transfer_ns, bytes));
+  if (node.match != kNone) {
+    // The first byte leaves before the work that is in line; with how much delay all of them arrive is seen at the last one.
+    Times& receive = times_[node.match];
+    receive.ready = std::max(receive.ready, add(add(event.time, parts.send_overhead_ns), parts.wire_ns));
+    receive.last_byte = add(finish, parts.wire_ns);
+    settle(node.match);
+  }
+  return Span{.start = event.time, .finish = finish, .bytes = bytes};
+}
+
+Player::Span Player::play_receive(const Event& event) {
+  const Graph::Node& node = graph_.nodes[event.node];
+  const uint64_t bytes = bytes_of(*node.step);
+  const Message parts = message(node.step->peer, node.rank, bytes);
+  const uint64_t reducing = node.step->kind == StepKind::receive_reduce ? reduce_ns(node.rank, bytes, 2) : 0;
+  uint64_t start = event.time;
+  uint64_t last_byte = times_[event.node].last_byte;
+  if (play_.peers == Peers::absent) {  // sent just now
+    start = add(start, add(parts.send_overhead_ns, parts.wire_ns));
+    last_byte = add(start, parts.transfer_ns);
+  }
+  uint64_t& core = cores_[node.rank];
+  uint64_t finish = 0;
+  if (parts.on_one_host) {
+    const uint64_t moving = std::max(parts.transfer_ns, reducing);
+    finish = std::max(occupy(core, start, add(parts.receive_overhead_ns, moving)), add(last_byte, parts.receive_overhead_ns));
+    finish = streamed(event.node, finish, first_slice(moving, bytes));
+  } else {
+    const uint64_t taken_in = occupy(inwards_[adapter(node.rank, node.pair)], start, parts.transfer_ns);
+    const uint64_t worked = occupy(core, start, add(parts.receive_overhead_ns, reducing));
+    finish = std::max(add(std::max(taken_in, last_byte), parts.receive_overhead_ns), worked);
+    finish = streamed(event.node, finish, first_slice(std::max(parts.transfer_ns, reducing), bytes));
+  }
+  return Span{.start = start, .finish = finish, .bytes = bytes};
+}
+
+Player::Span Player::play_local(const Event& event) {
+  const Graph::Node& node = graph_.nodes[event.node];
+  const uint64_t bytes = bytes_of(*node.step);
+  const uint64_t source_count = node.step->kind == StepKind::reduce ? node.step->source_count : 1;
+  const uint64_t work = reduce_ns(node.rank, bytes, source_count);
+  const uint64_t finish = streamed(event.node, occupy(cores_[node.rank], event.time, work), first_slice(work, bytes));
+  return Span{.start = event.time, .finish = finish, .bytes = bytes};
+}
+
+void Player::release(uint32_t node, const Span& span) {
+  const Graph::Node& released = graph_.nodes[node];
+  if (released.successor != kNone) {
+    Times& next = times_[released.successor];
+    next.ready = std::max(next.ready, span.finish);
+    settle(released.successor);
+  }
+  for (uint32_t index = released.first_waiter; index != kNone; index = graph_.waiters[index].next) {
+    const Graph::Waiter& waiter = graph_.waiters[index];
+    Times& times = times_[waiter.node];
+    if (waiter.mode == schedule::WaitMode::streaming) {
+      times.ready = std::max(times.ready, add(span.start, first_slice(span.finish - span.start, span.bytes)));
+      times.streams_end = std::max(times.streams_end, span.finish);
+    } else {
+      times.ready = std::max(times.ready, span.finish);
+    }
+    settle(waiter.node);
+  }
+}
+
+void Player::settle(uint32_t node) {
+  if (--graph_.nodes[node].pending == 0) {
+    push(node);
+  }
+}
+
+uint64_t Player::bytes_of(const Step& step) const {
+  return multiply(layout_.length(step.first_chunk, step.chunk_count), play_.workload.element_bytes);
+}
+
+Player::Message Player::message(uint32_t source, uint32_t target, uint64_t bytes) const {
+  const topology::LinkSpec& link = play_.topology.link(source, target);
+  const uint64_t overhead = std::min(link.latency_ns / 2, kLargestOverhead_ns);
+  Message parts{.send_overhead_ns = shares_[source].stretch(overhead),
+                .wire_ns = link.latency_ns - 2 * overhead,
+                .receive_overhead_ns = shares_[target].stretch(overhead),
+                .transfer_ns = duration_ns(bytes, link.bandwidth_bytes_per_s),
+                .on_one_host = hosts_[source] == hosts_[target]};
+  if (shares_[target].is_scarce()) {
+    parts.wire_ns = add(parts.wire_ns, kSchedulingDelay_ns);
+  }
+  if (parts.on_one_host) {  // the transfer is the cores' work
+    parts.transfer_ns = shares_[source].stretch(parts.transfer_ns);
+  }
+  return parts;
+}
+
+uint32_t Player::adapter(uint32_t rank, uint32_t pair) const {
+  switch (play_.topology.adapters) {
+    case Adapters::per_link:
+      return pair;
+    case Adapters::per_rank:
+      return rank;
+    case Adapters::per_host:
+      break;
+  }
+  return hosts_[rank];
+}
+
+uint64_t Player::reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const {
+  const uint64_t streams = source_count + 1;
+  const uint64_t alone = duration_ns(multiply(bytes, streams), multiply(play_.topology.reduce_bytes_per_s, 3));
+  return shares_[rank].stretch(alone);
+}
+
+// `finish`, or later when the step streams from others: a slice after them.
+uint64_t Player::streamed(uint32_t node, uint64_t finish, uint64_t slice_ns) const {
+  const uint64_t streams_end = times_[node].streams_end;
+  return streams_end == 0 ? finish : std::max(finish, add(streams_end, slice_ns));
+}
+
+}  // namespace tutti::cost

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plays a graph of steps on a topology: a discrete-event simulation with one event a step.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cost/cost.hpp"
+#include "cost/graph.hpp"
+#include "schedule/layout.hpp"
+#include "topology/topology.hpp"
+
+namespace tutti::cost {
+
+struct Play {
+  const schedule::Problem& problem;
+  std::span<const schedule::Schedule> schedules;
+  Peers peers = Peers::present;
+  const topology::Topology& topology;
+  const Workload& workload;
+};
+
+class Player {
+ public:
+  explicit Player(const Play& play);
+
+  // When the last step finishes; kNever if some step never does. Once.
+  uint64_t run();
+
+ private:
+  // Times of a step, growing towards their final values until it is played.
+  struct Times {
+    uint64_t ready = 0;        // it may start
+    uint64_t streams_end = 0;  // the last of the steps it streams from finishes; 0: streams from none
+    uint64_t last_byte = 0;    // receives: the last byte of the message is there
+  };
+  struct Event {
+    uint64_t time = 0;
+    uint32_t node = 0;
+  };
+  // What one message takes, by parts.
+  struct Message {
+    uint64_t send_overhead_ns = 0;
+    uint64_t wire_ns = 0;
+    uint64_t receive_overhead_ns = 0;
+    uint64_t transfer_ns = 0;
+    bool on_one_host = false;
+  };
+  // How many times longer than alone a rank's work takes, as a fraction.
+  struct Share {
+    uint64_t ranks = 1;
+    uint64_t cores = 1;
+    bool is_scarce() const { return ranks > cores; }
+    uint64_t stretch(uint64_t ns) const;
+  };
+
+  // When a played step was at work.
+  struct Span {
+    uint64_t start = 0;
+    uint64_t finish = 0;
+    uint64_t bytes = 0;
+  };
+
+  static bool is_later(const Event& left, const Event& right);
+  void number_hosts();
+  void push(uint32_t node);
+  // One thing less that `node` must wait for.
+  void settle(uint32_t node);
+  Span play(const Event& event);
+  Span play_send(const Event& event);
+  Span play_receive(const Event& event);
+  Span play_local(const Event& event);
+  // Lets go what comes after `node`.
+  void release(uint32_t node, const Span& span);
+
+  uint64_t bytes_of(const schedule::Step& step) const;
+  Message message(uint32_t source, uint32_t target, uint64_t bytes) const;
+  uint32_t adapter(uint32_t rank, uint32_t pair) const;
+  uint64_t reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const;
+  uint64_t streamed(uint32_t node, uint64_t finish, uint64_t slice_ns) const;
+
+  const Play play_;
+  Graph graph_;
+  schedule::Layout layout_;
+  std::vector<Times> times_;
+  std::vector<Event> heap_;  // the earliest first; of equal times the lowest node
+  // Until when cores (by rank) and adapters (as adapter() numbers them) have work.
+  std::vector<uint64_t> cores_;
+  std::vector<uint64_t> outwards_;
+  std::vector<uint64_t> inwards_;
+  std::vector<uint32_t> hosts_;  // by rank, numbered from 0
+  std::vector<Share> shares_;    // by rank
+};
+
+}  // namespace tutti::cost

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost/cost.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "cost/arithmetic.hpp"
+#include "cost/graph.hpp"
+#include "schedule/builder.hpp"
+
+namespace tutti::cost {
+namespace {
+
+using schedule::Buffer;
+using schedule::Builder;
+using schedule::Collective;
+using schedule::Problem;
+using schedule::Schedule;
+using schedule::Span;
+using schedule::WaitMode;
+using topology::Adapters;
+using topology::LinkSpec;
+using topology::Topology;
+
+// Round figures: a byte takes a nanosecond, and a core reduces a byte in half of one.
+const LinkSpec kLink{.latency_ns = 1'000, .bandwidth_bytes_per_s = 1'000'000'000, .source = "test"};
+
+Topology machine(uint32_t rank_count, const LinkSpec& link = kLink) {
+  Topology topology = Topology::uniform(rank_count, link);
+  topology.reduce_bytes_per_s = 2'000'000'000;
+  return topology;
+}
+
+Topology one_host(uint32_t rank_count, const LinkSpec& link = kLink) {
+  Topology topology = machine(rank_count, link);
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    topology.set_host(rank, 0);
+  }
+  return topology;
+}
+
+Span input() { return {Buffer::input, 0}; }
+Span output() { return {Buffer::output, 0}; }
+
+Problem broadcast(uint32_t rank_count) { return {.collective = Collective::broadcast, .rank_count = rank_count}; }
+
+uint64_t price(const std::vector<Schedule>& schedules, const Topology& topology, uint64_t bytes) {
+  return price_ns(broadcast(topology.rank_count()), schedules, topology, Workload{.element_count = bytes, .element_bytes = 1});
+}
+
+enum class Arrival { plain, reduced };
+
+// Rank 0 sends everything to rank 1.
+std::vector<Schedule> one_message(Arrival arrival = Arrival::plain) {
+  Builder sender({.rank = 0});
+  sender.send(sender.add_lane(), 1, {}, input());
+  Builder receiver({.rank = 1});
+  if (arrival == Arrival::plain) {
+    receiver.receive(receiver.add_lane(), 0, {}, output());
+  } else {
+    receiver.receive_reduce(receiver.add_lane(), 0, {}, {.source = input(), .target = output()});
+  }
+  std::vector<Schedule> schedules;
+  schedules.push_back(std::move(sender).build());
+  schedules.push_back(std::move(receiver).build());
+  return schedules;
+}
+
+enum class Lanes { one, one_each };
+
+// Rank 0 sends everything to each of the others.
+std::vector<Schedule> fan_out(uint32_t rank_count, Lanes lanes) {
+  Builder root({.rank = 0});
+  const schedule::LaneId shared = root.add_lane();
+  std::vector<Schedule> schedules(1);
+  for (uint32_t rank = 1; rank < rank_count; ++rank) {
+    root.send(lanes == Lanes::one || rank == 1 ? shared : root.add_lane(), rank, {}, input());
+    Builder leaf({.rank = rank});
+    leaf.receive(leaf.add_lane(), 0, {}, output());
+    schedules.push_back(std::move(leaf).build());
+  }
+  schedules.front() = std::move(root).build();
+  return schedules;
+}
+
+// Everything travels along 0, 1, 2, ..., each rank passing it on as `mode` says.
+std::vector<Schedule> chain(uint32_t rank_count, WaitMode mode) {
+  std::vector<Schedule> schedules;
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    Builder builder({.rank = rank});
+    std::vector<schedule::WaitFor> waits;
+    if (rank > 0) {
+      waits.push_back({builder.receive(builder.add_lane(), rank - 1, {}, output()), mode});
+    }
+    if (rank + 1 < rank_count) {
+      builder.send(builder.add_lane(), rank + 1, {}, rank == 0 ? input() : output(), {.waits = waits});
+    }
+    schedules.push_back(std::move(builder).build());
+  }
+  return schedules;
+}
+
+TEST(Price, OfAMessageIsLatencyPlusBytesByBandwidth) {
+  EXPECT_EQ(price(one_message(), machine(2), 0), 1'000u);
+  EXPECT_EQ(price(one_message(), machine(2), 500), 1'500u);
+  EXPECT_EQ(price(one_message(), machine(2), 1'000'000), 1'001'000u);
+  EXPECT_EQ(price(one_message(), one_host(2), 500), 1'500u);
+  EXPECT_EQ(price(one_message(), machine(2, {.latency_ns = 30'001, .bandwidth_bytes_per_s = 3, .source = ""}), 1), 30'001u + 333'333'334u);
+}
+
+TEST(Price, OfNothingIsNothing) {
+  const std::vector<Schedule> schedules(2);
+  EXPECT_EQ(price(schedules, machine(2), 1'000), 0u);
+}
+
+TEST(Price, OfAReductionOnArrivalIsHiddenByTheTransferUnlessItIsSlower) {
+  EXPECT_EQ(price(one_message(Arrival::reduced), machine(2), 1'000), 2'000u);
+  EXPECT_EQ(price(one_message(Arrival::reduced), one_host(2), 1'000), 2'000u);
+  Topology slow = machine(2);
+  slow.reduce_bytes_per_s = 500'000'000;  // 2 ns a byte
+  EXPECT_EQ(price(one_message(Arrival::reduced), slow, 1'000), 3'000u);
+  Topology slow_host = one_host(2);
+  slow_host.reduce_bytes_per_s = 500'000'000;
+  EXPECT_EQ(price(one_message(Arrival::reduced), slow_host, 1'000), 3'000u);
+}
+
+TEST(Price, OfLocalStepsGrowsWithTheirStreams) {
+  Builder builder({.rank = 0});
+  const schedule::LaneId lane = builder.add_lane();
+  builder.copy(lane, {}, {.source = input(), .target = output()});  // 2 streams: 2/3 of a reduction
+  const Schedule copies = std::move(builder).build();
+  EXPECT_EQ(price({copies}, machine(1), 3'000), 1'000u);
+
+  Builder reducing({.rank = 0});
+  const std::vector<Span> sources(5, input());
+  reducing.reduce(reducing.add_lane(), {}, sources, output());  // 6 streams: twice a reduction
+  const Schedule reduces = std::move(reducing).build();
+  EXPECT_EQ(price({reduces}, machine(1), 3'000), 3'000u);
+}
+
+TEST(Price, LaneStepsFollowOneAnother) {
+  // Each send occupies core and adapter for 500 + 1000 ns; the last message then takes its wire (0) and the receiver's 500 ns.
+  EXPECT_EQ(price(fan_out(4, Lanes::one), machine(4), 1'000), 3u * 1'500u + 500u);
+}
+
+TEST(Price, MessagesThatShareAnAdapterTakeTurns) {
+  // Overheads overlap the transfers of the messages before: 500 + 3 x 1000 + 500.
+  EXPECT_EQ(price(fan_out(4, Lanes::one_each), machine(4), 1'000), 4'000u);
+}
+
+TEST(Price, LinksOfAFullMeshCarryMessagesAtTheSameTime) {
+  Topology mesh = machine(4);
+  mesh.adapters = Adapters::per_link;
+  // The third message is handed over after 3 x 500 ns of the core.
+  EXPECT_EQ(price(fan_out(4, Lanes::one_each), mesh, 1'000), 1'500u + 1'000u + 500u);
+}
+
+TEST(Price, RanksOfAHostShareItsAdapterUnlessEachHasOne) {
+  // Ranks 0 and 1 of one host each send to one rank of another.
+  std::vector<Schedule> schedules;
+  for (uint32_t rank = 0; rank < 4; ++rank) {
+    Builder builder({.rank = rank});
+    if (rank < 2) {
+      builder.send(builder.add_lane(), rank + 2, {}, input());
+    } else {
+      builder.receive(builder.add_lane(), rank - 2, {}, output());
+    }
+    schedules.push_back(std::move(builder).build());
+  }
+  Topology topology = machine(4);
+  for (uint32_t rank = 0; rank < 4; ++rank) {
+    topology.set_host(rank, rank / 2);
+  }
+  EXPECT_EQ(price(schedules, topology, 10'000), 1'000u + 2 * 10'000u);
+  topology.adapters = Adapters::per_rank;
+  EXPECT_EQ(price(schedules, topology, 10'000), 1'000u + 10'000u);
+}
+
+TEST(Price, OneCoreCopiesOneMessageAfterAnother) {
+  // On one host each message is 500 + 1000 ns of the sender's core, and the last bytes cross to the receiver's.
+  EXPECT_EQ(price(fan_out(4, Lanes::one_each), one_host(4), 1'000), 3u * 1'500u + 500u);
+}
+
+TEST(Price, CompleteWaitsAddHopsUp) {
+  // 500 ns of sender's overhead, the transfer and 500 ns of receiver's overhead a hop.
+  EXPECT_EQ(price(chain(4, WaitMode::complete), machine(4), 1'000'000), 3u * 1'001'000u);
+}
+
+TEST(Price, StreamingWaitsOverlapHops) {
+  const uint64_t bytes = 8 * kSliceBytes;
+  // A receive takes its 500 ns of overhead and the transfer; an eighth of that (overhead's share: 62.5 ns, rounded up) after it has started,
+  // the next hop starts with 500 ns of its own.
+  EXPECT_EQ(price(chain(4, WaitMode::streaming), machine(4), bytes), 1'000 + bytes + 2 * (kSliceBytes + 63 + 500));
+}
+
+TEST(Price, StreamingASingleSliceIsWaitingForAllOfIt) {
+  EXPECT_EQ(price(chain(4, WaitMode::streaming), machine(4), kSliceBytes), price(chain(4, WaitMode::complete), machine(4), kSliceBytes));
+}
+
+TEST(Price, ACoreThatReceivesAndSendsOnOneHostDoesBothInTurn) {
+  const uint64_t bytes = 64 * kSliceBytes;
+  const uint64_t streamed = price(chain(3, WaitMode::streaming), one_host(3), bytes);
+  EXPECT_GE(streamed, 2 * bytes);  // rank 1 copies out and in
+  EXPECT_LT(streamed, 2 * bytes + bytes / 8);
+}
+
+TEST(Price, MoreRanksThanCoresWorkSlowerAndWaitToBeScheduled) {
+  Topology topology = one_host(2);
+  topology.cores_per_host = 2;
+  EXPECT_EQ(price(one_message(), topology, 500), 1'500u);
+  topology.cores_per_host = 1;  // all of latency and copying is work of the two ranks
+  EXPECT_EQ(price(one_message(), topology, 500), 2 * 1'500u + kSchedulingDelay_ns);
+}
+
+TEST(Graph, MatchesSendsWithReceivesByChannelInOrder) {
+  Builder sender({.rank = 0, .chunk_count = 3});
+  const schedule::LaneId first = sender.add_lane(0);
+  const schedule::LaneId second = sender.add_lane(1);
+  sender.send(first, 1, {0, 1}, {Buffer::input, 0});
+  sender.send(first, 1, {1, 1}, {Buffer::input, 1});
+  sender.send(second, 1, {2, 1}, {Buffer::input, 2});
+  Builder receiver({.rank = 1, .chunk_count = 3});
+  const schedule::LaneId other = receiver.add_lane(1);
+  const schedule::LaneId both = receiver.add_lane(0);
+  receiver.receive(other, 0, {2, 1}, {Buffer::output, 2});
+  receiver.receive(both, 0, {0, 1}, {Buffer::output, 0});
+  receiver.receive(both, 0, {1, 1}, {Buffer::output, 1});
+  const std::vector<Schedule> schedules = {std::move(sender).build(), std::move(receiver).build()};
+
+  const Graph graph(schedules, Peers::present);
+  ASSERT_EQ(graph.nodes.size(), 6u);
+  for (uint32_t node = 0; node < 6; ++node) {
+    const Graph::Node& here = graph.nodes[node];
+    ASSERT_LT(here.match, 6u) << node;
+    EXPECT_EQ(graph.nodes[here.match].match, node);
+    EXPECT_EQ(graph.nodes[here.match].step->first_chunk, here.step->first_chunk);
+    EXPECT_NE(graph.nodes[here.match].rank, here.rank);
+    EXPECT_EQ(here.pair, 0u);
+  }
+  EXPECT_EQ(graph.pair_count, 1u);
+  // The second step of a lane comes after the first; a receive after its message.
+  EXPECT_EQ(graph.nodes[0].successor, 1u);
+  EXPECT_EQ(graph.nodes[0].pending, 0u);
+  EXPECT_EQ(graph.nodes[1].pending, 1u);
+  EXPECT_EQ(graph.nodes[3].pending, 1u);
+  EXPECT_EQ(graph.nodes[5].pending, 2u);
+}
+
+TEST(Price, ThatCannotFinishIsNever) {
+  std::vector<Schedule> unsent = one_message();
+  unsent.front() = Schedule{};
+  EXPECT_EQ(price(unsent, machine(2), 8), kNever);
+
+  std::vector<Schedule> circular;
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    Builder builder({.rank = rank});
+    const schedule::LaneId lane = builder.add_lane();
+    builder.receive(lane, 1 - rank, {}, output());
+    builder.send(lane, 1 - rank, {}, output());
+    circular.push_back(std::move(builder).build());
+  }
+  EXPECT_EQ(price(circular, machine(2), 8), kNever);
+}
+
+TEST(Price, SticksAtTheLargestTime) {
+  const LinkSpec worst{.latency_ns = kNever, .bandwidth_bytes_per_s = 0, .source = ""};
+  EXPECT_EQ(price(one_message(), machine(2, worst), kNever), kNever);
+  EXPECT_EQ(price(chain(4, WaitMode::streaming), one_host(4, worst), kNever), kNever);
+  Topology no_reduction = machine(2);
+  no_reduction.reduce_bytes_per_s = 0;
+  EXPECT_EQ(price(one_message(Arrival::reduced), no_reduction, kNever), kNever);
+}
+
+TEST(Price, IsTheSameEachTime) {
+  const std::vector<Schedule> schedules = fan_out(9, Lanes::one_each);
+  const Topology topology = machine(9);
+  const uint64_t first = price(schedules, topology, 12'345);
+  for (int repetition = 0; repetition < 3; ++repetition) {
+    EXPECT_EQ(price(schedules, topology, 12'345), first);
+  }
+}
+
+TEST(Price, FallsWithBandwidthAndRisesWithLatency) {
+  for (const auto& schedules : {fan_out(4, Lanes::one), fan_out(4, Lanes::one_each), chain(4, WaitMode::streaming)}) {
+    uint64_t before = kNever;
+    for (uint64_t bandwidth = 1'000'000; bandwidth < 1'000'000'000'000; bandwidth *= 3) {
+      const uint64_t now = price(schedules, machine(4, {.latency_ns = 700, .bandwidth_bytes_per_s = bandwidth, .source = ""}), 1'000'000);
+      EXPECT_LT(now, before) << bandwidth;
+      before = now;
+    }
+    before = 0;
+    for (uint64_t latency = 2; latency < 1'000'000'000; latency *= 3) {
+      const uint64_t now = price(schedules, machine(4, {.latency_ns = latency, .bandwidth_bytes_per_s = 1'000'000, .source = ""}), 1'000);
+      EXPECT_GT(now, before) << latency;
+      before = now;
+    }
+  }
+}
+
+TEST(PriceInStep, TakesEachMessageAsSentWhenTheRankIsReadyForIt) {
+  const std::vector<Schedule> message = one_message();
+  const Workload workload{.element_count = 500, .element_bytes = 1};
+  EXPECT_EQ(price_in_step_ns(broadcast(2), message[1], machine(2), workload), 1'500u);
+  EXPECT_EQ(price_in_step_ns(broadcast(2), message[0], machine(2), workload), 1'000u);  // until it has left: overhead and transfer
+  // The middle of a chain: one message in, one out.
+  const std::vector<Schedule> hops = chain(3, WaitMode::complete);
+  EXPECT_EQ(price_in_step_ns(broadcast(3), hops[1], machine(3), workload), 1'500u + 1'000u);
+}
+
+TEST(Arithmetic, SticksInsteadOfWrapping) {
+  EXPECT_EQ(add(kNever, 1), kNever);
+  EXPECT_EQ(multiply(kNever, 2), kNever);
+  EXPECT_EQ(multiply_divide(kNever, 6, 3), kNever);
+  EXPECT_EQ(multiply_divide(kNever, 3, 6), kNever / 2 + 1);  // rounded up
+  EXPECT_EQ(multiply_divide(10, 1, 0), 10u);
+  EXPECT_EQ(duration_ns(1, 3), 333'333'334u);
+  EXPECT_EQ(duration_ns(uint64_t{1} << 60, 1'000'000'000), uint64_t{1} << 60);
+}
+
+}  // namespace
+}  // namespace tutti::cost
