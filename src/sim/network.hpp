@@ -45,7 +45,7 @@ struct NetworkOptions {
   // always fits, so 0 allows one at a time.
   uint64_t window_bytes = 1024 * 1024;
   uint64_t detection_delay_ns = 1'000'000;  // from a crash or a broken link until the other end notices
-  RandomFaults faults;
+  RandomFaults faults = {};
 };
 
 inline constexpr uint64_t kFrameHeaderBytes = sizeof(MessageHeader);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ struct TransportKind {
   std::string name;       // "tcp", "fault_over_tcp"
   std::string transport;  // as the registry names it
   enum class Wrapping : uint8_t { none, fault, stormy_fault } wrapping = Wrapping::none;
+
+  friend std::ostream& operator<<(std::ostream& stream, const TransportKind& kind) { return stream << kind.name; }
 };
 
 // All kinds this build can make: `sim` always, others that the registry knows, each bare and wrapped by `fault`.
