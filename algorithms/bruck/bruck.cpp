@@ -7,6 +7,7 @@
 
 #include "algorithms/alone.hpp"
 #include "algorithms/bruck/all_gather.hpp"
+#include "algorithms/bruck/all_to_all.hpp"
 
 namespace tutti::algorithms::bruck {
 namespace {
@@ -14,14 +15,15 @@ namespace {
 using namespace schedule;
 
 bool applies(const Problem& problem, const topology::Topology&) {
-  return problem.blocks == Blocks::equal && problem.collective == Collective::all_gather;
+  return problem.blocks == Blocks::equal &&
+         (problem.collective == Collective::all_gather || problem.collective == Collective::all_to_all);
 }
 
 Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) {
   if (problem.rank_count == 1) {
     return solve_alone(problem);
   }
-  return all_gather(problem, rank);
+  return problem.collective == Collective::all_to_all ? all_to_all(problem, rank) : all_gather(problem, rank);
 }
 
 constexpr std::array kAlgorithms = {

@@ -25,8 +25,6 @@ class RunningValue {
     uint32_t rank = 0;
     uint32_t change_count = 1;  // at least 1
     InPlace in_place = InPlace::no;
-    WaitMode wait_mode = WaitMode::streaming;
-    Final final = Final::yes;  // on the last change
   };
   RunningValue(Builder& builder, const Options& options)
       : builder_(builder), options_(options), sends_(builder.add_lane()), receives_(builder.add_lane()), place_(input(0)) {
@@ -45,15 +43,15 @@ class RunningValue {
     const Span next = last ? output(0) : scratch(scratch_ + (changes_ - 1) % 2);
     made_ = builder_.receive_reduce(receives_, peer, {}, {.source = place_, .target = next},
                                     {.operands = operands_of(options_.rank, peer),
-                                     .final = last ? options_.final : Final::no,
+                                     .final = last ? Final::yes : Final::no,
                                      .waits = waits_for(sent_before_)});
     place_ = next;
     sent_before_ = sent_;
   }
 
  private:
-  std::vector<WaitFor> waits_for(const std::optional<StepId>& step) const {
-    return step ? std::vector<WaitFor>{{*step, options_.wait_mode}} : std::vector<WaitFor>{};
+  static std::vector<WaitFor> waits_for(const std::optional<StepId>& step) {
+    return step ? std::vector<WaitFor>{{*step, WaitMode::streaming}} : std::vector<WaitFor>{};
   }
 
   Builder& builder_;
@@ -137,19 +135,18 @@ Schedule all_gather(const Problem& problem, uint32_t rank) {
   return std::move(builder).build();
 }
 
-// In round k every rank tells the one 2^k ahead and hears from the one 2^k behind: ceil(log2 p) a (Hensgen, Finkel and Manber, "Two algorithms
-// for barrier synchronization", 1988). Messages are empty, so a streaming wait would not wait.
+// In round k every rank tells the one 2^k ahead that all it knows of have entered, and hears the same from the one 2^k behind: ceil(log2 p) a
+// (Hensgen, Finkel and Manber, "Two algorithms for barrier synchronization", 1988). The messages are empty, so a streaming wait would not
+// wait.
 Schedule barrier(const Problem& problem, uint32_t rank) {
   Builder builder({.rank = rank, .chunk_count = 1, .parts = 1});
   const Circle circle{problem.rank_count};
-  RunningValue value(builder, {.rank = rank,
-                               .change_count = static_cast<uint32_t>(std::bit_width(problem.rank_count - 1)),
-                               .in_place = problem.in_place,
-                               .wait_mode = WaitMode::complete,
-                               .final = Final::no});
+  const LaneId sends = builder.add_lane();
+  const LaneId receives = builder.add_lane();
+  std::vector<WaitFor> heard;
   for (uint32_t distance = 1; distance < problem.rank_count; distance *= 2) {
-    value.send(circle.ahead(rank, distance));
-    value.receive_reduce(circle.behind(rank, distance));
+    builder.send(sends, circle.ahead(rank, distance), {}, input(0), {.waits = heard});
+    heard = {{builder.receive(receives, circle.behind(rank, distance), {}, output(0)), WaitMode::complete}};
   }
   return std::move(builder).build();
 }
