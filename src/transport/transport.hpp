@@ -70,6 +70,10 @@ class Link {
   // Gives the peeked frame's memory back.
   virtual void pop(uint32_t channel) = 0;
 
+  // From now on the link touches no memory of its callers: payloads it has taken but not sent are copied, payloads it is receiving go to
+  // memory of its own. Called when operations are given up, before their buffers go back to the user.
+  virtual void let_go() {}
+
   // Why the link failed: tuttiRemoteError when the peer died, with words that do not name the rank ("connection reset by peer"). ok() while it
   // works. Sticky. Frames that arrived before the failure can still be peeked.
   virtual const Status& failure() const = 0;

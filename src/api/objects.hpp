@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands behind the handles of the C API, and how every C function is guarded.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+
+#include "api/handles.hpp"
+#include "base/status.hpp"
+#include "comm/communicator.hpp"
+#include "engine/engine.hpp"
+
+namespace tutti::api {
+
+struct CommunicatorObject {
+  explicit CommunicatorObject(std::shared_ptr<comm::Communicator> made) : communicator(std::move(made)) {}
+
+  const std::shared_ptr<comm::Communicator> communicator;
+  std::mutex mutex;  // guards last_error
+  std::string last_error;
+};
+
+struct StreamObject {
+  const std::shared_ptr<engine::Stream> stream = std::make_shared<engine::Stream>();
+};
+
+struct EventObject {
+  std::mutex mutex;  // guards the record
+  std::shared_ptr<engine::Stream> stream;  // null: never recorded
+  uint64_t count = 0;
+};
+
+HandleTable<CommunicatorObject>& communicators();
+HandleTable<StreamObject>& streams();
+HandleTable<EventObject>& events();
+
+using CommunicatorPin = HandleTable<CommunicatorObject>::Pin;
+
+// The object behind a handle. Errors: tuttiInvalidArgument naming the function, for NULL and for handles that are not alive.
+Result<CommunicatorPin> pin_communicator(tuttiComm_t comm, std::string_view function);
+Result<HandleTable<StreamObject>::Pin> pin_stream(tuttiStream_t stream, std::string_view function);
+Result<HandleTable<EventObject>::Pin> pin_event(tuttiEvent_t event, std::string_view function);
+// As above, but a NULL stream gives a null pointer: the communicator's own.
+Result<std::shared_ptr<engine::Stream>> find_stream(tuttiStream_t stream, std::string_view function);
+
+// Keeps the text for tuttiGetLastError and gives the code.
+tuttiResult_t report(const Status& status);
+// The calling thread's last error.
+const std::string& last_error_of_thread();
+
+// Runs a C function's body: nothing is thrown into C, and nothing runs in a forked child.
+template <typename Body>
+tuttiResult_t guarded(Body&& body) noexcept {
+  try {
+    if (engine::Engine::has_forked()) {
+      return report(invalid_usage("Tutti cannot be used in a process that was forked after its initialisation; use exec"));
+    }
+    return report(body());
+  } catch (const std::bad_alloc&) {
+    return report(failure(tuttiSystemError, "out of memory"));
+  } catch (const std::exception& error) {
+    return report(internal_error("unexpected exception: {}", error.what()));
+  } catch (...) {
+    return report(internal_error("unexpected exception"));
+  }
+}
+
+// As guarded(), for a call on a communicator: body(Communicator&) -> Status. The text is kept for the communicator too.
+template <typename Body>
+tuttiResult_t guarded_on(tuttiComm_t comm, std::string_view function, Body&& body) noexcept {
+  return guarded([&]() -> Status {
+    auto pin = pin_communicator(comm, function);
+    if (!pin) {
+      return pin.error();
+    }
+    Status status = body(*(*pin)->communicator);
+    if (!status.ok()) {
+      const std::lock_guard lock((*pin)->mutex);
+      (*pin)->last_error = status.message();
+    }
+    return status;
+  });
+}
+
+}  // namespace tutti::api

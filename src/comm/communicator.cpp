@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/communicator.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "base/types.hpp"
+#include "bootstrap/unique_id.hpp"
+#include "schedule/builder.hpp"
+
+namespace tutti::comm {
+
+using schedule::Blocks;
+using schedule::Collective;
+
+namespace {
+
+// One message to or from `peer`.
+std::shared_ptr<const schedule::Schedule> message_schedule(Collective collective, uint32_t rank, uint32_t peer) {
+  schedule::Builder builder({.rank = rank});
+  const schedule::LaneId lane = builder.add_lane();
+  if (collective == Collective::send) {
+    builder.send(lane, peer, {}, {schedule::Buffer::input, 0});
+  } else {
+    builder.receive(lane, peer, {}, {schedule::Buffer::output, 0});
+  }
+  return std::make_shared<const schedule::Schedule>(std::move(builder).build());
+}
+
+bool is_message(Collective collective) { return collective == Collective::send || collective == Collective::receive; }
+
+std::vector<uint64_t> copy_table(const size_t* table, uint32_t rank_count) {
+  return table == nullptr ? std::vector<uint64_t>{} : std::vector<uint64_t>(table, table + rank_count);
+}
+
+// Elements of the input a rank contributes, which a pre-multiplied sum scales.
+uint64_t input_elements(const Call& call, const Position& position) {
+  if (call.collective != Collective::reduce_scatter) {
+    return call.count;
+  }
+  return call.blocks == Blocks::equal ? call.count * position.rank_count
+                                      : std::accumulate(call.receive_counts, call.receive_counts + position.rank_count, uint64_t{0});
+}
+
+// What all ranks know about the size of a call with variable blocks: the mean block, where every rank has all counts.
+uint64_t known_count(const Call& call, const Position& position) {
+  if (call.blocks == Blocks::equal) {
+    return call.count;
+  }
+  const bool all_know = call.collective == Collective::all_gather || call.collective == Collective::reduce_scatter;
+  return all_know ? std::accumulate(call.receive_counts, call.receive_counts + position.rank_count, uint64_t{0}) / position.rank_count
+                  : 0;
+}
+
+engine::Signature signature_of(const Call& call) {
+  engine::Signature signature{.collective = call.collective, .blocks = call.blocks, .datatype = call.datatype};
+  if (is_reducing(call.collective)) {
+    signature.op = call.op >= tuttiNumOps ? engine::kCustomOperator : static_cast<int32_t>(call.op);
+  }
+  if (is_rooted(call.collective)) {
+    signature.root = call.root;
+  }
+  if (call.blocks == Blocks::equal) {
+    signature.count = call.count;
+  }
+  return signature;
+}
+
+// A rank has nothing to wait on but other processes here, so it lets them run.
+void pause_initialisation(uint32_t idle_rounds) {
+  if (idle_rounds < 16) {
+    sched_yield();
+    return;
+  }
+  const timespec duration{0, 50'000};
+  nanosleep(&duration, nullptr);
+}
+
+}  // namespace
+
+Communicator::Communicator(Initialisation::Setup setup)
+    : config_(setup.config),
+      position_{setup.exchange->rank(), setup.exchange->rank_count()},
+      clock_(*setup.clock),
+      engine_(setup.engine),
+      initialisation_(std::make_unique<Initialisation>(std::move(setup))) {}
+
+Communicator::~Communicator() {
+  cancelled_.store(true, std::memory_order_relaxed);
+  if (background_.joinable()) {
+    background_.join();
+  }
+  if (executor_ != nullptr && engine_ != nullptr) {
+    engine_->detach(*executor_);
+  }
+}
+
+Result<bool> Communicator::poll_initialisation() {
+  if (cancelled_.load(std::memory_order_relaxed)) {
+    return tl::make_unexpected(aborted_error("initialisation of \"{}\" was aborted", config_.name));
+  }
+  auto done = initialisation_->poll();
+  if (!done) {
+    fail(done.error());
+    initialisation_.reset();
+    return done;
+  }
+  if (*done) {
+    become_ready(initialisation_->take());
+    initialisation_.reset();
+  }
+  return done;
+}
+
+void Communicator::become_ready(Initialisation::Parts parts) {
+  executor_ = std::move(parts.executor);
+  planner_ = std::move(parts.planner);
+  for (uint32_t peer = 0; peer < position_.rank_count; ++peer) {
+    sends_.push_back(message_schedule(Collective::send, position_.rank, peer));
+    receives_.push_back(message_schedule(Collective::receive, position_.rank, peer));
+  }
+  if (engine_ != nullptr) {
+    engine_->attach(executor_);
+  }
+  // Release; pairs with the acquire in state(): publishes the members above.
+  state_.store(State::ready, std::memory_order_release);
+}
+
+void Communicator::fail(const Status& why) {
+  {
+    const std::lock_guard lock(failure_mutex_);
+    if (failure_.ok()) {
+      failure_ = why;
+    }
+  }
+  state_.store(State::failed, std::memory_order_release);
+}
+
+Status Communicator::initialise(std::span<const std::shared_ptr<Communicator>> communicators) {
+  std::vector<Communicator*> pending;
+  std::ranges::transform(communicators, std::back_inserter(pending), [](const auto& communicator) { return communicator.get(); });
+  Status first;
+  uint32_t idle_rounds = 0;
+  while (!pending.empty()) {
+    const size_t before = pending.size();
+    std::erase_if(pending, [&](Communicator* communicator) {
+      const auto done = communicator->poll_initialisation();
+      if (!done && first.ok()) {
+        first = done.error();
+      }
+      return !done || *done;
+    });
+    idle_rounds = pending.size() == before ? idle_rounds + 1 : 0;
+    if (!pending.empty()) {
+      pause_initialisation(idle_rounds);
+    }
+  }
+  return first;
+}
+
+void Communicator::initialise_in_background(const std::shared_ptr<Communicator>& communicator) {
+  // The destructor joins it, so the pointer outlives the thread.
+  communicator->background_ = std::thread([self = communicator.get()] {
+    uint32_t idle_rounds = 0;
+    for (;;) {
+      const auto done = self->poll_initialisation();
+      if (!done) {
+        self->fail(done.error());
+        return;
+      }
+      if (*done) {
+        return;
+      }
+      pause_initialisation(++idle_rounds);
+    }
+  });
+}
+
+Status Communicator::failure() const {
+  if (const State now = state(); (now == State::ready || now == State::finalised) && executor_->has_failed()) {
+    return executor_->failure();
+  }
+  const std::lock_guard lock(failure_mutex_);
+  return failure_;
+}
+
+Status Communicator::check_usable(std::string_view function) const {
+  switch (state()) {
+    case State::ready: return executor_->has_failed() ? executor_->failure() : Status();
+    case State::initialising: return invalid_usage("{}: communicator \"{}\" is still initialising", function, config_.name);
+    case State::finalised: return invalid_usage("{}: communicator \"{}\" has been finalised", function, config_.name);
+    case State::failed: break;
+  }
+  return failure();
+}
+
+Status Communicator::check_call(const Call& call) const {
+  TUTTI_RETURN_IF_ERROR(check(call, position_));
+  if (!is_reducing(call.collective) || (call.op >= 0 && call.op < tuttiNumOps)) {
+    return {};
+  }
+  const auto custom = operators_.find(call.op);
+  if (!custom) {
+    return invalid_argument("{}: op is {}, which no operator of \"{}\" has", call.function, static_cast<int>(call.op), config_.name);
+  }
+  if (custom->function == nullptr && custom->datatype != call.datatype) {
+    return invalid_argument("{}: op was made for datatype {}, the call's is {}", call.function, name_of(custom->datatype),
+                            name_of(call.datatype));
+  }
+  return {};
+}
+
+Status Communicator::enqueue(const Call& call, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start) {
+  auto request = make_request(call);
+  if (!request) {
+    return request.error();
+  }
+  return executor_->submit(std::move(*request), stream != nullptr ? stream : own_stream_, start);
+}
+
+Result<engine::Request> Communicator::make_request(const Call& call) {
+  schedule::Problem problem{.collective = call.collective,
+                            .rank_count = position_.rank_count,
+                            .root = is_rooted(call.collective) ? static_cast<uint32_t>(call.root) : 0,
+                            .in_place = is_in_place(call, position_),
+                            .blocks = call.blocks};
+  auto schedule = find_schedule(call, problem);
+  if (!schedule) {
+    return tl::make_unexpected(schedule.error());
+  }
+  engine::Request request;
+  request.signature = signature_of(call);
+  request.layout = schedule::LayoutRequest{.problem = problem,
+                                           .rank = position_.rank,
+                                           .chunk_count = (*schedule)->chunk_count,
+                                           .parts = (*schedule)->parts,
+                                           .element_count = call.count,
+                                           .variable = {},
+                                           .element_bytes = size_of(call.datatype)};
+  request.schedule = std::move(*schedule);
+  if (call.blocks == Blocks::variable) {
+    request.tables = {copy_table(call.send_counts, position_.rank_count), copy_table(call.send_displacements, position_.rank_count),
+                      copy_table(call.receive_counts, position_.rank_count),
+                      copy_table(call.receive_displacements, position_.rank_count)};
+    request.layout.variable = {request.tables[0], request.tables[1], request.tables[2], request.tables[3]};
+  }
+  request.input = static_cast<const std::byte*>(call.send);
+  request.output = static_cast<std::byte*>(call.receive);
+  if (call.collective == Collective::barrier) {
+    request.input = &barrier_input_;
+    request.output = &barrier_output_;
+  }
+  request.peer = is_message(call.collective) ? static_cast<uint32_t>(call.root) : 0;
+  TUTTI_UNEXPECTED_IF_ERROR(set_operator(call, &request));
+  return request;
+}
+
+Result<std::shared_ptr<const schedule::Schedule>> Communicator::find_schedule(const Call& call, const schedule::Problem& problem) {
+  if (is_message(call.collective)) {
+    return (call.collective == Collective::send ? sends_ : receives_)[static_cast<size_t>(call.root)];
+  }
+  const auto plan = planner_->plan({.problem = problem, .element_count = known_count(call, position_), .element_bytes = size_of(call.datatype)});
+  if (!plan) {
+    return tl::make_unexpected(plan.error());
+  }
+  return (*plan)->schedule;
+}
+
+Status Communicator::set_operator(const Call& call, engine::Request* request) const {
+  request->op.rank_count = position_.rank_count;
+  if (!is_reducing(call.collective) && call.collective != Collective::barrier) {
+    return {};
+  }
+  if (call.op < tuttiNumOps) {
+    request->op.op = call.op;
+    return {};
+  }
+  const auto custom = operators_.find(call.op);
+  if (!custom) {  // destroyed since the call was checked
+    return invalid_argument("{}: op is {}, which no operator of \"{}\" has", call.function, static_cast<int>(call.op), config_.name);
+  }
+  request->op.function = custom->function;
+  request->op.context = custom->context;
+  if (custom->function == nullptr) {
+    request->op.op = tuttiSum;
+    request->has_input_scale = true;
+    request->input_scale = custom->scalar;
+    request->input_elements = input_elements(call, position_);
+  }
+  return {};
+}
+
+Status Communicator::synchronize() {
+  const uint64_t submitted = executor_->submitted();
+  executor_->wait_until([&] { return executor_->has_settled(submitted); });
+  const Status own = own_stream_->take_failure();
+  return executor_->has_failed() ? executor_->failure() : own;
+}
+
+Status Communicator::finalize() {
+  TUTTI_RETURN_IF_ERROR(synchronize());
+  TUTTI_RETURN_IF_ERROR(enqueue(barrier_call("tuttiCommFinalize"), nullptr));
+  TUTTI_RETURN_IF_ERROR(synchronize());
+  executor_->say_goodbye();
+  const Deadline deadline = Deadline::after_timeout_ms(clock_, config_.timeout_ms);
+  executor_->wait_until([&] { return executor_->has_parted() || executor_->has_failed() || deadline.passed(clock_); });
+  state_.store(State::finalised, std::memory_order_release);
+  return executor_->failure();
+}
+
+void Communicator::abort(const Status& why) {
+  cancelled_.store(true, std::memory_order_relaxed);
+  if (background_.joinable()) {
+    background_.join();
+  }
+  if (const State now = state(); now == State::ready || now == State::finalised) {
+    executor_->abort(why);
+  } else {
+    fail(why);
+  }
+}
+
+std::string Communicator::explain(const Call& call) const {
+  const schedule::Problem problem{.collective = call.collective,
+                                  .rank_count = position_.rank_count,
+                                  .root = is_rooted(call.collective) ? static_cast<uint32_t>(call.root) : 0,
+                                  .in_place = is_in_place(call, position_),
+                                  .blocks = call.blocks};
+  return planner_->explain({.problem = problem, .element_count = known_count(call, position_), .element_bytes = size_of(call.datatype)});
+}
+
+Status Communicator::gather_from_all(std::span<const std::byte> own, std::span<std::byte> all) {
+  const Call gather{.function = "tuttiCommSplit",
+                    .collective = Collective::all_gather,
+                    .send = own.data(),
+                    .receive = all.data(),
+                    .count = own.size(),
+                    .datatype = tuttiUint8};
+  TUTTI_RETURN_IF_ERROR(enqueue(gather, nullptr));
+  return synchronize();
+}
+
+Result<std::optional<Communicator::SplitPlace>> Communicator::agree_on_split(int color, int key) {
+  struct Wish {
+    int32_t color;
+    int32_t key;
+  };
+  const Wish own{color, key};
+  std::vector<Wish> wishes(position_.rank_count);
+  TUTTI_UNEXPECTED_IF_ERROR(gather_from_all(std::as_bytes(std::span(&own, 1)), std::as_writable_bytes(std::span(wishes))));
+
+  std::vector<uint32_t> members;
+  for (uint32_t rank = 0; rank < position_.rank_count; ++rank) {
+    if (wishes[rank].color == color) {
+      members.push_back(rank);
+    }
+  }
+  std::ranges::stable_sort(members, {}, [&](uint32_t rank) { return wishes[rank].key; });
+
+  // The first member of each part makes its id; everyone else sends an empty one.
+  struct Offer {
+    int32_t result = tuttiSuccess;
+    tuttiUniqueId id{};
+  };
+  Offer offer;
+  const bool has_color = color != TUTTI_SPLIT_NOCOLOR;
+  if (has_color && members.front() == position_.rank) {
+    const auto id = bootstrap::create_unique_id(Settings::environment());
+    offer.result = id ? tuttiSuccess : id.error().code();
+    offer.id = id.value_or(tuttiUniqueId{});
+  }
+  std::vector<Offer> offers(position_.rank_count);
+  TUTTI_UNEXPECTED_IF_ERROR(gather_from_all(std::as_bytes(std::span(&offer, 1)), std::as_writable_bytes(std::span(offers))));
+  if (!has_color) {
+    return std::nullopt;
+  }
+  const Offer& chosen = offers[members.front()];
+  if (chosen.result != tuttiSuccess) {
+    return tl::make_unexpected(tutti::failure(static_cast<tuttiResult_t>(chosen.result),
+                                              "tuttiCommSplit: rank {} could not make an id for colour {}", members.front(), color));
+  }
+  return SplitPlace{.id = chosen.id,
+                    .rank = static_cast<uint32_t>(std::ranges::find(members, position_.rank) - members.begin()),
+                    .rank_count = static_cast<uint32_t>(members.size())};
+}
+
+}  // namespace tutti::comm

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// A communicator: numbers and checks calls, asks the planner, and hands requests to its executor. Owns both.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
+
+#include "base/clock.hpp"
+#include "base/status.hpp"
+#include "comm/call.hpp"
+#include "comm/config.hpp"
+#include "comm/initialisation.hpp"
+#include "comm/operators.hpp"
+#include "engine/engine.hpp"
+
+namespace tutti::comm {
+
+enum class State : uint8_t { initialising, ready, finalised, failed };
+
+class Communicator {
+ public:
+  // A communicator that has not come up yet. It does so by initialise(), initialise_in_background(), or a caller of poll_initialisation().
+  explicit Communicator(Initialisation::Setup setup);
+  ~Communicator();
+
+  // Brings all of them up in the calling thread, round-robin, since ranks of one thread wait for each other. Each one's outcome is its failure();
+  // returns the first failure.
+  static Status initialise(std::span<const std::shared_ptr<Communicator>> communicators);
+  // Brings `communicator` up in a thread of its own.
+  static void initialise_in_background(const std::shared_ptr<Communicator>& communicator);
+  // One step; true once it is ready. For initialise() and for simulation.
+  Result<bool> poll_initialisation();
+
+  uint32_t rank() const { return position_.rank; }
+  uint32_t rank_count() const { return position_.rank_count; }
+  const Position& position() const { return position_; }
+  const Config& config() const { return config_; }
+  State state() const { return state_.load(std::memory_order_acquire); }
+  // What has ended the communicator, or ok().
+  Status failure() const;
+  // ok() when calls are allowed: ready, and not failed.
+  Status check_usable(std::string_view function) const;
+
+  // All that can be found wrong with a call here and now.
+  Status check_call(const Call& call) const;
+  // Enqueues a checked call. A null `stream` is the communicator's own; `start` as in engine::Executor::submit.
+  Status enqueue(const Call& call, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start = nullptr);
+  const std::shared_ptr<engine::Stream>& own_stream() const { return own_stream_; }
+
+  // Blocks until everything enqueued so far has completed.
+  Status synchronize();
+  // Waits for own work and for every rank to come here.
+  Status finalize();
+  // Ends everything with `why`. Returns within 100 ms, in any state.
+  void abort(const Status& why);
+  // The id of this rank's part of a split, and its place there; nothing without a colour.
+  struct SplitPlace {
+    tuttiUniqueId id;
+    uint32_t rank = 0;
+    uint32_t rank_count = 1;
+  };
+  Result<std::optional<SplitPlace>> agree_on_split(int color, int key);
+
+  Operators& operators() { return operators_; }
+  // Null until ready.
+  engine::Executor* executor() const { return executor_.get(); }
+  planner::Planner* planner() const { return planner_.get(); }
+  std::string explain(const Call& call) const;
+
+ private:
+  Result<engine::Request> make_request(const Call& call);
+  Result<std::shared_ptr<const schedule::Schedule>> find_schedule(const Call& call, const schedule::Problem& problem);
+  Status set_operator(const Call& call, engine::Request* request) const;
+  Status gather_from_all(std::span<const std::byte> own, std::span<std::byte> all);
+  void become_ready(Initialisation::Parts parts);
+  void fail(const Status& why);
+
+  const Config config_;
+  const Position position_;
+  const Clock& clock_;
+  engine::Engine* const engine_;
+  const std::shared_ptr<engine::Stream> own_stream_ = std::make_shared<engine::Stream>();
+  Operators operators_;
+
+  // What barriers exchange; its value means nothing. Touched by the executor's owner only.
+  const std::byte barrier_input_{0};
+  std::byte barrier_output_{0};
+
+  std::unique_ptr<Initialisation> initialisation_;  // while initialising; one thread's
+  std::thread background_;
+  std::atomic<bool> cancelled_{false};  // set by abort(), read by the initialising thread
+  std::atomic<State> state_{State::initialising};  // release after what the state promises has been written; pairs with state()
+  mutable std::mutex failure_mutex_;
+  Status failure_;  // of initialisation; later ones are the executor's
+
+  std::shared_ptr<engine::Executor> executor_;
+  std::unique_ptr<planner::Planner> planner_;
+  std::vector<std::shared_ptr<const schedule::Schedule>> sends_, receives_;  // by peer, made at initialisation
+};
+
+}  // namespace tutti::comm

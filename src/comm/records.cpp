@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/records.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace tutti::comm {
+
+namespace {
+
+using nlohmann::json;
+
+bootstrap::Bytes pack(const json& value) {
+  const std::vector<uint8_t> packed = json::to_msgpack(value);
+  const auto bytes = std::as_bytes(std::span(packed));
+  return {bytes.begin(), bytes.end()};
+}
+
+// Runs `read` on the parsed record; whatever is missing or of the wrong type becomes an error naming the rank.
+template <typename T, typename Read>
+Result<T> unpack(const bootstrap::Bytes& bytes, uint32_t rank, Read read) {
+  try {
+    const auto* begin = reinterpret_cast<const uint8_t*>(bytes.data());
+    T record;
+    read(json::from_msgpack(begin, begin + bytes.size()), record);
+    return record;
+  } catch (const json::exception& error) {
+    return tl::make_unexpected(remote_error("rank {} sent a record that makes no sense: {}", rank, error.what()));
+  }
+}
+
+}  // namespace
+
+bootstrap::Bytes encode(const Introduction& record) {
+  json addresses = json::object();
+  for (const auto& [transport, address] : record.addresses) {
+    addresses[transport] = json::binary(address);
+  }
+  return pack({{"version", record.version},
+               {"ranks", record.rank_count},
+               {"name", record.name},
+               {"transports", record.transports},
+               {"algorithms", record.algorithms},
+               {"slice", record.slice_bytes},
+               {"host", record.host_id},
+               {"cores", record.allowed_cores},
+               {"addresses", addresses}});
+}
+
+Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t rank) {
+  return unpack<Introduction>(bytes, rank, [](const json& value, Introduction& record) {
+    value.at("version").get_to(record.version);
+    value.at("ranks").get_to(record.rank_count);
+    value.at("name").get_to(record.name);
+    value.at("transports").get_to(record.transports);
+    value.at("algorithms").get_to(record.algorithms);
+    value.at("slice").get_to(record.slice_bytes);
+    value.at("host").get_to(record.host_id);
+    value.at("cores").get_to(record.allowed_cores);
+    for (const auto& [transport, address] : value.at("addresses").items()) {
+      record.addresses[transport] = address.get_binary();
+    }
+  });
+}
+
+bootstrap::Bytes encode(const Reach& record) {
+  json peers = json::array();
+  for (const Reach::Peer& peer : record.peers) {
+    peers.push_back({peer.connected, peer.latency_ns, peer.bandwidth_bytes_per_s, peer.source});
+  }
+  return pack(peers);
+}
+
+Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_t rank_count) {
+  auto result = unpack<Reach>(bytes, rank, [](const json& value, Reach& record) {
+    for (const json& peer : value) {
+      record.peers.push_back({.connected = peer.at(0).get<bool>(),
+                              .latency_ns = peer.at(1).get<uint64_t>(),
+                              .bandwidth_bytes_per_s = peer.at(2).get<uint64_t>(),
+                              .source = peer.at(3).get<std::string>()});
+    }
+  });
+  if (result && result->peers.size() != rank_count) {
+    return tl::make_unexpected(remote_error("rank {} sent a record of {} peers, expected {}", rank, result->peers.size(), rank_count));
+  }
+  return result;
+}
+
+bootstrap::Bytes encode(const Agreement& record) { return pack({{"planner", record.planner_hash}}); }
+
+Result<Agreement> decode_agreement(const bootstrap::Bytes& bytes, uint32_t rank) {
+  return unpack<Agreement>(bytes, rank, [](const json& value, Agreement& record) { value.at("planner").get_to(record.planner_hash); });
+}
+
+}  // namespace tutti::comm

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What ranks tell each other while a communicator comes up, one record a round of the exchange. MessagePack on the wire.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/status.hpp"
+#include "bootstrap/exchange.hpp"
+
+namespace tutti::comm {
+
+// Round 1: who I am and where I can be reached.
+struct Introduction {
+  int64_t version = 0;
+  uint32_t rank_count = 0;
+  std::string name;
+  std::string transports;
+  std::string algorithms;
+  uint64_t slice_bytes = 0;
+  std::string host_id;
+  std::vector<uint64_t> allowed_cores;
+  std::map<std::string, std::vector<uint8_t>> addresses;  // by transport
+};
+
+// One round per transport that is tried: whom I reach with it, and how well.
+struct Reach {
+  struct Peer {
+    bool connected = false;
+    uint64_t latency_ns = 0;
+    uint64_t bandwidth_bytes_per_s = 0;
+    std::string source;
+  };
+  std::vector<Peer> peers;  // by rank
+};
+
+// Last round: what my planner will decide from.
+struct Agreement {
+  uint64_t planner_hash = 0;
+};
+
+bootstrap::Bytes encode(const Introduction& record);
+bootstrap::Bytes encode(const Reach& record);
+bootstrap::Bytes encode(const Agreement& record);
+
+// Errors: tuttiRemoteError naming the rank whose record makes no sense.
+Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t rank);
+Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_t rank_count);
+Result<Agreement> decode_agreement(const bootstrap::Bytes& bytes, uint32_t rank);
+
+}  // namespace tutti::comm

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/control.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+
+namespace tutti::engine {
+
+namespace {
+
+enum class Kind : uint8_t { inquiry = 1, failure = 2, goodbye = 3 };
+
+constexpr size_t kInquiryBytes = 1 + sizeof(uint64_t) + Signature::kEncodedBytes;
+
+std::vector<std::byte> encode_inquiry(const Inquiry& inquiry) {
+  std::vector<std::byte> bytes(kInquiryBytes);
+  bytes[0] = static_cast<std::byte>(Kind::inquiry);
+  std::memcpy(&bytes[1], &inquiry.sequence, sizeof inquiry.sequence);
+  const auto signature = inquiry.signature.encode();
+  std::ranges::copy(signature, bytes.begin() + 1 + sizeof inquiry.sequence);
+  return bytes;
+}
+
+std::vector<std::byte> encode_failure(const FailureNotice& notice) {
+  const std::string_view text = std::string_view(notice.status.message()).substr(0, kMaxControlBytes - 2);
+  std::vector<std::byte> bytes(2 + text.size());
+  bytes[0] = static_cast<std::byte>(Kind::failure);
+  bytes[1] = static_cast<std::byte>(notice.status.code());
+  std::ranges::copy(std::as_bytes(std::span(text)), bytes.begin() + 2);
+  return bytes;
+}
+
+std::optional<ControlMessage> decode_inquiry(std::span<const std::byte> bytes) {
+  if (bytes.size() != kInquiryBytes) {
+    return std::nullopt;
+  }
+  Inquiry inquiry;
+  std::memcpy(&inquiry.sequence, &bytes[1], sizeof inquiry.sequence);
+  const auto signature = bytes.subspan<1 + sizeof(uint64_t), Signature::kEncodedBytes>();
+  if (!Signature::decode(signature, &inquiry.signature)) {
+    return std::nullopt;
+  }
+  return inquiry;
+}
+
+// The text comes from another process: only printable characters are kept.
+std::optional<ControlMessage> decode_failure(std::span<const std::byte> bytes) {
+  if (bytes.size() < 2 || bytes.size() > kMaxControlBytes) {
+    return std::nullopt;
+  }
+  const auto code = std::to_integer<uint32_t>(bytes[1]);
+  if (code == tuttiSuccess || code >= tuttiNumResults) {
+    return std::nullopt;
+  }
+  std::string text;
+  for (const std::byte byte : bytes.subspan(2)) {
+    const char character = static_cast<char>(byte);
+    text.push_back(std::isprint(static_cast<unsigned char>(character)) ? character : '?');
+  }
+  return FailureNotice{Status(static_cast<tuttiResult_t>(code), std::move(text))};
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const ControlMessage& message) {
+  if (const auto* inquiry = std::get_if<Inquiry>(&message)) {
+    return encode_inquiry(*inquiry);
+  }
+  if (const auto* notice = std::get_if<FailureNotice>(&message)) {
+    return encode_failure(*notice);
+  }
+  return {static_cast<std::byte>(Kind::goodbye)};
+}
+
+std::optional<ControlMessage> decode_control(std::span<const std::byte> bytes) {
+  if (bytes.empty()) {
+    return std::nullopt;
+  }
+  switch (static_cast<Kind>(bytes[0])) {
+    case Kind::inquiry: return decode_inquiry(bytes);
+    case Kind::failure: return decode_failure(bytes);
+    case Kind::goodbye: return bytes.size() == 1 ? std::optional<ControlMessage>(Goodbye{}) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tutti::engine

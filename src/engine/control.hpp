@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What executors tell each other beside data, on the control channel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/status.hpp"
+#include "engine/signature.hpp"
+
+namespace tutti::engine {
+
+// "I wait for you in this call: is it what you called?" Sent by a rank whose operation makes no progress.
+struct Inquiry {
+  uint64_t sequence = 0;
+  Signature signature;
+};
+// "The communicator has failed, and this is why." Everyone who gets it fails with the same words.
+struct FailureNotice {
+  Status status;
+};
+// "Nothing more will come from me, and I need nothing more from you."
+struct Goodbye {};
+
+using ControlMessage = std::variant<Inquiry, FailureNotice, Goodbye>;
+
+// Longer texts are cut.
+inline constexpr size_t kMaxControlBytes = 512;
+
+std::vector<std::byte> encode(const ControlMessage& message);
+// Empty for bytes that make no sense.
+std::optional<ControlMessage> decode_control(std::span<const std::byte> bytes);
+
+}  // namespace tutti::engine

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/engine.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+
+namespace tutti::engine {
+
+namespace {
+
+// Between turns while work is pending but waiters carry it on, and while it may come back any moment.
+constexpr uint64_t kShortNapNs = 50'000;
+constexpr uint64_t kLongNapNs = 1'000'000;
+// Without work for so long, the thread sleeps until notified, looking after idle peers at the interval below.
+constexpr uint64_t kAwakeNs = 10'000'000;
+constexpr auto kDeepSleep = std::chrono::milliseconds(20);
+
+std::atomic<bool> forked{false};  // written in the child of fork(), which has one thread
+
+void nap(uint64_t duration_ns) {
+  const timespec duration{0, static_cast<long>(duration_ns)};
+  nanosleep(&duration, nullptr);
+}
+
+}  // namespace
+
+Engine::Engine(const Clock& clock, Thread thread) : clock_(clock) {
+  if (thread == Thread::dedicated) {
+    thread_ = std::thread([this] { run(); });
+    pthread_setname_np(thread_.native_handle(), "tutti-engine");
+  }
+}
+
+Engine::~Engine() {
+  stop_.store(true, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(sleep_mutex_);
+    woken_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+Engine& Engine::process() {
+  // Never destroyed: other static objects' destructors may still use communicators, and a join at exit could hang a dying process.
+  static Engine* const engine = [] {
+    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+    return new Engine(monotonic_clock(), Thread::dedicated);
+  }();
+  return *engine;
+}
+
+bool Engine::has_forked() { return forked.load(std::memory_order_relaxed); }
+
+void Engine::attach(std::shared_ptr<Executor> executor) {
+  {
+    const std::unique_lock lock(executors_mutex_);
+    executors_.push_back(std::move(executor));
+  }
+  notify();
+}
+
+void Engine::detach(const Executor& executor) {
+  const std::unique_lock lock(executors_mutex_);
+  std::erase_if(executors_, [&](const auto& attached) { return attached.get() == &executor; });
+}
+
+void Engine::notify() {
+  // Relaxed: if the thread falls asleep at this very moment it wakes by itself after kDeepSleep.
+  if (!sleeps_deeply_.load(std::memory_order_relaxed)) {
+    return;
+  }
+  {
+    const std::lock_guard lock(sleep_mutex_);
+    woken_ = true;
+  }
+  wake_.notify_one();
+}
+
+size_t Engine::help(const Executor& busy) {
+  size_t worked = turn_unowned(&busy);
+  if (item_count_.load(std::memory_order_acquire) != 0) {
+    worked += turn_stream_items();
+  }
+  return worked;
+}
+
+size_t Engine::turn_unowned(const Executor* except) {
+  const std::shared_lock lock(executors_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) {
+    return 0;
+  }
+  size_t worked = 0;
+  for (const auto& executor : executors_) {
+    if (executor.get() != except && executor->has_work() && executor->try_claim()) {
+      worked += executor->turn();
+      executor->release_ownership();
+    }
+  }
+  return worked;
+}
+
+void Engine::wait_on_stream(const std::shared_ptr<Stream>& stream, std::shared_ptr<Stream> other, uint64_t count) {
+  if (other->has_completed(count)) {
+    return;
+  }
+  add_item(StreamItem{.stream = stream, .ticket = stream->take(), .awaited = std::move(other), .awaited_count = count, .call = {}});
+}
+
+void Engine::launch_host_function(const std::shared_ptr<Stream>& stream, tuttiHostFunction_t function, void* user_data) {
+  add_item(StreamItem{.stream = stream,
+                      .ticket = stream->take(),
+                      .awaited = nullptr,
+                      .awaited_count = 0,
+                      .call = {.function = function, .user_data = user_data}});
+}
+
+void Engine::add_item(StreamItem item) {
+  {
+    const std::lock_guard lock(items_mutex_);
+    items_.push_back(std::move(item));
+    item_count_.store(items_.size(), std::memory_order_release);
+  }
+  notify();
+}
+
+size_t Engine::turn_stream_items() {
+  const std::lock_guard lock(items_mutex_);
+  size_t worked = 0;
+  for (size_t index = 0; index < items_.size();) {
+    StreamItem& item = items_[index];
+    const bool ready = item.stream->may_start(item.ticket) &&
+                       (item.awaited == nullptr || item.awaited->has_completed(item.awaited_count));
+    if (!ready) {
+      ++index;
+      continue;
+    }
+    if (item.awaited != nullptr) {
+      item.stream->complete(Status());
+    } else {
+      host_functions_.add(item.call, std::move(item.stream));
+    }
+    items_.erase(items_.begin() + static_cast<ptrdiff_t>(index));
+    ++worked;
+  }
+  item_count_.store(items_.size(), std::memory_order_release);
+  return worked;
+}
+
+void Engine::wait_for(const std::shared_ptr<Stream>& stream, uint64_t count) {
+  if (const auto executor = stream->executor()) {
+    executor->wait_until([&] { return stream->has_completed(count); });
+    return;
+  }
+  IdleStrategy idle(Crowding::crowded);
+  while (!stream->has_completed(count)) {
+    size_t worked = turn_unowned(nullptr);
+    if (item_count_.load(std::memory_order_acquire) != 0) {
+      worked += turn_stream_items();
+    }
+    idle.after_turn(worked);
+  }
+}
+
+size_t Engine::turn_all() {
+  size_t worked = 0;
+  {
+    const std::shared_lock lock(executors_mutex_);
+    for (const auto& executor : executors_) {
+      if (!executor->is_wanted() && executor->try_claim()) {
+        worked += executor->has_work() ? executor->turn() : executor->full_turn();
+        executor->release_ownership();
+      }
+    }
+  }
+  if (item_count_.load(std::memory_order_acquire) != 0) {
+    worked += turn_stream_items();
+  }
+  return worked;
+}
+
+Engine::Load Engine::load() {
+  Load load = item_count_.load(std::memory_order_acquire) != 0 ? Load::attended : Load::none;
+  const std::shared_lock lock(executors_mutex_);
+  for (const auto& executor : executors_) {
+    if (executor->has_work()) {
+      load = std::max(load, executor->is_wanted() ? Load::attended : Load::unattended);
+    }
+  }
+  return load;
+}
+
+void Engine::sleep_deeply() {
+  std::unique_lock lock(sleep_mutex_);
+  sleeps_deeply_.store(true, std::memory_order_relaxed);
+  wake_.wait_for(lock, kDeepSleep, [this] { return woken_; });
+  sleeps_deeply_.store(false, std::memory_order_relaxed);
+  woken_ = false;
+}
+
+void Engine::run() {
+  uint64_t last_work_ns = clock_.now_ns();
+  uint64_t nap_ns = kShortNapNs;
+  IdleStrategy idle(Crowding::crowded);
+  while (!stop_.load(std::memory_order_relaxed)) {
+    const size_t worked = turn_all();
+    const Load now = load();
+    if (worked != 0 || now != Load::none) {
+      last_work_ns = clock_.now_ns();
+    }
+    if (now == Load::unattended) {
+      idle.after_turn(worked);
+      nap_ns = kShortNapNs;
+    } else if (clock_.now_ns() - last_work_ns >= kAwakeNs) {
+      sleep_deeply();
+    } else {
+      nap(nap_ns);
+      nap_ns = std::min(2 * nap_ns, kLongNapNs);
+    }
+  }
+}
+
+}  // namespace tutti::engine

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+// From submission to completion. What happens beside the data (peers, control messages, deadlines) is in watch.cpp.
+#include "engine/executor.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/log.hpp"
+#include "engine/engine.hpp"
+
+namespace tutti::engine {
+
+namespace {
+
+constexpr size_t kHistoryLength = 1024;
+// Turns between two looks at transports and peers: while data flows, and while nothing happens.
+constexpr uint32_t kBusyTurnsBetweenTending = 64;
+constexpr uint32_t kIdleTurnsBetweenTending = 8;
+constexpr uint8_t kSending = 1;
+constexpr uint8_t kReceiving = 2;
+
+uint32_t channel_mask(const Operation& operation) {
+  uint32_t mask = 0;
+  for (uint32_t channel = 0; channel < operation.request.schedule->channel_count; ++channel) {
+    mask |= 1u << ((operation.first_channel + channel) % transport::kCollectiveChannelCount);
+  }
+  return mask;
+}
+
+constexpr uint32_t kAllChannels = (1u << transport::kCollectiveChannelCount) - 1;
+
+uint8_t direction_of(const Operation& operation) {
+  return operation.request.signature.collective == schedule::Collective::send ? kSending : kReceiving;
+}
+
+}  // namespace
+
+Executor::Executor(Options options, Connections connections)
+    : options_(std::move(options)),
+      foundation_(std::move(connections.foundation)),
+      transports_(std::move(connections.transports)),
+      links_([&] {
+        connections.links[options_.rank] = &loopback_;
+        return LinkTable(std::move(connections.links));
+      }()),
+      queue_(kQueueCapacity),
+      free_(kQueueCapacity),
+      next_send_(options_.rank_count),
+      next_receive_(options_.rank_count),
+      history_(kHistoryLength),
+      peer_busy_(options_.rank_count),
+      peers_(options_.rank_count) {
+  window_.reserve(2 * kQueueCapacity);
+  awaited_.reserve(options_.rank_count);
+}
+
+Executor::~Executor() = default;
+
+Status Executor::failure() const {
+  const std::lock_guard lock(failure_mutex_);
+  return failure_;
+}
+
+Status Executor::submit(Request request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start) {
+  stream->remember_executor(shared_from_this());
+  Status refused;
+  while (!try_enqueue(request, stream, start, &refused)) {
+    TUTTI_RETURN_IF_ERROR(refused);
+    wait_for_room();
+  }
+  if (options_.engine != nullptr) {
+    options_.engine->notify();
+  }
+  return {};
+}
+
+// False when the queue is full, or with `refused` set.
+bool Executor::try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start,
+                           Status* refused) {
+  const std::lock_guard lock(submit_mutex_);
+  if (has_failed()) {
+    *refused = failure();
+    return false;
+  }
+  Operation* const operation = take_free_operation();
+  if (operation == nullptr) {
+    return false;
+  }
+  operation->request = std::move(request);
+  operation->stream = stream;
+  const Stream::Ticket own = stream->take();
+  operation->ticket = start != nullptr ? *start : own;
+  operation->element_bytes = static_cast<uint32_t>(operation->request.layout.element_bytes);
+  operation->state = OperationState::waiting;
+  operation->layout.emplace(operation->request.layout);
+  operation->index = submitted_.load(std::memory_order_relaxed);
+  number(*operation);
+  prepare(*operation);
+  const bool pushed = queue_.try_push(operation);
+  assert(pushed);  // there are no more operations than the queue has places
+  (void)pushed;
+  submitted_.store(operation->index + 1, std::memory_order_release);
+  return true;
+}
+
+// Sequence, channels and frame word: equal on all ranks that submit the same work in the same order.
+void Executor::number(Operation& operation) {
+  const Signature& signature = operation.request.signature;
+  if (operation.is_point_to_point()) {
+    auto& next = signature.collective == schedule::Collective::send ? next_send_ : next_receive_;
+    operation.sequence = next[operation.request.peer]++;
+    // Both ends of a message differ in `collective`; only the data type has to agree, the length travels beside it.
+    operation.frame_word = static_cast<uint64_t>(signature.datatype) << 32 | static_cast<uint32_t>(operation.sequence);
+    return;
+  }
+  operation.sequence = next_sequence_++;
+  operation.first_channel = next_channel_;
+  next_channel_ = (next_channel_ + operation.request.schedule->channel_count) % transport::kCollectiveChannelCount;
+  operation.frame_word = static_cast<uint64_t>(fingerprint(signature)) << 32 | static_cast<uint32_t>(operation.sequence);
+  history_[operation.sequence % kHistoryLength] = HistoryEntry{operation.sequence, signature};
+}
+
+Operation* Executor::take_free_operation() {
+  Operation* operation = nullptr;
+  if (free_.try_pop(&operation)) {
+    return operation;
+  }
+  if (operations_.size() == kQueueCapacity) {
+    return nullptr;
+  }
+  return operations_.emplace_back(std::make_unique<Operation>()).get();
+}
+
+void Executor::wait_for_room() {
+  const uint64_t settled = settled_.load(std::memory_order_acquire);
+  wait_until([&] { return settled_.load(std::memory_order_acquire) != settled || has_failed(); });
+}
+
+void Executor::wait_until(const std::function<bool()>& done) {
+  if (done()) {
+    return;
+  }
+  // Relaxed: the engine's thread only uses it to step back sooner.
+  wanted_.fetch_add(1, std::memory_order_relaxed);
+  IdleStrategy idle(options_.crowding);
+  bool owner = false;
+  while (!done()) {
+    owner = owner || try_claim();
+    size_t worked = 0;
+    if (owner) {
+      worked = turn();
+      if (abort_requested_.load(std::memory_order_relaxed)) {
+        release_ownership();
+        owner = false;
+      }
+    }
+    // One thread may be driving several ranks: those nobody waits for need turns too.
+    if (worked == 0 && idle.has_idled_long() && options_.engine != nullptr) {
+      worked = options_.engine->help(*this);
+    }
+    idle.after_turn(worked);
+  }
+  if (owner) {
+    release_ownership();
+  }
+  wanted_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+size_t Executor::turn() {
+  size_t worked = drain_queue();
+  worked += run_window();
+  const uint32_t limit = worked != 0 ? kBusyTurnsBetweenTending : kIdleTurnsBetweenTending;
+  if (++turns_since_tending_ >= limit) {
+    worked += tend();
+  }
+  return worked;
+}
+
+size_t Executor::full_turn() {
+  size_t worked = drain_queue();
+  worked += run_window();
+  return worked + tend();
+}
+
+size_t Executor::drain_queue() {
+  size_t count = 0;
+  if (window_begin_ >= kQueueCapacity) {  // so that the window never outgrows what is reserved
+    window_.erase(window_.begin(), window_.begin() + static_cast<ptrdiff_t>(window_begin_));
+    window_begin_ = 0;
+  }
+  Operation* operation = nullptr;
+  while (queue_.try_pop(&operation)) {
+    window_.push_back(operation);
+    point_to_point_in_window_ += operation->is_point_to_point();
+    ++count;
+  }
+  if (count != 0 && has_failed()) {
+    complete_all_with_failure();
+  }
+  return count;
+}
+
+// Goes over the work in order of submission. A collective runs when its stream lets it and no earlier work uses its channels; a message, when no
+// earlier one goes the same way.
+size_t Executor::run_window() {
+  size_t worked = 0;
+  uint32_t busy_channels = 0;
+  if (point_to_point_in_window_ != 0) {
+    std::ranges::fill(peer_busy_, uint8_t{0});
+  }
+  for (size_t index = window_begin_; index < window_.size();) {
+    if (busy_channels == kAllChannels && point_to_point_in_window_ == 0) {
+      break;
+    }
+    Operation& operation = *window_[index];
+    if (operation.state == OperationState::waiting && may_run(operation, busy_channels)) {
+      if (const Status started = start(operation); !started.ok()) {
+        fail(started);
+        return worked + 1;
+      }
+      ++worked;
+    }
+    if (operation.state == OperationState::running) {
+      Trouble trouble;
+      const Advance advanced = advance(operation, links_, &trouble);
+      if (advanced == Advance::complete) {
+        finish(index, Status());
+        ++worked;
+        index = std::max(index, window_begin_);
+        continue;
+      }
+      if (advanced == Advance::troubled) {
+        if (const Status why = explain(operation, trouble); !why.ok()) {
+          fail(why);
+          return worked + 1;
+        }
+      }
+      if (advanced == Advance::worked) {
+        ++operation.advances;
+        ++worked;
+      }
+    }
+    if (operation.is_point_to_point()) {
+      peer_busy_[operation.request.peer] |= direction_of(operation);
+    } else {
+      busy_channels |= channel_mask(operation);
+    }
+    ++index;
+  }
+  return worked;
+}
+
+bool Executor::may_run(const Operation& operation, uint32_t busy_channels) const {
+  const bool way_is_free = operation.is_point_to_point()
+                               ? (peer_busy_[operation.request.peer] & direction_of(operation)) == 0
+                               : (channel_mask(operation) & busy_channels) == 0;
+  return way_is_free && operation.stream->may_start(operation.ticket);
+}
+
+Status Executor::start(Operation& operation) {
+  Request& request = operation.request;
+  const uint64_t scratch_bytes = operation.layout->scratch_elements(request.schedule->scratch_slots) * operation.element_bytes;
+  const uint64_t scaled_bytes = request.has_input_scale ? request.input_elements * operation.element_bytes : 0;
+  operation.scratch = scratch_bytes == 0 ? nullptr : scratch_[operation.first_channel].at_least(scratch_bytes);
+  operation.scaled_input = scaled_bytes == 0 ? nullptr : scaled_input_[operation.first_channel].at_least(scaled_bytes);
+  if ((scratch_bytes != 0 && operation.scratch == nullptr) || (scaled_bytes != 0 && operation.scaled_input == nullptr)) {
+    return tutti::failure(tuttiSystemError, "{}: no memory for {} bytes of scratch", name_of(operation), scratch_bytes + scaled_bytes);
+  }
+  operation.state = OperationState::running;
+  operation.scaled_elements = 0;
+  operation.watch = OperationWatch{};
+  return {};
+}
+
+void Executor::finish(size_t index, const Status& outcome) {
+  Operation* const operation = window_[index];
+  point_to_point_in_window_ -= operation->is_point_to_point();
+  if (index == window_begin_) {
+    ++window_begin_;
+    if (window_begin_ == window_.size()) {
+      window_.clear();
+      window_begin_ = 0;
+    }
+  } else {
+    window_.erase(window_.begin() + static_cast<ptrdiff_t>(index));
+  }
+  ++finished_;
+  const std::shared_ptr<Stream> stream = std::move(operation->stream);
+  free_.try_push(operation);  // has room: there are no more operations than places
+  stream->complete(outcome);
+  note_settled();
+}
+
+// Everything before the oldest unfinished work has completed.
+void Executor::note_settled() {
+  const uint64_t settled = window_begin_ < window_.size() ? window_[window_begin_]->index : finished_;
+  // Release; pairs with has_settled.
+  settled_.store(settled, std::memory_order_release);
+}
+
+void Executor::complete_all_with_failure() {
+  const Status why = failure();
+  while (window_begin_ < window_.size()) {
+    finish(window_begin_, why);
+  }
+}
+
+}  // namespace tutti::engine

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's half of one communicator: takes requests from any thread, runs them over the links, watches the peers. One thread at a time owns
+// an executor's progress: the engine's thread, or a caller that waits (docs/decisions/0002-progress-per-communicator.md).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/status.hpp"
+#include "engine/control.hpp"
+#include "engine/idle.hpp"
+#include "engine/interpreter.hpp"
+#include "engine/loopback.hpp"
+#include "engine/operation.hpp"
+#include "engine/queue.hpp"
+#include "engine/scratch.hpp"
+#include "transport/transport.hpp"
+
+namespace tutti::engine {
+
+class Engine;
+
+// Requests an executor holds at most; a group larger than this cannot run as one.
+inline constexpr uint32_t kQueueCapacity = 4096;
+
+class Executor : public std::enable_shared_from_this<Executor> {
+ public:
+  struct Options {
+    uint32_t rank = 0;
+    uint32_t rank_count = 1;
+    std::string name;         // of the communicator, in messages
+    uint64_t timeout_ms = 0;  // 0: none
+    Crowding crowding = Crowding::spacious;
+    const Clock* clock = nullptr;  // outlives the executor
+    Engine* engine = nullptr;      // outlives the executor; null: nobody but waiters turns it (simulation)
+  };
+  // `links[r]` leads to rank r and belongs to one of `transports`; the entry of the own rank is ignored.
+  struct Connections {
+    std::shared_ptr<const void> foundation;  // what the transports refer to
+    std::vector<std::unique_ptr<transport::Transport>> transports;
+    std::vector<transport::Link*> links;
+  };
+  Executor(Options options, Connections connections);
+  ~Executor();
+
+  // ---- Any thread ----
+
+  // Takes a request, in an order that must be the same on all ranks for collectives. `start` overrides the stream's own ticket for work of a
+  // group. Blocks, carrying on work, only while the queue is full. Fails with the communicator's failure once there is one.
+  Status submit(Request request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start = nullptr);
+
+  // Blocks, carrying on work, until `done` holds or the executor has nothing more to do with it.
+  void wait_until(const std::function<bool()>& done);
+  // Everything submitted so far has completed, well or not.
+  bool has_settled(uint64_t submitted) const { return settled_.load(std::memory_order_acquire) >= submitted; }
+  uint64_t submitted() const { return submitted_.load(std::memory_order_acquire); }
+
+  bool has_failed() const { return has_failed_.load(std::memory_order_acquire); }
+  Status failure() const;
+
+  // Fails all work, now and later, with `why`, and tells the peers. Returns once no work uses a buffer any more.
+  void abort(const Status& why);
+  // Tells the peers that this rank leaves; has_parted() once all of them have said so too, or are gone.
+  void say_goodbye();
+  bool has_parted() const { return has_parted_.load(std::memory_order_acquire); }
+
+  // ---- Ownership of progress ----
+
+  // Acquire; pairs with the release in release_ownership(): the new owner sees all that the old one did.
+  bool try_claim() { return !owned_.load(std::memory_order_relaxed) && !owned_.exchange(true, std::memory_order_acquire); }
+  void release_ownership() { owned_.store(false, std::memory_order_release); }
+  // Whether a waiter would like to own it: the engine's thread then steps back.
+  bool is_wanted() const { return wanted_.load(std::memory_order_relaxed) != 0; }
+  bool has_work() const { return !has_settled(submitted()); }
+
+  // ---- The owner ----
+
+  // Starts and advances operations, now and then looks after the transports and peers. Returns how much it did. Neither blocks nor, once plans
+  // and scratch memory have grown to their size, allocates.
+  size_t turn();
+  // The same, looking after transports and peers in any case.
+  size_t full_turn();
+
+  const Options& options() const { return options_; }
+
+ private:
+  struct Peer {
+    bool said_goodbye = false;
+    bool lost = false;  // its link has failed, which has been dealt with
+    std::deque<std::vector<std::byte>> outbox;
+    bool front_taken = false;  // the link has taken the first message, but may still read it
+  };
+  struct HistoryEntry {
+    uint64_t sequence = UINT64_MAX;
+    Signature signature;
+  };
+
+  // executor.cpp: from submission to completion.
+  bool try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start, Status* refused);
+  void number(Operation& operation);
+  Operation* take_free_operation();
+  void wait_for_room();
+  size_t drain_queue();
+  size_t run_window();
+  bool may_run(const Operation& operation, uint32_t busy_channels) const;
+  Status start(Operation& operation);
+  void finish(size_t index, const Status& outcome);
+  void note_settled();
+
+  // watch.cpp: peers, control messages, deadlines.
+  size_t tend();
+  size_t watch(uint64_t now_ns);
+  size_t read_control(uint32_t peer);
+  void handle(uint32_t peer, const ControlMessage& message);
+  void answer(uint32_t peer, const Inquiry& inquiry);
+  size_t flush_outbox(uint32_t peer);
+  void post(uint32_t peer, const ControlMessage& message);
+  void post_to_all(const ControlMessage& message);
+  void look_for_lost_peers();
+  void look_for_stalls(uint64_t now_ns);
+  void look_after(Operation& operation, uint64_t now_ns);
+  void inquire(Operation& operation, uint64_t now_ns);
+  void part();
+  void note_failure(const Status& why);
+  Status explain(const Operation& operation, const Trouble& trouble);
+  Status explain_timeout(const Operation& operation) const;
+  Status explain_frame(const Operation& operation, const Trouble& trouble) const;
+  Status lost_peer(uint32_t peer);
+  std::string name_of(const Operation& operation) const;
+  void fail(const Status& why);
+  void complete_all_with_failure();
+
+  const Options options_;
+  const std::shared_ptr<const void> foundation_;
+  std::vector<std::unique_ptr<transport::Transport>> transports_;
+  LoopbackLink loopback_;
+  LinkTable links_;
+
+  // Submission: producers under submit_mutex_, the owner consumes.
+  std::mutex submit_mutex_;
+  std::vector<std::unique_ptr<Operation>> operations_;  // all there are
+  Queue<Operation*> queue_;  // submitted
+  Queue<Operation*> free_;   // the owner gives them back
+  uint64_t next_sequence_ = 0;
+  uint32_t next_channel_ = 0;
+  std::vector<uint64_t> next_send_, next_receive_;  // by peer
+  std::vector<HistoryEntry> history_;
+  // Written under submit_mutex_; release pairs with the acquire in submitted().
+  std::atomic<uint64_t> submitted_{0};
+  // Written by the owner; release pairs with has_settled(): work before it has completed.
+  std::atomic<uint64_t> settled_{0};
+
+  // The owner's.
+  std::vector<Operation*> window_;  // taken from the queue, in order of submission
+  size_t window_begin_ = 0;
+  uint64_t finished_ = 0;
+  uint32_t point_to_point_in_window_ = 0;
+  std::vector<uint8_t> peer_busy_;  // scratch of run_window: bit 0 sending, bit 1 receiving
+  // By the first channel of the operation that uses it: two running operations never share a channel.
+  std::array<Scratch, transport::kCollectiveChannelCount> scratch_;
+  std::array<Scratch, transport::kCollectiveChannelCount> scaled_input_;
+  std::vector<Peer> peers_;
+  std::vector<uint32_t> awaited_;
+  uint32_t turns_since_tending_ = 0;
+  uint64_t last_watch_ns_ = 0;
+  bool leaving_ = false;
+  Status noted_failure_;  // found while looking after the peers, acted on at the end of the turn
+
+  std::atomic<bool> owned_{false};      // see try_claim
+  std::atomic<uint32_t> wanted_{0};     // waiters; relaxed, a hint
+  std::atomic<bool> leave_requested_{false};  // set by say_goodbye, read by the owner
+  std::atomic<bool> has_parted_{false};       // written by the owner
+
+  mutable std::mutex failure_mutex_;
+  Status failure_;
+  std::atomic<bool> has_failed_{false};  // release after failure_ is written; pairs with the acquire in has_failed()
+  std::atomic<bool> abort_requested_{false};
+};
+
+}  // namespace tutti::engine

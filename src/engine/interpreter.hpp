@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the schedule of one operation a little further: the only code that knows both steps and frames.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/operation.hpp"
+#include "transport/transport.hpp"
+
+namespace tutti::engine {
+
+// The links of one communicator, by rank, with what has been sent on each channel so far. Links belong to the communicator's transports; the
+// one to the own rank is a loopback.
+class LinkTable {
+ public:
+  explicit LinkTable(std::vector<transport::Link*> links)
+      : links_(std::move(links)), taken_bytes_(links_.size() * transport::kChannelCount) {}
+
+  uint32_t rank_count() const { return static_cast<uint32_t>(links_.size()); }
+  transport::Link& operator[](uint32_t rank) { return *links_[rank]; }
+  // Payload bytes that try_send has taken, the counterpart of Link::released_bytes.
+  uint64_t& taken_bytes(uint32_t rank, uint32_t channel) { return taken_bytes_[rank * transport::kChannelCount + channel]; }
+
+ private:
+  std::vector<transport::Link*> links_;
+  std::vector<uint64_t> taken_bytes_;
+};
+
+// What went wrong between this rank and a peer, for the executor to put into words.
+struct Trouble {
+  enum class Kind : uint8_t {
+    none,
+    link_failed,      // the link's failure() says why
+    foreign_frame,    // the next frame belongs to a call with another fingerprint or sequence
+    wrong_length,     // the same call, but the peer sends another number of bytes
+  };
+  Kind kind = Kind::none;
+  uint32_t peer = 0;
+  uint64_t expected_bytes = 0;
+  uint64_t received_bytes = 0;
+  uint64_t received_word = 0;  // the frame's, of a foreign frame
+};
+
+enum class Advance : uint8_t { idle, worked, complete, troubled };
+
+// The channel a step of `operation` uses.
+uint32_t channel_of(const Operation& operation, const schedule::Lane& lane);
+
+// Sets up lanes and step states; called when the operation starts. Allocates only if an operation object has never run a schedule this large.
+void prepare(Operation& operation);
+
+// Moves every lane as far as it goes now, within a bounded amount of work. `trouble` is written for Advance::troubled.
+Advance advance(Operation& operation, LinkTable& links, Trouble* trouble);
+
+// Peers whose frames, or whose room for frames, the operation is waiting for.
+void collect_awaited_peers(const Operation& operation, std::vector<uint32_t>* peers);
+
+}  // namespace tutti::engine

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/stream.hpp"
+
+namespace tutti::engine {
+
+void Stream::keep_failure(const Status& outcome) {
+  const std::lock_guard lock(mutex_);
+  if (failure_.ok()) {
+    failure_ = outcome;
+  }
+  // Release; pairs with has_failure.
+  has_failure_.store(true, std::memory_order_release);
+}
+
+Status Stream::take_failure() {
+  if (!has_failure()) {
+    return {};
+  }
+  const std::lock_guard lock(mutex_);
+  has_failure_.store(false, std::memory_order_release);
+  return std::exchange(failure_, Status());
+}
+
+std::shared_ptr<Executor> Stream::executor() const {
+  const std::lock_guard lock(mutex_);
+  return executor_.lock();
+}
+
+void Stream::remember_executor(const std::shared_ptr<Executor>& executor) {
+  // Relaxed: a stale answer only means that the lock below is taken once more.
+  if (executor_identity_.load(std::memory_order_relaxed) == executor.get()) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  executor_ = executor;
+  executor_identity_.store(executor.get(), std::memory_order_relaxed);
+}
+
+}  // namespace tutti::engine

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an executor does beside moving data: it looks after transports and peers, answers and asks questions, and fails in words.
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "base/types.hpp"
+#include "engine/engine.hpp"
+#include "engine/executor.hpp"
+
+namespace tutti::engine {
+
+namespace {
+
+constexpr uint64_t kWatchIntervalNs = 100'000;
+// A stalled operation asks the ranks it waits for after this long, then at doubling intervals.
+constexpr uint64_t kFirstInquiryNs = 2'000'000;
+constexpr uint64_t kMaxInquiryIntervalNs = 100'000'000;
+// Inquiries that cannot be sent are dropped, they will be repeated; failures and goodbyes always find a place.
+constexpr size_t kMaxQueuedInquiries = 4;
+// How long abort() tries to tell the peers.
+constexpr uint32_t kFarewellTurns = 64;
+
+}  // namespace
+
+size_t Executor::tend() {
+  turns_since_tending_ = 0;
+  size_t worked = 0;
+  for (const auto& transport : transports_) {
+    worked += transport->poll();
+  }
+  const uint64_t now_ns = options_.clock->now_ns();
+  if (now_ns - last_watch_ns_ >= kWatchIntervalNs || leave_requested_.load(std::memory_order_acquire)) {
+    last_watch_ns_ = now_ns;
+    worked += watch(now_ns);
+  }
+  return worked;
+}
+
+size_t Executor::watch(uint64_t now_ns) {
+  size_t worked = 0;
+  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+    if (peer != options_.rank) {
+      worked += read_control(peer);
+      worked += flush_outbox(peer);
+    }
+  }
+  look_for_lost_peers();
+  if (!has_failed()) {
+    look_for_stalls(now_ns);
+    if (!noted_failure_.ok()) {
+      fail(noted_failure_);
+    }
+  }
+  part();
+  return worked;
+}
+
+size_t Executor::read_control(uint32_t peer) {
+  constexpr size_t kMaxMessages = 16;
+  size_t count = 0;
+  transport::Frame frame;
+  while (count < kMaxMessages &&
+         links_[peer].peek(transport::kControlChannel, {}, &frame) == transport::Outcome::done) {
+    if (const auto message = decode_control(frame.payload)) {
+      handle(peer, *message);
+    } else {
+      note_failure(remote_error("rank {} sent a control message of {} bytes that makes no sense", peer, frame.payload.size()));
+    }
+    links_[peer].pop(transport::kControlChannel);
+    ++count;
+  }
+  return count;
+}
+
+void Executor::handle(uint32_t peer, const ControlMessage& message) {
+  if (const auto* inquiry = std::get_if<Inquiry>(&message)) {
+    answer(peer, *inquiry);
+  } else if (const auto* notice = std::get_if<FailureNotice>(&message)) {
+    note_failure(notice->status);
+  } else {
+    peers_[peer].said_goodbye = true;
+  }
+}
+
+// A peer waits for this rank in a call. Silence is the answer while this rank has not come there, or when both made the same call.
+void Executor::answer(uint32_t peer, const Inquiry& inquiry) {
+  HistoryEntry entry;
+  {
+    const std::lock_guard lock(submit_mutex_);
+    entry = history_[inquiry.sequence % history_.size()];
+  }
+  if (entry.sequence != inquiry.sequence || entry.signature == inquiry.signature) {
+    return;
+  }
+  const SignatureOfRank own{options_.rank, entry.signature};
+  const SignatureOfRank other{peer, inquiry.signature};
+  // Both sides word it alike: the lower rank's view first.
+  const bool own_first = options_.rank < peer;
+  note_failure(mismatch_error(
+      "{}: {}", to_string(OperationName{(own_first ? own : other).signature, inquiry.sequence, options_.name}),
+      own_first ? describe_difference(own, other) : describe_difference(other, own)));
+}
+
+void Executor::note_failure(const Status& why) {
+  if (noted_failure_.ok()) {
+    noted_failure_ = why;
+  }
+}
+
+void Executor::post(uint32_t peer, const ControlMessage& message) {
+  Peer& state = peers_[peer];
+  if (peer == options_.rank || state.lost) {
+    return;
+  }
+  if (std::holds_alternative<Inquiry>(message) && state.outbox.size() >= kMaxQueuedInquiries) {
+    return;
+  }
+  state.outbox.push_back(encode(message));
+}
+
+void Executor::post_to_all(const ControlMessage& message) {
+  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+    post(peer, message);
+  }
+}
+
+size_t Executor::flush_outbox(uint32_t peer) {
+  Peer& state = peers_[peer];
+  size_t worked = 0;
+  while (!state.outbox.empty() && !state.lost) {
+    transport::Link& link = links_[peer];
+    uint64_t& taken_bytes = links_.taken_bytes(peer, transport::kControlChannel);
+    const std::vector<std::byte>& message = state.outbox.front();
+    if (!state.front_taken) {
+      if (link.try_send(transport::kControlChannel, transport::FrameHeader{}, message) != transport::Outcome::done) {
+        break;
+      }
+      taken_bytes += message.size();
+      state.front_taken = true;
+      ++worked;
+    }
+    if (link.released_bytes(transport::kControlChannel) < taken_bytes) {
+      break;
+    }
+    state.outbox.pop_front();
+    state.front_taken = false;
+  }
+  return worked;
+}
+
+void Executor::look_for_lost_peers() {
+  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+    Peer& state = peers_[peer];
+    if (peer == options_.rank || state.lost || links_[peer].failure().ok()) {
+      continue;
+    }
+    read_control(peer);  // its last words may say why
+    state.lost = true;
+    state.outbox.clear();
+    if (!state.said_goodbye) {
+      note_failure(lost_peer(peer));
+    }
+  }
+}
+
+void Executor::look_for_stalls(uint64_t now_ns) {
+  constexpr size_t kMostLookedAt = 64;  // later work waits for earlier work, not for a peer
+  const size_t end = std::min(window_.size(), window_begin_ + kMostLookedAt);
+  for (size_t index = window_begin_; index < end; ++index) {
+    if (window_[index]->state == OperationState::running) {
+      look_after(*window_[index], now_ns);
+    }
+  }
+}
+
+void Executor::look_after(Operation& operation, uint64_t now_ns) {
+  OperationWatch& watch = operation.watch;
+  if (watch.advances != operation.advances) {
+    watch = OperationWatch{.advances = operation.advances,
+                           .progress_ns = now_ns,
+                           .next_inquiry_ns = now_ns + kFirstInquiryNs,
+                           .inquiry_interval_ns = kFirstInquiryNs};
+    return;
+  }
+  if (options_.timeout_ms != 0 && now_ns - watch.progress_ns >= options_.timeout_ms * 1'000'000) {
+    note_failure(explain_timeout(operation));
+    return;
+  }
+  inquire(operation, now_ns);
+}
+
+void Executor::inquire(Operation& operation, uint64_t now_ns) {
+  OperationWatch& watch = operation.watch;
+  if (operation.is_point_to_point() || now_ns < watch.next_inquiry_ns) {
+    return;
+  }
+  watch.inquiry_interval_ns = std::min(2 * watch.inquiry_interval_ns, kMaxInquiryIntervalNs);
+  watch.next_inquiry_ns = now_ns + watch.inquiry_interval_ns;
+  collect_awaited_peers(operation, &awaited_);
+  for (const uint32_t peer : awaited_) {
+    post(peer, Inquiry{operation.sequence, operation.request.signature});
+  }
+}
+
+void Executor::say_goodbye() {
+  // Release; pairs with the acquire in tend().
+  leave_requested_.store(true, std::memory_order_release);
+}
+
+void Executor::part() {
+  if (!leave_requested_.load(std::memory_order_acquire) || has_parted()) {
+    return;
+  }
+  if (!leaving_) {
+    leaving_ = true;
+    post_to_all(Goodbye{});
+  }
+  const bool all_gone = std::ranges::all_of(peers_, [&](const Peer& peer) {
+    const bool is_self = &peer == &peers_[options_.rank];
+    return is_self || peer.lost || (peer.said_goodbye && peer.outbox.empty());
+  });
+  if (all_gone) {
+    has_parted_.store(true, std::memory_order_release);
+  }
+}
+
+std::string Executor::name_of(const Operation& operation) const {
+  const OperationName name{operation.request.signature, operation.sequence, options_.name};
+  if (!operation.is_point_to_point()) {
+    return to_string(name);
+  }
+  const bool sends = operation.request.signature.collective == schedule::Collective::send;
+  return fmt::format("{} {} rank {}", to_string(name), sends ? "to" : "from", operation.request.peer);
+}
+
+// ok() when the trouble is not yet understood: then the peer has been asked.
+Status Executor::explain(const Operation& operation, const Trouble& trouble) {
+  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+    if (peer != options_.rank) {
+      read_control(peer);
+    }
+  }
+  if (!noted_failure_.ok()) {
+    return noted_failure_;
+  }
+  if (trouble.kind == Trouble::Kind::link_failed) {
+    if (!peers_[trouble.peer].said_goodbye) {
+      return lost_peer(trouble.peer);
+    }
+    return remote_error("{}: rank {} has left the communicator without taking part", name_of(operation), trouble.peer);
+  }
+  return explain_frame(operation, trouble);
+}
+
+Status Executor::explain_frame(const Operation& operation, const Trouble& trouble) const {
+  const Signature& own = operation.request.signature;
+  const uint64_t element_bytes = operation.element_bytes;
+  if (trouble.kind == Trouble::Kind::wrong_length) {
+    return mismatch_error("{}: rank {} sends {} elements, rank {} expects {}", name_of(operation), trouble.peer,
+                          trouble.received_bytes / element_bytes, options_.rank, trouble.expected_bytes / element_bytes);
+  }
+  if (!operation.is_point_to_point()) {
+    return {};  // the inquiry of a stalled operation will tell what the peer called
+  }
+  const auto sent_type = static_cast<tuttiDataType_t>(trouble.received_word >> 32);
+  return mismatch_error("{}: rank {} sends datatype {}, rank {} expects {}", name_of(operation), trouble.peer,
+                        tutti::name_of(sent_type), options_.rank, tutti::name_of(own.datatype));
+}
+
+Status Executor::explain_timeout(const Operation& operation) const {
+  std::vector<uint32_t> awaited;
+  collect_awaited_peers(operation, &awaited);
+  std::ranges::sort(awaited);
+  return timeout_error("{}: no progress for {} ms; rank {} waits for rank{} {}", name_of(operation), options_.timeout_ms,
+                       options_.rank, awaited.size() == 1 ? "" : "s", fmt::join(awaited, ", "));
+}
+
+Status Executor::lost_peer(uint32_t peer) {
+  const Status& cause = links_[peer].failure();
+  return remote_error("rank {} of \"{}\" died: {}", peer, options_.name, cause.message());
+}
+
+void Executor::fail(const Status& why) {
+  {
+    const std::lock_guard lock(failure_mutex_);
+    if (!failure_.ok()) {
+      return;
+    }
+    failure_ = why;
+    // Release; pairs with has_failed().
+    has_failed_.store(true, std::memory_order_release);
+  }
+  log::info("rank {} of \"{}\": {}: {}", options_.rank, options_.name, tutti::name_of(why.code()), why.message());
+  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+    links_[peer].let_go();
+  }
+  post_to_all(FailureNotice{why});
+  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+    flush_outbox(peer);
+  }
+  complete_all_with_failure();
+}
+
+void Executor::abort(const Status& why) {
+  // Relaxed: waiters poll it, and ownership orders the rest.
+  abort_requested_.store(true, std::memory_order_relaxed);
+  while (!try_claim()) {
+    sched_yield();  // a turn is short
+  }
+  fail(why);
+  drain_queue();
+  for (uint32_t turns = 0; turns < kFarewellTurns; ++turns) {
+    full_turn();
+  }
+  abort_requested_.store(false, std::memory_order_relaxed);
+  release_ownership();
+}
+
+}  // namespace tutti::engine
