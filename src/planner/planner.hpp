@@ -9,26 +9,37 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.hpp"
 #include "planner/algorithm.hpp"
+#include "planner/plan_table.hpp"
 
 namespace tutti::planner {
 
 struct Plan {
   std::string_view algorithm;
-  uint64_t price_ns = 0;
+  uint64_t price_ns = 0;                               // of the smallest call that shares the plan
   std::shared_ptr<const schedule::Schedule> schedule;  // this rank's
 };
 
+// A middling message: neither latency nor bandwidth alone decides.
+inline constexpr uint64_t kUnknownBlockBytes = 64 * 1024;
+// Schedules of more steps over all ranks are priced by a few ranks played alone (cost::price_in_step_ns), which keeps the first call of a
+// kind within seconds and its memory within 100 MiB however many ranks there are.
+inline constexpr uint64_t kMostPlayedSteps = 500'000;
+
 struct Call {
   schedule::Problem problem;
-  uint64_t element_count = 0;  // as cost::Workload; for variable blocks the mean over ranks, equal on all ranks, or 0 when unknown
+  uint64_t element_count = 0;  // as cost::Workload; for variable blocks the mean over ranks, equal on all ranks, or 0 when unknown: then
+                               // they are taken to have kUnknownBlockBytes
   uint64_t element_bytes = 1;
 };
 
-// The algorithms TUTTI_ALGO forces, by collective: "allreduce:ring;broadcast:binomial". Errors name the unknown word and list the known ones.
+// The algorithms TUTTI_ALGO forces, by collective: "allreduce:ring;broadcast:binomial"; a comma separates as a semicolon does. Errors:
+// tuttiInvalidArgument for an unknown word, naming it and the known ones; for an algorithm that solves none of a set of ordinary problems of the
+// collective, naming those that do; for a collective named twice.
 struct Overrides {
   std::map<schedule::Collective, std::string> algorithm;
   static Result<Overrides> parse(std::string_view text, std::span<const Algorithm> algorithms);
@@ -44,11 +55,14 @@ class Planner {
   };
   explicit Planner(Options options);
 
-  // The plan for `call`; the same on every rank that asks the same. Thread-safe. A cached answer allocates nothing. The plan lives as long as the
-  // planner. Errors: tuttiUnsupported when an override does not apply to the problem, naming both.
+  // The plan for `call`; the same on every rank that asks the same. Calls share a plan when they differ only in size and lie between the same two
+  // powers of two of bytes (of the vector, or of a block). Thread-safe. A cached answer takes no lock and allocates nothing; the first of its
+  // kind builds and prices schedules, one thread at a time. The plan lives as long as the planner. Errors: tuttiUnsupported when an override
+  // does not apply to the problem, naming both, or when no algorithm does; tuttiInvalidArgument when the problem's rank count is not the
+  // topology's or the root not one of them.
   Result<const Plan*> plan(const Call& call);
 
-  // Every candidate with its price and the choice, as text for people.
+  // Every candidate with its price and the choice, as text for people, the cheapest first. Thread-safe; prices anew.
   std::string explain(const Call& call);
 
   // Covers all that decides a plan: topology, algorithms, overrides.
@@ -57,21 +71,33 @@ class Planner {
   const topology::Topology& topology() const { return options_.topology; }
 
  private:
+  enum class Fidelity : uint8_t { played, in_step };
   struct Candidate {
     const Algorithm* algorithm;
     uint64_t price_ns;
+    Fidelity fidelity;
   };
-  // Calls whose sizes fall into one class share a plan: powers of two of the byte count.
-  struct Key {
-    schedule::Problem problem;
-    uint32_t size_class;
-    auto operator<=>(const Key&) const = default;
-  };
-  std::vector<Candidate> price_candidates(const Call& call) const;
 
-  Options options_;
-  std::mutex mutex_;
-  std::map<uint64_t, std::unique_ptr<Plan>> plans_;
+  // explain.cpp
+  std::string explain_candidates(const Call& call, const std::vector<Candidate>& candidates) const;
+
+  Status check(const schedule::Problem& problem) const;
+  Result<const Plan*> plan_anew(const Call& call, uint64_t key);
+  // The algorithms that may be chosen: those that apply, or the one that is forced.
+  Result<std::vector<const Algorithm*>> choices(const schedule::Problem& problem) const;
+  const Algorithm* find(std::string_view name) const;
+  Candidate price(const Algorithm& algorithm, const schedule::Problem& problem, uint64_t bytes) const;
+  // Cheapest first; of equal prices the first name.
+  std::vector<Candidate> price_all(const std::vector<const Algorithm*>& algorithms, const Call& call) const;
+  std::shared_ptr<const schedule::Schedule> schedule_for(const Algorithm& algorithm, const schedule::Problem& problem);
+
+  Options options_;  // never changes; algorithms by name
+  PlanTable table_;  // read without the mutex, written under it
+
+  std::mutex mutex_;  // guards all below
+  std::vector<std::unique_ptr<const Plan>> plans_;
+  // By algorithm and problem, for all sizes.
+  std::map<std::pair<const Algorithm*, uint64_t>, std::shared_ptr<const schedule::Schedule>> schedules_;
 };
 
 }  // namespace tutti::planner

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "planner/planner.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "base/hash.hpp"
+#include "cost/cost.hpp"
+
+namespace tutti::planner {
+namespace {
+
+using schedule::Problem;
+using schedule::Schedule;
+
+uint64_t hash_text(uint64_t seed, std::string_view text) {
+  seed = hash_combine(seed, text.size());
+  for (char character : text) {
+    seed = hash_combine(seed, static_cast<unsigned char>(character));
+  }
+  return seed;
+}
+
+// The root means nothing to an unrooted collective; without it equal problems are equal.
+Problem normalised(Problem problem) {
+  problem.root = schedule::is_rooted(problem.collective) ? problem.root : 0;
+  return problem;
+}
+
+}  // namespace
+
+Planner::Planner(Options options) : options_(std::move(options)) {
+  std::sort(options_.algorithms.begin(), options_.algorithms.end(),
+            [](const Algorithm& left, const Algorithm& right) { return left.name < right.name; });
+  assert(std::adjacent_find(options_.algorithms.begin(), options_.algorithms.end(), [](const Algorithm& left, const Algorithm& right) {
+           return left.name == right.name;
+         }) == options_.algorithms.end());
+  assert(options_.rank < options_.topology.rank_count());
+}
+
+Result<const Plan*> Planner::plan(const Call& call) {
+  const uint64_t key = key_of(call);
+  if (const Plan* known = table_.find(key); known != nullptr && call.problem.rank_count == options_.topology.rank_count()) {
+    return known;
+  }
+  return plan_anew(call, key);
+}
+
+Status Planner::check(const Problem& problem) const {
+  const uint32_t rank_count = options_.topology.rank_count();
+  if (problem.rank_count != rank_count) {
+    return invalid_argument("planner: {} has {} ranks, the topology {}", schedule::name_of(problem.collective), problem.rank_count, rank_count);
+  }
+  if (schedule::is_rooted(problem.collective) && problem.root >= rank_count) {
+    return invalid_argument("planner: root {} of {} is not below the rank count {}", problem.root, schedule::name_of(problem.collective),
+                            rank_count);
+  }
+  return {};
+}
+
+Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
+  TUTTI_UNEXPECTED_IF_ERROR(check(call.problem));
+  const Problem problem = normalised(call.problem);
+  const std::lock_guard lock(mutex_);
+  if (const Plan* known = table_.find(key); known != nullptr) {
+    return known;  // another thread was first
+  }
+  Result<std::vector<const Algorithm*>> algorithms = choices(problem);
+  if (!algorithms) {
+    return tl::make_unexpected(algorithms.error());
+  }
+  const Candidate chosen = price_all(*algorithms, call).front();
+  plans_.push_back(std::make_unique<const Plan>(Plan{.algorithm = chosen.algorithm->name,
+                                                     .price_ns = chosen.price_ns,
+                                                     .schedule = schedule_for(*chosen.algorithm, problem)}));
+  table_.insert(key, plans_.back().get());
+  return plans_.back().get();
+}
+
+Result<std::vector<const Algorithm*>> Planner::choices(const Problem& problem) const {
+  const auto forced = options_.overrides.algorithm.find(problem.collective);
+  if (forced != options_.overrides.algorithm.end()) {
+    const Algorithm* algorithm = find(forced->second);
+    if (algorithm == nullptr || !algorithm->applies(problem, options_.topology)) {
+      return tl::make_unexpected(unsupported_error("TUTTI_ALGO forces {}, which does not apply to {}", forced->second, to_string(problem)));
+    }
+    return std::vector{algorithm};
+  }
+  std::vector<const Algorithm*> algorithms;
+  for (const Algorithm& algorithm : options_.algorithms) {
+    if (algorithm.applies(problem, options_.topology)) {
+      algorithms.push_back(&algorithm);
+    }
+  }
+  if (algorithms.empty()) {
+    return tl::make_unexpected(unsupported_error("no algorithm applies to {}", to_string(problem)));
+  }
+  return algorithms;
+}
+
+const Algorithm* Planner::find(std::string_view name) const {
+  const auto found = std::find_if(options_.algorithms.begin(), options_.algorithms.end(),
+                                  [&](const Algorithm& algorithm) { return algorithm.name == name; });
+  return found == options_.algorithms.end() ? nullptr : &*found;
+}
+
+std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algorithm*>& algorithms, const Call& call) const {
+  const Problem problem = normalised(call.problem);
+  std::vector<Candidate> candidates;
+  candidates.reserve(algorithms.size());
+  for (const Algorithm* algorithm : algorithms) {
+    candidates.push_back(price(*algorithm, problem, priced_bytes(call)));
+  }
+  // Algorithms come by name, and a stable sort leaves equal prices so.
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Candidate& left, const Candidate& right) { return left.price_ns < right.price_ns; });
+  return candidates;
+}
+
+Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, uint64_t bytes) const {
+  const topology::Topology& topology = options_.topology;
+  // In bytes, so that calls of one size share a price whatever their elements are.
+  const cost::Workload workload{.element_count = bytes, .element_bytes = 1};
+  std::vector<Schedule> schedules = {algorithm.build(problem, topology, 0)};
+  if (schedules.front().steps.size() * problem.rank_count <= kMostPlayedSteps) {
+    schedules.reserve(problem.rank_count);
+    for (uint32_t rank = 1; rank < problem.rank_count; ++rank) {
+      schedules.push_back(algorithm.build(problem, topology, rank));
+    }
+    return {&algorithm, cost::price_ns(problem, schedules, topology, workload), Fidelity::played};
+  }
+  uint64_t longest = cost::price_in_step_ns(problem, schedules.front(), topology, workload);
+  for (uint32_t rank : std::array{problem.root, problem.rank_count / 2, problem.rank_count - 1}) {
+    longest = std::max(longest, cost::price_in_step_ns(problem, algorithm.build(problem, topology, rank), topology, workload));
+  }
+  return {&algorithm, longest, Fidelity::in_step};
+}
+
+std::shared_ptr<const Schedule> Planner::schedule_for(const Algorithm& algorithm, const Problem& problem) {
+  const uint64_t problem_key = key_of(Call{.problem = problem});  // the same size for all
+  std::shared_ptr<const Schedule>& schedule = schedules_[{&algorithm, problem_key}];
+  if (schedule == nullptr) {
+    schedule = std::make_shared<const Schedule>(algorithm.build(problem, options_.topology, options_.rank));
+  }
+  return schedule;
+}
+
+std::string Planner::explain(const Call& call) {
+  if (const Status status = check(call.problem); !status.ok()) {
+    return status.message() + "\n";
+  }
+  std::vector<const Algorithm*> applying;
+  for (const Algorithm& algorithm : options_.algorithms) {
+    if (algorithm.applies(normalised(call.problem), options_.topology)) {
+      applying.push_back(&algorithm);
+    }
+  }
+  return explain_candidates(call, price_all(applying, call));
+}
+
+uint64_t Planner::hash() const {
+  uint64_t seed = options_.topology.hash();
+  for (const Algorithm& algorithm : options_.algorithms) {
+    seed = hash_text(seed, algorithm.name);
+  }
+  seed = hash_combine(seed, options_.overrides.algorithm.size());
+  for (const auto& [collective, name] : options_.overrides.algorithm) {
+    seed = hash_text(hash_combine(seed, static_cast<uint64_t>(collective)), name);
+  }
+  return seed;
+}
+
+}  // namespace tutti::planner

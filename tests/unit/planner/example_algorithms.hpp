@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small algorithms to plan with: correct in shape, so that they can be priced, and simple enough to price by hand.
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "planner/algorithm.hpp"
+#include "schedule/builder.hpp"
+
+namespace tutti::planner::example {
+
+// How often build() of any of them has run.
+inline std::atomic<int> build_count = 0;
+
+inline bool is_broadcast(const schedule::Problem& problem, const topology::Topology&) {
+  return problem.collective == schedule::Collective::broadcast;
+}
+
+inline schedule::Span input() { return {schedule::Buffer::input, 0}; }
+inline schedule::Span output() { return {schedule::Buffer::output, 0}; }
+
+// The root sends the whole vector to each of the others.
+inline schedule::Schedule build_flat(const schedule::Problem& problem, const topology::Topology&, uint32_t rank) {
+  ++build_count;
+  schedule::Builder builder({.rank = rank});
+  const schedule::LaneId lane = builder.add_lane();
+  if (rank != problem.root) {
+    builder.receive(lane, problem.root, {}, output());
+  }
+  for (uint32_t peer = 0; rank == problem.root && peer < problem.rank_count; ++peer) {
+    if (peer != rank) {
+      builder.send(lane, peer, {}, input());
+    }
+  }
+  return std::move(builder).build();
+}
+
+// The vector travels from rank to rank, each passing on what has come.
+inline schedule::Schedule build_chain(const schedule::Problem& problem, const topology::Topology&, uint32_t rank) {
+  ++build_count;
+  schedule::Builder builder({.rank = rank});
+  const uint32_t place = (rank + problem.rank_count - problem.root) % problem.rank_count;
+  std::vector<schedule::WaitFor> waits;
+  if (place > 0) {
+    const uint32_t previous = (rank + problem.rank_count - 1) % problem.rank_count;
+    waits.push_back({builder.receive(builder.add_lane(), previous, {}, output()), schedule::WaitMode::streaming});
+  }
+  if (place + 1 < problem.rank_count) {
+    builder.send(builder.add_lane(), (rank + 1) % problem.rank_count, {}, place == 0 ? input() : output(), {.waits = waits});
+  }
+  return std::move(builder).build();
+}
+
+inline bool is_small_barrier(const schedule::Problem& problem, const topology::Topology&) {
+  return problem.collective == schedule::Collective::barrier && problem.rank_count <= 4;
+}
+
+inline schedule::Schedule build_nothing(const schedule::Problem&, const topology::Topology&, uint32_t rank) {
+  ++build_count;
+  schedule::Schedule schedule;
+  schedule.rank = rank;
+  return schedule;
+}
+
+inline constexpr Algorithm kFlat{"flat", "the root sends to each rank", is_broadcast, build_flat};
+inline constexpr Algorithm kChain{"chain", "the vector travels from rank to rank", is_broadcast, build_chain};
+inline constexpr Algorithm kCopyOfFlat{"also_flat", "as flat", is_broadcast, build_flat};
+inline constexpr Algorithm kTrust{"trust", "everyone is here anyway", is_small_barrier, build_nothing};
+
+}  // namespace tutti::planner::example
