@@ -95,7 +95,7 @@ std::unique_ptr<transport::Transport> TransportWorld::make(uint32_t rank) {
   if (kind_.wrapping == TransportKind::Wrapping::none) {
     return made;
   }
-  transports::fault::FaultScript script{.seed = 0x5eed + rank, .faults = {}, .storms = {}, .unreachable_peers = {}};
+  transports::fault::FaultScript script{.seed = 0x5eed + rank};
   if (kind_.wrapping == TransportKind::Wrapping::stormy_fault) {
     script.storms = {.per_million = 200'000, .longest_calls = 5};
   }

@@ -27,8 +27,8 @@ inline constexpr uint64_t kUntilReleased = UINT64_MAX;
 struct Fault {
   Direction direction = Direction::send;
   Action action = Action::fail;
-  std::optional<uint32_t> peer;     // any
-  std::optional<uint32_t> channel;  // any; with none, frames of all channels of the link count together
+  std::optional<uint32_t> peer = {};     // any
+  std::optional<uint32_t> channel = {};  // any; with none, frames of all channels of the link count together
   uint64_t nth = 1;
   Status status = Status(tuttiRemoteError, "injected failure");  // of fail and reset
   uint64_t stalled_calls = kUntilReleased;
@@ -42,9 +42,9 @@ struct Storms {
 
 struct FaultScript {
   uint64_t seed = 0;
-  std::vector<Fault> faults;
-  Storms storms;
-  std::vector<uint32_t> unreachable_peers;  // connect() to these finds nobody
+  std::vector<Fault> faults = {};
+  Storms storms = {};
+  std::vector<uint32_t> unreachable_peers = {};  // connect() to these finds nobody
 };
 
 }  // namespace tutti::transports::fault
