@@ -136,8 +136,8 @@ Schedule all_gather(const Problem& problem, uint32_t rank) {
 }
 
 // In round k every rank tells the one 2^k ahead that all it knows of have entered, and hears the same from the one 2^k behind: ceil(log2 p) a
-// (Hensgen, Finkel and Manber, "Two algorithms for barrier synchronization", 1988). The messages are empty, so a streaming wait would not
-// wait.
+// (Hensgen, Finkel and Manber, "Two algorithms for barrier synchronization", 1988). Messages say what they say by arriving, so the waits are for
+// whole steps: a streaming one might not wait for a message without bytes.
 Schedule barrier(const Problem& problem, uint32_t rank) {
   Builder builder({.rank = rank, .chunk_count = 1, .parts = 1});
   const Circle circle{problem.rank_count};

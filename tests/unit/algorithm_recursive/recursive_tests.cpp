@@ -57,7 +57,7 @@ TEST(DisseminationTest, TakesAsManyRoundsAsTheLogarithm) {
   }
 }
 
-// A barrier's messages are empty, and the first none of their bytes are there at once.
+// Of an empty message, the first none of its bytes are there at once.
 TEST(DisseminationTest, WaitsForWholeSteps) {
   for (const Schedule& schedule : tests::build_all(dissemination(), {.collective = Collective::barrier, .rank_count = 6})) {
     EXPECT_FALSE(schedule.waits.empty());

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The text of small schedules, so that a change of an algorithm shows in review. With TUTTI_UPDATE_GOLDEN=1 in the environment the files are
+// written instead of compared.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "golden/registered_algorithms.hpp"
+#include "support/schedule_support.hpp"
+
+namespace tutti {
+namespace {
+
+using namespace schedule;
+
+// Few enough to read: a pair, and a rank count that is neither even nor a power of two; the root is not rank 0 where there is one.
+std::vector<Problem> problems_of_file(Collective collective) {
+  std::vector<Problem> problems;
+  for (const uint32_t rank_count : {2u, 5u}) {
+    for (const Problem& problem : tests::problems_of(collective, rank_count)) {
+      const bool is_shown_root = problem.root == (is_rooted(collective) ? 1u : 0u);
+      const bool only_pairs_in_place = problem.in_place == InPlace::no || rank_count == 2;
+      if (is_shown_root && only_pairs_in_place && problem.blocks == Blocks::equal) {
+        problems.push_back(problem);
+      }
+    }
+  }
+  return problems;
+}
+
+std::string text_of(const planner::Algorithm& algorithm, Collective collective) {
+  std::string text;
+  for (const Problem& problem : problems_of_file(collective)) {
+    if (!tests::applies(algorithm, problem)) {
+      continue;
+    }
+    text += "== " + to_string(problem) + "\n";
+    for (const Schedule& schedule : tests::build_all(algorithm, problem)) {
+      text += to_string(schedule);
+    }
+  }
+  return text;
+}
+
+std::filesystem::path folder() { return std::filesystem::path(TUTTI_SOURCE_DIR) / "tests" / "golden"; }
+
+std::string content_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+bool updating() {
+  const char* update = std::getenv("TUTTI_UPDATE_GOLDEN");
+  return update != nullptr && std::string_view(update) == "1";
+}
+
+TEST(GoldenTest, SchedulesReadAsRecorded) {
+  std::set<std::string> expected_files;
+  for (const planner::Algorithm& algorithm : tests::registered_algorithms()) {
+    for (const Collective collective : tests::kCollectives) {
+      const std::string text = text_of(algorithm, collective);
+      if (text.empty()) {
+        continue;
+      }
+      const std::string file = std::string(algorithm.name) + "_" + std::string(name_of(collective)) + ".txt";
+      expected_files.insert(file);
+      if (updating()) {
+        std::ofstream(folder() / file) << text;
+      }
+      EXPECT_EQ(content_of(folder() / file), text) << file << "; to record the new text, run with TUTTI_UPDATE_GOLDEN=1";
+    }
+  }
+  EXPECT_GE(expected_files.size(), 20u);
+  for (const auto& entry : std::filesystem::directory_iterator(folder())) {
+    const std::string file = entry.path().filename();
+    const bool is_golden = entry.path().extension() == ".txt" && file != "CMakeLists.txt";
+    EXPECT_TRUE(!is_golden || expected_files.contains(file)) << file << " belongs to no algorithm";
+  }
+}
+
+}  // namespace
+}  // namespace tutti
