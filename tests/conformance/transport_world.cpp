@@ -44,16 +44,23 @@ std::unique_ptr<sim::Network> make_network(uint32_t rank_count) {
 
 }  // namespace
 
-std::vector<TransportKind> transport_kinds() {
+std::vector<TransportKind> bare_kinds() {
   std::vector<TransportKind> kinds;
   for (const char* name : {"sim", "shm", "tcp"}) {
-    if (find_type(name) == nullptr) {
-      continue;
+    if (find_type(name) != nullptr) {
+      kinds.push_back({.name = name, .transport = name, .wrapping = TransportKind::Wrapping::none});
     }
-    const std::string text = name;
-    kinds.push_back({.name = text, .transport = text, .wrapping = TransportKind::Wrapping::none});
-    kinds.push_back({.name = "fault_over_" + text, .transport = text, .wrapping = TransportKind::Wrapping::fault});
-    kinds.push_back({.name = "storms_over_" + text, .transport = text, .wrapping = TransportKind::Wrapping::stormy_fault});
+  }
+  return kinds;
+}
+
+std::vector<TransportKind> transport_kinds() {
+  std::vector<TransportKind> kinds;
+  for (const TransportKind& bare : bare_kinds()) {
+    kinds.push_back(bare);
+    kinds.push_back({.name = "fault_over_" + bare.name, .transport = bare.transport, .wrapping = TransportKind::Wrapping::fault});
+    kinds.push_back(
+        {.name = "storms_over_" + bare.name, .transport = bare.transport, .wrapping = TransportKind::Wrapping::stormy_fault});
   }
   return kinds;
 }
@@ -92,11 +99,14 @@ std::unique_ptr<transport::Transport> TransportWorld::make(uint32_t rank) {
     }
     made = std::move(*created);
   }
-  if (kind_.wrapping == TransportKind::Wrapping::none) {
+  const bool scripted = rank == 0 && options_.first_rank_script.has_value();
+  if (kind_.wrapping == TransportKind::Wrapping::none && !scripted) {
     return made;
   }
   transports::fault::FaultScript script{.seed = 0x5eed + rank};
-  if (kind_.wrapping == TransportKind::Wrapping::stormy_fault) {
+  if (scripted) {
+    script = *options_.first_rank_script;
+  } else if (kind_.wrapping == TransportKind::Wrapping::stormy_fault) {
     script.storms = {.per_million = 200'000, .longest_calls = 5};
   }
   return std::make_unique<transports::fault::FaultTransport>(std::move(made), options_.rank_count, std::move(script));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <span>
 #include <string>
@@ -27,13 +28,17 @@ struct TransportKind {
   friend std::ostream& operator<<(std::ostream& stream, const TransportKind& kind) { return stream << kind.name; }
 };
 
-// All kinds this build can make: `sim` always, others that the registry knows, each bare and wrapped by `fault`.
+// The transports of the registry that a world can make.
+std::vector<TransportKind> bare_kinds();
+// Each of them bare and wrapped by `fault`.
 std::vector<TransportKind> transport_kinds();
 
 struct WorldOptions {
   uint32_t rank_count = 2;
   enum class Secrets : uint8_t { shared, one_each } secrets = Secrets::shared;
   uint64_t communicator_id = 0x7475'7474'69;
+  // Rank 0 is wrapped by `fault` with this script, whatever the kind says.
+  std::optional<transports::fault::FaultScript> first_rank_script = {};
 };
 
 class TransportWorld {
