@@ -30,7 +30,7 @@ inline constexpr uint32_t kLineCount = 64;
 inline constexpr size_t kInlineBytes = 40;
 inline constexpr size_t kBerthBytes = 1024;
 
-inline constexpr uint32_t kDefaultSlotBytes = 32 * 1024;
+inline constexpr uint32_t kDefaultSlotBytes = 64 * 1024;
 inline constexpr uint32_t kMinSlotBytes = 256;
 inline constexpr uint32_t kMaxSlotBytes = 1024 * 1024;
 inline constexpr uint32_t kDefaultSlotCount = 8;
