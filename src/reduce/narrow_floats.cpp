@@ -26,8 +26,8 @@ const KernelFunction* narrow_float_kernels(tuttiDataType_t datatype) {
   switch (datatype) {
     case tuttiFloat16: return Floats<Float16Codec>::kKernels;
     case tuttiBfloat16: return Floats<Bfloat16Codec>::kKernels;
-    case tuttiFloat8e4m3: return Floats<PackedCodec<Float8e4m3Layout>>::kKernels;
-    default: return Floats<PackedCodec<Float8e5m2Layout>>::kKernels;
+    case tuttiFloat8e4m3: return Floats<Float8Codec<Float8e4m3Layout>>::kKernels;
+    default: return Floats<Float8Codec<Float8e5m2Layout>>::kKernels;
   }
 }
 

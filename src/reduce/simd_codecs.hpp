@@ -201,8 +201,62 @@ struct Float16Codec {
     return hn::BitCast(Tag<uint32_t>(), hn::Combine(Tag<uint16_t>(), upper, lower));
   }
 };
+
+// By way of float16, which holds every value of float8: e5m2 is its high byte, and e4m3 has the same exponent but for the bias. The way back
+// would round twice, so it is NarrowFloat's. Even bytes come first, then odd ones; of each the lower half of the vector, then the upper.
+template <class Layout>
+struct Float8Codec {
+  using Lane = float;
+  using Word = uint32_t;
+  static constexpr size_t kElementBytes = 1;
+  static constexpr size_t kVectors = 4;
+
+  static HWY_INLINE Block<float, 4> decode(Vector<uint32_t> words) {
+    const Tag<uint16_t> tag;
+    const auto pairs = hn::BitCast(tag, words);
+    const auto even = Float16Codec::decode(float16_of(hn::ShiftLeft<8>(pairs)));
+    const auto odd = Float16Codec::decode(float16_of(hn::And(pairs, hn::Set(tag, uint16_t{0xFF00}))));
+    return {{rebase(even.v[0]), rebase(even.v[1]), rebase(odd.v[0]), rebase(odd.v[1])}};
+  }
+  static HWY_INLINE Vector<uint32_t> encode(const Block<float, 4>& block) {
+    const Tag<uint16_t> tag;
+    const auto even = hn::Combine(tag, narrow(block.v[1]), narrow(block.v[0]));
+    const auto odd = hn::Combine(tag, narrow(block.v[3]), narrow(block.v[2]));
+    return hn::BitCast(Tag<uint32_t>(), hn::Or(even, hn::ShiftLeft<8>(odd)));
+  }
+
+ private:
+  static constexpr int kExtraMantissaBits = Layout::kMantissaBits - Float8e5m2Layout::kMantissaBits;
+
+  // Of an element in the high byte; 2^-8 times its value if it is e4m3.
+  static HWY_INLINE Vector<uint32_t> float16_of(Vector<uint16_t> high_bytes) {
+    const Tag<uint16_t> tag;
+    if constexpr (kExtraMantissaBits == 0) {
+      return hn::BitCast(Tag<uint32_t>(), high_bytes);
+    } else {
+      const auto nan = hn::Set(tag, uint16_t{0x3F80});  // where e4m3's own comes to lie
+      const auto magnitude = hn::And(hn::ShiftRight<1>(high_bytes), nan);
+      const auto repaired = hn::IfThenElse(hn::Eq(magnitude, nan), hn::Set(tag, uint16_t{0x7E00}), magnitude);
+      const auto sign = hn::And(high_bytes, hn::Set(tag, uint16_t{0x8000}));
+      return hn::BitCast(Tag<uint32_t>(), hn::Or(repaired, sign));
+    }
+  }
+  static HWY_INLINE Vector<float> rebase(Vector<float> value) {
+    if constexpr (kExtraMantissaBits == 0) {
+      return value;
+    } else {
+      return hn::Mul(value, hn::Set(Tag<float>(), 256.0f));
+    }
+  }
+  static HWY_INLINE auto narrow(Vector<float> value) {
+    const auto codes = hn::BitCast(Tag<int32_t>(), NarrowFloat<Layout>::narrow(value));
+    return hn::DemoteTo(hn::Rebind<uint16_t, Tag<int32_t>>(), codes);
+  }
+};
 #else
 using Float16Codec = PackedCodec<Float16Layout>;
+template <class Layout>
+using Float8Codec = PackedCodec<Layout>;
 #endif
 
 }  // namespace HWY_NAMESPACE
