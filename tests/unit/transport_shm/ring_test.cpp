@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/shm/ring.hpp"
 
-#include <atomic>
 #include <cstring>
 #include <thread>
 
