@@ -16,8 +16,9 @@ namespace {
 // After a refused attempt: 1 ms, 2 ms, ... at most 64 ms, counted over whole passes through the addresses.
 constexpr uint64_t kFirstPauseNs = 1'000'000;
 constexpr uint64_t kMostDoublings = 6;
-// An address that neither refuses nor completes the handshake is given up after this.
-constexpr uint64_t kAttemptLimitNs = 5'000'000'000;
+// An address that neither refuses nor completes the handshake is given up after 1 s, 2 s, then 4 s, in case another one answers.
+constexpr uint64_t kFirstAttemptLimitNs = 1'000'000'000;
+constexpr uint64_t kMostLimitDoublings = 2;
 
 uint64_t first_bytes(const Key& key) {
   uint64_t value = 0;
@@ -118,7 +119,8 @@ void SocketExchange::begin_attempt() {
   if (clock_.now_ns() < next_attempt_ns_) {
     return;
   }
-  attempt_limit_ns_ = clock_.now_ns() + kAttemptLimitNs;
+  const uint64_t passes = attempt_ / addresses_.size();
+  attempt_limit_ns_ = clock_.now_ns() + (kFirstAttemptLimitNs << std::min(passes, kMostLimitDoublings));
   Result<Descriptor> socket = begin_connect(current_address());
   if (socket) {
     connecting_ = std::move(*socket);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bootstrap/unique_id.hpp"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -43,8 +44,8 @@ Result<std::vector<SocketAddress>> addresses_to_listen_on(const Settings& settin
 }
 
 Result<Descriptor> listen_anywhere(const SocketAddress& like, uint16_t port) {
-  SocketAddress any = *SocketAddress::resolve(like.family() == AF_INET6 ? "::" : "0.0.0.0", port);
-  return listen_on(any, kBacklog);
+  const Result<SocketAddress> any = SocketAddress::resolve(like.family() == AF_INET6 ? "::" : "0.0.0.0", port);
+  return any ? listen_on(*any, kBacklog) : tl::make_unexpected(any.error());
 }
 
 Status check_ports(const Rendezvous& rendezvous) {
@@ -64,6 +65,13 @@ bool is_foreign_address(const SocketAddress& address) {
   SocketAddress any_port = address;
   any_port.set_port(0);
   return !listen_on(any_port, 1).has_value();
+}
+
+// A host may know its own name as a loopback address (Debian's 127.0.1.1), while others resolve it to one by which they reach the host.
+bool is_own_name(const std::string& host, const SocketAddress& address) {
+  in6_addr literal{};
+  const bool is_literal = ::inet_pton(AF_INET, host.c_str(), &literal) == 1 || ::inet_pton(AF_INET6, host.c_str(), &literal) == 1;
+  return address.is_loopback() && !is_literal && host != "localhost";
 }
 
 }  // namespace
@@ -100,7 +108,7 @@ Status serve_rendezvous(const Rendezvous& rendezvous, const Settings& settings) 
   if (!address) {
     return address.error();
   }
-  const bool anywhere = is_foreign_address(*address);
+  const bool anywhere = is_own_name(rendezvous.host, *address) || is_foreign_address(*address);
   Status last_failure;
   for (uint16_t i = 0; i < rendezvous.port_count; ++i) {
     address->set_port(following_port(rendezvous.port, i));

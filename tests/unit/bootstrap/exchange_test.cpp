@@ -242,6 +242,24 @@ TEST(Exchange, ARefusedConnectionIsTriedAgainAfterAPause) {
   job.expect_whole_round(rank, 0);
 }
 
+TEST(Exchange, AnAddressThatStaysSilentIsPassedBy) {
+  Job job;
+  const auto silent = listen_on(*SocketAddress::resolve("127.0.0.1", 0), 8);  // nobody accepts, but the kernel connects
+  ASSERT_TRUE(silent.has_value());
+  std::vector<std::unique_ptr<SocketExchange>> rank;
+  rank.push_back(std::make_unique<SocketExchange>(
+      Ticket{.addresses = {*local_address(*silent), job.address()}, .port_count = 1, .secret = job.secret()},
+      SocketExchange::Place{0, 1}, job.clock()));
+  Job::begin(rank, 0);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_FALSE(Job::poll(*rank[0]).arrived());
+    job.service().turn(-1, 0);
+  }
+  EXPECT_EQ(job.service().guest_count(), 0u);
+  job.clock().advance_ms(1001);
+  EXPECT_EQ(job.answers(rank).front().contributions, contributions_of_all(1, 0));
+}
+
 TEST(InMemoryExchange, LeavingAndGivingUpReachTheOthers) {
   auto ranks = in_memory_exchanges(3, 1);
   ASSERT_TRUE(ranks[0]->begin_all_gather({}).ok());
