@@ -46,6 +46,7 @@ class TcpLink final : public transport::Link {
 
  private:
   size_t send_due_credit();
+  void look_for_credit();
   void note_failure();
   void update_backlog();
 
@@ -55,7 +56,8 @@ class TcpLink final : public transport::Link {
   std::string description_;
   size_t& backlogged_link_count_;
   bool backlogged_ = false;
-  bool read_since_look_ = false;
+  bool read_since_look_ = false;         // whether peek() has read the socket since the last look()
+  bool read_since_credit_look_ = false;  // and since try_send() last lacked credit
   uint32_t seen_empty_channels_ = 0;  // one bit each: another channel's peek has just found the socket empty
   Sender sender_;
   Receiver receiver_;

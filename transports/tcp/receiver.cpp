@@ -205,13 +205,9 @@ size_t Receiver::read_more() {
   }
   const size_t direct_bytes = incoming_.left_bytes;
   const size_t behind_bytes = direct_bytes > kLargePayloadBytes ? kBehindLargePayloadBytes : kBufferBytes - buffer_end_;
-  std::array<iovec, 2> parts{{{incoming_.destination, direct_bytes}, {buffer_.get() + buffer_end_, behind_bytes}}};
-  msghdr message{};
-  message.msg_iov = direct_bytes > 0 ? parts.data() : &parts[1];
-  message.msg_iovlen = direct_bytes > 0 ? 2 : 1;
   ssize_t received = 0;
   do {
-    received = ::recvmsg(socket_, &message, MSG_DONTWAIT);
+    received = read(direct_bytes, behind_bytes);
   } while (received < 0 && errno == EINTR);
   if (received > 0) {
     drained_ = static_cast<size_t>(received) < direct_bytes + behind_bytes;
@@ -225,6 +221,18 @@ size_t Receiver::read_more() {
     fail(connection_error(errno));
   }
   return 0;
+}
+
+ssize_t Receiver::read(size_t direct_bytes, size_t behind_bytes) {
+  std::byte* const behind = buffer_.get() + buffer_end_;
+  if (direct_bytes == 0) {
+    return ::recv(socket_, behind, behind_bytes, MSG_DONTWAIT);
+  }
+  std::array<iovec, 2> parts{{{incoming_.destination, direct_bytes}, {behind, behind_bytes}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  return ::recvmsg(socket_, &message, MSG_DONTWAIT);
 }
 
 void Receiver::account_read(size_t received_bytes, size_t direct_bytes) {

@@ -2,6 +2,8 @@
 // The receiving half of a link: parses the socket's bytes, puts payloads where they belong, and accounts for the credit it has given.
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -83,6 +85,7 @@ class Receiver {
   void begin_frame(const Header& header);
   void finish_frame();
   size_t read_more();
+  ssize_t read(size_t direct_bytes, size_t behind_bytes);
   void account_read(size_t received_bytes, size_t direct_bytes);
   void fail(Status status);
   size_t buffered() const { return buffer_end_ - buffer_begin_; }

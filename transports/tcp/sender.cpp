@@ -20,14 +20,21 @@ Sender::Sender(int socket) : socket_(socket) {
 
 void Sender::send(const Header& header, std::span<const std::byte> payload) {
   assert(idle() && failure_.ok());
-  encode(header, header_);
-  header_begin_ = 0;
-  header_end_ = kHeaderBytes;
+  encode(header, HeaderBytes(copied_.data(), kHeaderBytes));
+  copied_begin_ = 0;
+  copied_end_ = kHeaderBytes;
   if (header.kind == Kind::data) {
     assert(has_credit_for(header.channel, payload.size()));
-    outbound_[header.channel].credit_units -= credit_units(payload.size());
-    payload_ = payload;
-    payload_channel_ = header.channel;
+    Outbound& outbound = outbound_[header.channel];
+    outbound.credit_units -= credit_units(payload.size());
+    if (payload.size() <= kCopiedPayloadBytes) {
+      std::copy(payload.begin(), payload.end(), copied_.begin() + kHeaderBytes);
+      copied_end_ += payload.size();
+      outbound.released_bytes += payload.size();
+    } else {
+      payload_ = payload;
+      payload_channel_ = header.channel;
+    }
   }
   flush();
 }
@@ -36,15 +43,9 @@ size_t Sender::flush() {
   if (idle() || !failure_.ok()) {
     return 0;
   }
-  // sendmsg takes both parts as mutable but only reads them.
-  std::array<iovec, 2> parts{{{header_.data() + header_begin_, header_end_ - header_begin_},
-                              {const_cast<std::byte*>(payload_.data()), payload_.size()}}};
-  msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = parts.size();
   ssize_t written = 0;
   do {
-    written = ::sendmsg(socket_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    written = write();
   } while (written < 0 && errno == EINTR);
   if (written >= 0) {
     account_write(static_cast<size_t>(written));
@@ -57,10 +58,25 @@ size_t Sender::flush() {
   return 0;
 }
 
+ssize_t Sender::write() const {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  const size_t copied_bytes = copied_end_ - copied_begin_;
+  if (payload_.empty()) {
+    return ::send(socket_, copied_.data() + copied_begin_, copied_bytes, kFlags);
+  }
+  // sendmsg takes both parts as mutable but only reads them.
+  std::array<iovec, 2> parts{{{const_cast<std::byte*>(copied_.data()) + copied_begin_, copied_bytes},
+                              {const_cast<std::byte*>(payload_.data()), payload_.size()}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  return ::sendmsg(socket_, &message, kFlags);
+}
+
 void Sender::account_write(size_t written_bytes) {
-  const size_t header_bytes = std::min(written_bytes, header_end_ - header_begin_);
-  header_begin_ += header_bytes;
-  const size_t payload_bytes = written_bytes - header_bytes;
+  const size_t copied_bytes = std::min(written_bytes, copied_end_ - copied_begin_);
+  copied_begin_ += copied_bytes;
+  const size_t payload_bytes = written_bytes - copied_bytes;
   payload_ = payload_.subspan(payload_bytes);
   outbound_[payload_channel_].released_bytes += payload_bytes;
 }
@@ -77,7 +93,7 @@ bool Sender::add_credit(uint32_t channel, uint32_t units) {
 void Sender::abandon() {
   outbound_[payload_channel_].released_bytes += payload_.size();
   payload_ = {};
-  header_begin_ = header_end_ = 0;
+  copied_begin_ = copied_end_ = 0;
 }
 
 }  // namespace tutti::transports::tcp

@@ -2,6 +2,8 @@
 // The sending half of a link: writes one frame at a time from the caller's memory, within the credit the peer has given.
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -13,13 +15,17 @@
 
 namespace tutti::transports::tcp {
 
+// A payload up to this size is copied behind its header: that costs less than handing the kernel two pieces, and releases the caller's memory at
+// once.
+inline constexpr size_t kCopiedPayloadBytes = 1024;
+
 class Sender {
  public:
   // `socket` outlives this.
   explicit Sender(int socket);
 
   // Whether everything given to it has reached the kernel.
-  bool idle() const { return header_begin_ == header_end_ && payload_.empty(); }
+  bool idle() const { return copied_begin_ == copied_end_ && payload_.empty(); }
   bool has_credit_for(uint32_t channel, size_t payload_bytes) const {
     return outbound_[channel].credit_units >= credit_units(payload_bytes);
   }
@@ -42,13 +48,14 @@ class Sender {
     uint64_t released_bytes = 0;
   };
 
+  ssize_t write() const;
   void account_write(size_t written_bytes);
 
   const int socket_;
   std::array<Outbound, transport::kChannelCount> outbound_;
-  std::array<std::byte, kHeaderBytes> header_;
-  size_t header_begin_ = 0;
-  size_t header_end_ = 0;
+  std::array<std::byte, kHeaderBytes + kCopiedPayloadBytes> copied_;  // the header, and the payload if it is small
+  size_t copied_begin_ = 0;
+  size_t copied_end_ = 0;
   std::span<const std::byte> payload_;  // the caller's memory, what is left of it
   uint32_t payload_channel_ = 0;
   Status failure_;

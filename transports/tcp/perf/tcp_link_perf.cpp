@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ping-pong and stream over one TCP link between two threads of this process, on loopback. Prints a frame's one-way latency and the
-// stream's rate for a row of sizes. Usage: tcp_link_perf [slice bytes]
+// stream's rate, in one direction and in both at once, for a row of sizes. Usage: tcp_link_perf [slice bytes]
 #include <fmt/format.h>
 
 #include <atomic>
@@ -66,6 +66,30 @@ struct End {
     }
   }
 
+  // Sends and receives at the same time.
+  void exchange(std::span<const std::byte> outgoing, std::span<std::byte> incoming) {
+    while (!outgoing.empty() || !incoming.empty()) {
+      const auto slice = outgoing.first(std::min(outgoing.size(), link.max_frame_bytes()));
+      if (!slice.empty() && link.try_send(kChannel, {}, slice) == Outcome::done) {
+        taken_bytes += slice.size();
+        outgoing = outgoing.subspan(slice.size());
+      }
+      Frame frame;
+      if (!incoming.empty() && link.peek(kChannel, incoming, &frame) == Outcome::done) {
+        if (frame.payload.data() != incoming.data()) {
+          std::memcpy(incoming.data(), frame.payload.data(), frame.payload.size());
+        }
+        incoming = incoming.subspan(frame.payload.size());
+        link.pop(kChannel);
+      }
+      check(link.failure().ok() ? Outcome::done : Outcome::failed, link);
+      transport.poll();
+    }
+    while (link.released_bytes(kChannel) < taken_bytes) {
+      transport.poll();
+    }
+  }
+
   uint64_t taken_bytes = 0;
 };
 
@@ -105,7 +129,7 @@ double seconds_of(auto&& work) {
   return static_cast<double>(tutti::monotonic_clock().now_ns() - begin_ns) * 1e-9;
 }
 
-// Median of several runs: one-way microseconds.
+// Microseconds one way.
 double ping_pong(World& world, size_t size_bytes, int iterations) {
   std::thread other([&] {
     End end = world.end(1);
@@ -153,6 +177,23 @@ double stream(World& world, size_t size_bytes, int iterations) {
   return static_cast<double>(size_bytes) * iterations / seconds * 1e-9;
 }
 
+// Both directions at once; the rate of one.
+double duplex(World& world, size_t size_bytes, int iterations) {
+  const auto run = [&](uint32_t rank) {
+    End end = world.end(rank);
+    end.taken_bytes = end.link.released_bytes(kChannel);
+    std::vector<std::byte> outgoing(size_bytes);
+    std::vector<std::byte> incoming(size_bytes);
+    for (int iteration = 0; iteration < iterations; ++iteration) {
+      end.exchange(outgoing, incoming);
+    }
+  };
+  std::thread other(run, 1);
+  const double seconds = seconds_of([&] { run(0); });
+  other.join();
+  return static_cast<double>(size_bytes) * iterations / seconds * 1e-9;
+}
+
 }  // namespace
 
 int main(int argument_count, char** arguments) {
@@ -162,12 +203,13 @@ int main(int argument_count, char** arguments) {
   }
   World world(settings);
   fmt::print("{}, frames of at most {} bytes\n", world.end(0).link.describe(), world.end(0).link.max_frame_bytes());
-  fmt::print("{:>12} {:>14} {:>14}\n", "bytes", "one way us", "stream GB/s");
+  fmt::print("{:>12} {:>14} {:>14} {:>14}\n", "bytes", "one way us", "stream GB/s", "duplex GB/s");
   for (size_t size_bytes = 8; size_bytes <= 64u << 20; size_bytes *= 8) {
     const int iterations = static_cast<int>(std::clamp<size_t>((256u << 20) / size_bytes, 8, 20'000));
     ping_pong(world, size_bytes, iterations / 4);
     const double one_way_us = ping_pong(world, size_bytes, iterations);
-    fmt::print("{:>12} {:>14.2f} {:>14.3f}\n", size_bytes, one_way_us, stream(world, size_bytes, iterations));
+    fmt::print("{:>12} {:>14.2f} {:>14.3f} {:>14.3f}\n", size_bytes, one_way_us, stream(world, size_bytes, iterations),
+               duplex(world, size_bytes, iterations));
   }
   return 0;
 }
