@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reduction kernels: bytes read and written per second, by type, operator, number of inputs and bytes per input. Beside each sum of two inputs
-// stands the scalar loop. Choose with --benchmark_filter=reduce/float32/.
+// Reduction kernels: bytes read and written per second, by type, operator, number of inputs and bytes per input. Beside each
+// sum of two inputs stands the scalar loop. Choose with --benchmark_filter=reduce/float32/.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>

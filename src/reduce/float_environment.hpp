@@ -10,10 +10,10 @@
 
 namespace tutti::reduce {
 
-// A program built with -ffast-math flushes subnormals to zero in its own threads and in those that they start; one may also round otherwise,
-// or trap on overflow. As kernels run on the engine's thread or on whichever thread waits, results would depend on who did the work.
-// In scope: round to nearest even, subnormals kept, nothing traps. Reading the register costs about a nanosecond; it is written only if
-// it differs, and put back at the end.
+// A program built with -ffast-math flushes subnormals to zero in its own threads and in those that they start; one may also
+// round otherwise, or trap on overflow. As kernels run on the engine's thread or on whichever thread waits, results would
+// depend on who did the work. In scope: round to nearest even, subnormals kept, nothing traps. Reading the register costs
+// about a nanosecond; it is written only if it differs, and put back at the end.
 class FloatEnvironment {
  public:
   FloatEnvironment() : saved_(read()) {

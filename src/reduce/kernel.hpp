@@ -13,7 +13,8 @@ namespace tutti::reduce {
 enum class Kernel : uint8_t { sum, prod, max, min, average, band, bor, bxor, scale };
 inline constexpr size_t kKernelCount = 9;
 
-// One call. Kept free of member functions: code shared by files compiled for different instruction sets must not be emitted by them.
+// One call. Kept free of member functions: code shared by files compiled for different instruction sets must not be emitted
+// by them.
 struct Job {
   const void* const* inputs;
   size_t input_count;  // at least 1

@@ -23,23 +23,26 @@ struct Operator {
 // Most inputs one call of reduce() takes.
 inline constexpr size_t kMaxInputs = 64;
 
-// target[i] = inputs[0][i] op inputs[1][i] op ..., from left to right, for i < count; 1 to kMaxInputs inputs. `target` may be one of the
-// inputs, first or not, or several of them; or else overlaps none. Pointers are aligned to the element. Types narrower than float32 are
-// accumulated in float32 and rounded once, to nearest even; with Final::yes, avg divides before that rounding. `op` and `datatype` must be a
-// supported pair. Thread-safe; never blocks or allocates.
+// target[i] = inputs[0][i] op inputs[1][i] op ..., from left to right, for i < count; 1 to kMaxInputs inputs. `target` may
+// be one of the inputs, first or not, or several of them; or else overlaps none. Pointers are aligned to the element. Types
+// narrower than float32 are accumulated in float32 and rounded once, to nearest even; with Final::yes, avg divides before
+// that rounding. `op` and `datatype` must be a supported pair. Thread-safe; never blocks or allocates.
 //
-// The same inputs give the same bits on every instruction set, at every alignment, however a range is cut into calls, and whatever the
-// calling thread's floating-point mode. To that end each NaN in the result is the quiet NaN with neither sign nor payload (a single input is
-// no exception), max(-0, 0) is 0 and min(-0, 0) is -0. What overflows is infinity; in float8 e4m3, which has none, NaN.
+// The same inputs give the same bits on every instruction set, at every alignment, however a range is cut into calls, and
+// whatever the calling thread's floating-point mode. To that end each NaN in the result is the quiet NaN with neither sign
+// nor payload (a single input is no exception), max(-0, 0) is 0 and min(-0, 0) is -0. What overflows is infinity; in float8
+// e4m3, which has none, NaN.
 //
-// A user's function is called as function(inputs[k], accumulator) for k = 1, 2, ..., the accumulator holding inputs[0] at first. It is
-// `target` itself where that is safe, else a piece of scratch memory at a time. Only if there are two inputs and `target` is the second is the
-// call function(inputs[0], target). The function runs in the calling thread's floating-point mode.
+// A user's function is called as function(inputs[k], accumulator) for k = 1, 2, ..., the accumulator holding inputs[0] at
+// first. It is `target` itself where that is safe, else a piece of scratch memory at a time. Only if there are two inputs
+// and `target` is the second is the call function(inputs[0], target). The function runs in the calling thread's
+// floating-point mode.
 void reduce(const Operator& op, tuttiDataType_t datatype, std::span<const void* const> inputs, void* target, size_t count,
             Final final);
 
-// target[i] = source[i] * scalar, where `scalar` is one element of `datatype`; products of narrow types are made in float32, and integers wrap.
-// `target` may be `source`, or else overlaps neither. Pointers, threads, rounding and NaN as for reduce().
+// target[i] = source[i] * scalar, where `scalar` is one element of `datatype`; products of narrow types are made in float32,
+// and integers wrap. `target` may be `source`, or else overlaps neither. Pointers, threads, rounding and NaN as for
+// reduce().
 void scale(tuttiDataType_t datatype, const void* source, const void* scalar, void* target, size_t count);
 
 // Whether the pair makes sense: bit operators take integers only.

@@ -2,9 +2,9 @@
 // How elements of each type are taken out of a vector of words for reckoning, and put back.
 // Compiled once for each instruction set, hence the guard that Highway toggles.
 //
-// A codec has: Lane, what is reckoned with; Word, what memory is moved as; kVectors, how many vectors of Lane one vector of Word becomes;
-// decode and encode. Narrow elements lie 2 or 4 in a 32-bit word and are taken out by shifts, the k-th of each word into the k-th vector:
-// no shuffle crosses lanes, and encode undoes the order.
+// A codec has: Lane, what is reckoned with; Word, what memory is moved as; kVectors, how many vectors of Lane one vector of
+// Word becomes; decode and encode. Narrow elements lie 2 or 4 in a 32-bit word and are taken out by shifts, the k-th of each
+// word into the k-th vector: no shuffle crosses lanes, and encode undoes the order.
 
 #if defined(TUTTI_REDUCE_SIMD_CODECS_HPP_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TUTTI_REDUCE_SIMD_CODECS_HPP_
@@ -53,8 +53,8 @@ struct Bfloat16Codec {
  private:
   static HWY_INLINE Vector<uint32_t> high_halves() { return hn::Set(Tag<uint32_t>(), 0xFFFF0000u); }
 
-  // To nearest even. A carry out of the mantissa raises the exponent, up to infinity, as it should. The one NaN that comes here is
-  // kCanonicalNan, which has no low bits and stays.
+  // To nearest even. A carry out of the mantissa raises the exponent, up to infinity, as it should. The one NaN that comes
+  // here is kCanonicalNan, which has no low bits and stays.
   static HWY_INLINE Vector<uint32_t> rounded(Vector<float> value) {
     const Tag<uint32_t> tag;
     const auto bits = hn::BitCast(tag, value);
@@ -202,8 +202,9 @@ struct Float16Codec {
   }
 };
 
-// By way of float16, which holds every value of float8: e5m2 is its high byte, and e4m3 has the same exponent but for the bias. The way back
-// would round twice, so it is NarrowFloat's. Even bytes come first, then odd ones; of each the lower half of the vector, then the upper.
+// By way of float16, which holds every value of float8: e5m2 is its high byte, and e4m3 in the low bits of its exponent and the
+// high bits of its mantissa is the value times 2^-8. The way back would round twice, so it is NarrowFloat's. Even bytes come
+// first, then odd ones; of each the lower half of the vector, then the upper.
 template <class Layout>
 struct Float8Codec {
   using Lane = float;

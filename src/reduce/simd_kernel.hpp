@@ -15,8 +15,8 @@ HWY_BEFORE_NAMESPACE();
 namespace tutti::reduce {
 namespace HWY_NAMESPACE {
 
-// How memory is reached: whole vectors, or the piece of one that is left at the end. Results do not depend on which, since both take
-// the same path in registers.
+// How memory is reached: whole vectors, or the piece of one that is left at the end. Results do not depend on which, since
+// both take the same path in registers.
 template <class Word>
 struct WholeVectors {
   HWY_INLINE Vector<Word> load(const uint8_t* source) const { return load_words<Word>(source); }

@@ -59,8 +59,8 @@ struct Product {
   static HWY_INLINE Vector<T> combine(Vector<T> a, Vector<T> b) { return multiply<T>(a, b); }
 };
 
-// Instruction sets differ in what the larger of 0 and -0, or of a number and NaN, is; so all of them ask the same questions: a NaN wins,
-// and between two zeros the sign bits decide.
+// Instruction sets differ in what the larger of 0 and -0, or of a number and NaN, is; so all of them ask the same questions:
+// a NaN wins, and between two zeros the sign bits decide.
 template <class T>
 struct Maximum {
   static HWY_INLINE Vector<T> combine(Vector<T> a, Vector<T> b) {
@@ -102,8 +102,8 @@ struct BitXor {
 
 // ---- Finishes ----------------------------------------------------------------------------------------------------------
 
-// Every NaN becomes the quiet one without sign or payload. Which of two NaNs an addition hands on depends on the order in which the
-// compiler put the operands, and the sign of a new one on the processor.
+// Every NaN becomes the quiet one without sign or payload. Which of two NaNs an addition hands on depends on the order in
+// which the compiler put the operands, and the sign of a new one on the processor.
 template <class T>
 HWY_INLINE Vector<T> canonical(Vector<T> value) {
   if constexpr (hwy::IsFloat<T>()) {
@@ -122,8 +122,8 @@ struct Plain {
   HWY_INLINE Vector<T> finish(Vector<T> value) const { return canonical<T>(value); }
 };
 
-// Exact, and truncated towards zero. In the narrower types a floating-point quotient is correctly rounded, and too far from the next
-// integer to round to it: the compiler makes vectors of that.
+// Exact, and truncated towards zero. In the narrower types a floating-point quotient is correctly rounded, and too far from
+// the next integer to round to it: the compiler makes vectors of that.
 template <class T>
 HWY_INLINE T divide(T dividend, uint32_t divisor) {
   if constexpr (sizeof(T) == 1) {

@@ -200,7 +200,8 @@ template <class T>
 void check_extremes_of_specials() {
   constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
-  const std::vector<T> specials{T{0}, -T{0}, T{1}, T{-1}, kInfinity, -kInfinity, kNan, -kNan, std::numeric_limits<T>::denorm_min()};
+  const std::vector<T> specials{T{0},      -T{0}, T{1},  T{-1}, kInfinity,
+                                -kInfinity, kNan,  -kNan, std::numeric_limits<T>::denorm_min()};
   constexpr tuttiDataType_t kType = sizeof(T) == 4 ? tuttiFloat32 : tuttiFloat64;
   for (const T a : specials) {
     for (const T b : specials) {
