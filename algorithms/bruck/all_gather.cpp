@@ -78,16 +78,17 @@ class Gathering {
   }
 
   // Beside the last round. In place, the own block is there already.
-  void move_to_output(const std::vector<WaitFor>& gathered) {
+  void move_to_output(std::vector<WaitFor> gathered) {
     const LaneId lane = builder_.add_lane();
     const uint32_t before_end = circle_.size - rank_;
     const uint32_t first = problem_.in_place == InPlace::yes ? 1 : 0;
     if (first < before_end) {
       builder_.copy(lane, {rank_ + first, before_end - first},
-                    {.source = scratch(scratch_ + first), .target = output(rank_ + first)}, {.waits = gathered});
+                    {.source = scratch(scratch_ + first), .target = output(rank_ + first)},
+                    {.waits = std::exchange(gathered, {})});
     }
     builder_.copy(lane, {0, passed_on_ - before_end}, {.source = scratch(scratch_ + before_end), .target = output(0)},
-                  {.waits = gathered});
+                  {.waits = std::move(gathered)});
   }
 
   const Problem& problem_;

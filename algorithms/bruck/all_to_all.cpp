@@ -96,17 +96,22 @@ class Exchange {
     const uint32_t peer = circle_.behind(rank_, 1u << round);
     const Chunks message = blocks_of(rank_, count_of(round));
     const std::vector<Piece> pieces = pieces_of(round);
-    if (pieces.size() == 1 && !in_place_) {
-      builder_.send(sends_, peer, message, pieces.front().source, {.waits = waits_of(pieces.front())});
+    if (pieces.size() == 1 && !in_place_) {  // never an arrival: the first block of a message has not moved
+      builder_.send(sends_, peer, message, pieces.front().source);
       return;
     }
     if (!packed_) {
       packed_slot_ = builder_.add_scratch(largest_message());
     }
     uint32_t slot = packed_slot_;
+    std::vector<WaitFor> arrived;  // taken by the first copy that needs it
+    if (round > 0) {
+      arrived.push_back({arrivals_.back().received});
+    }
     for (const Piece& piece : pieces) {
+      const bool is_arrival = piece.source.buffer == Buffer::scratch;
       packed_ = builder_.copy(sends_, blocks_of(rank_, piece.count), {.source = piece.source, .target = scratch(slot)},
-                              {.waits = waits_of(piece)});
+                              {.waits = is_arrival ? std::exchange(arrived, {}) : std::vector<WaitFor>{}});
       slot += piece.count;
     }
     builder_.send(sends_, peer, message, scratch(packed_slot_));
@@ -118,10 +123,6 @@ class Exchange {
       largest = std::max(largest, count_of(round));
     }
     return largest;
-  }
-
-  std::vector<WaitFor> waits_of(const Piece& piece) const {
-    return piece.source.buffer == Buffer::scratch ? std::vector<WaitFor>{{arrivals_.back().received}} : std::vector<WaitFor>{};
   }
 
   void receive(uint32_t round) {
@@ -145,16 +146,16 @@ class Exchange {
     if (arrivals.in_output) {
       return;
     }
-    std::vector<WaitFor> waits = waits_for_input_read();
+    std::vector<WaitFor> waits = round == 0 ? waits_for_input_read() : std::vector<WaitFor>{};
     waits.push_back({arrivals.received});
     const uint32_t first = circle_.ahead(rank_, 1u << round);
     const uint32_t count = arrived_count(round);
     const uint32_t before_end = std::min(count, circle_.size - first);
     builder_.copy(moves_, blocks_of(rank_, before_end), {.source = scratch(arrivals.first_slot), .target = output(first)},
-                  {.waits = waits});
+                  {.waits = std::move(waits)});
     if (before_end < count) {
       builder_.copy(moves_, blocks_of(rank_, count - before_end),
-                    {.source = scratch(arrivals.first_slot + before_end), .target = output(0)}, {.waits = waits});
+                    {.source = scratch(arrivals.first_slot + before_end), .target = output(0)});
     }
   }
 

@@ -3,7 +3,6 @@
 // input or output. Bandwidth-optimal for all but allreduce, reduce and broadcast, which send whole vectors.
 #include "algorithms/direct/one_shot.hpp"
 
-#include <optional>
 #include <utility>
 #include <vector>
 

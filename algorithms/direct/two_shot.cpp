@@ -5,7 +5,6 @@
 #include "algorithms/direct/two_shot.hpp"
 
 #include <utility>
-#include <vector>
 
 #include "algorithms/direct/mesh.hpp"
 
@@ -14,23 +13,19 @@ namespace {
 
 using namespace schedule;
 
-using Waits = std::vector<WaitFor>;
-
-// Rank k reduces chunk k of all, then sends it to all.
+// Rank k reduces chunk k of all, then sends it to all. In place, the complete chunk k comes only after this rank's own chunk k has gone into it, so
+// nothing waits for that.
 Schedule all_reduce(const Problem& problem, uint32_t rank) {
   Mesh mesh(problem, rank, problem.rank_count);
-  std::vector<StepId> chunk_sent(problem.rank_count);
   for (const uint32_t peer : mesh.send_order()) {
-    chunk_sent[peer] = mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer));
+    mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer));
   }
   const StepId reduced = mesh.reduce_from_all({.chunk = {rank}, .own = input(rank), .target = output(rank)});
   for (const uint32_t peer : mesh.send_order()) {
     mesh.builder().send(mesh.to(peer), peer, {rank}, output(rank), {.waits = {{reduced, WaitMode::streaming}}});
   }
   for (const uint32_t peer : mesh.receive_order()) {
-    mesh.builder().receive(mesh.from(peer), peer, {peer}, output(peer),
-                           {.waits = problem.in_place == InPlace::yes ? Waits{{chunk_sent[peer], WaitMode::streaming}}
-                                                                      : Waits{}});
+    mesh.builder().receive(mesh.from(peer), peer, {peer}, output(peer));
   }
   return std::move(mesh).build();
 }
@@ -39,9 +34,8 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
 Schedule reduce(const Problem& problem, uint32_t rank) {
   Mesh mesh(problem, rank, problem.rank_count);
   const bool is_root = rank == problem.root;
-  std::vector<StepId> chunk_sent(problem.rank_count);
   for (const uint32_t peer : mesh.send_order()) {
-    chunk_sent[peer] = mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer));
+    mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer));
   }
   const Span target = is_root ? output(rank) : scratch(mesh.builder().add_scratch(1));
   const StepId reduced = mesh.reduce_from_all({.chunk = {rank}, .own = input(rank), .target = target});
@@ -50,9 +44,7 @@ Schedule reduce(const Problem& problem, uint32_t rank) {
     return std::move(mesh).build();
   }
   for (const uint32_t peer : mesh.receive_order()) {
-    mesh.builder().receive(mesh.from(peer), peer, {peer}, output(peer),
-                           {.waits = problem.in_place == InPlace::yes ? Waits{{chunk_sent[peer], WaitMode::streaming}}
-                                                                      : Waits{}});
+    mesh.builder().receive(mesh.from(peer), peer, {peer}, output(peer));
   }
   return std::move(mesh).build();
 }

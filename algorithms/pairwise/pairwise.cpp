@@ -72,10 +72,7 @@ class Exchange {
     if (aside_count_ < kAsideSlots) {
       builder_.add_scratch(1);
     }
-    const std::optional<StepId>& slot_sent = slot_sent_[aside_count_ % kAsideSlots];
-    return builder_.copy(receives_, block(rank_, target),
-                         {.source = input(target), .target = scratch(aside_count_ % kAsideSlots)},
-                         {.waits = slot_sent ? Waits{{*slot_sent, WaitMode::complete}} : Waits{}});
+    return builder_.copy(receives_, block(rank_, target), {.source = input(target), .target = aside_slot()});
   }
 
   void send_aside(uint32_t target, const std::optional<StepId>& aside) {
@@ -83,10 +80,12 @@ class Exchange {
       builder_.send(sends_, target, block(rank_, target), input(target));
       return;
     }
-    const uint32_t slot = aside_count_++ % kAsideSlots;
-    slot_sent_[slot] = builder_.send(sends_, target, block(rank_, target), scratch(slot),
-                                     {.waits = {{*aside, WaitMode::streaming}}});
+    builder_.send(sends_, target, block(rank_, target), aside_slot(), {.waits = {{*aside, WaitMode::streaming}}});
+    ++aside_count_;
   }
+
+  // A block is put aside after a receive that waited for a send of the couple before; the slot's last block was sent before that.
+  Span aside_slot() const { return scratch(aside_count_ % kAsideSlots); }
 
   Circle circle_;
   uint32_t rank_;
@@ -95,7 +94,6 @@ class Exchange {
   LaneId sends_;
   LaneId receives_;
   uint32_t aside_count_ = 0;
-  std::array<std::optional<StepId>, kAsideSlots> slot_sent_;
 };
 
 bool applies(const Problem& problem, const topology::Topology&) { return problem.collective == Collective::all_to_all; }

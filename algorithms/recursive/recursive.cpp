@@ -29,7 +29,7 @@ class RunningValue {
   RunningValue(Builder& builder, const Options& options)
       : builder_(builder), options_(options), sends_(builder.add_lane()), receives_(builder.add_lane()), place_(input(0)) {
     const bool single_in_place = options.change_count == 1 && options.in_place == InPlace::yes;
-    scratch_ = builder.add_scratch(single_in_place ? 1 : std::min(options.change_count - 1, 2u));
+    scratch_ = builder.add_scratch(single_in_place ? 1 : std::min(options.change_count - 1, kScratchPlaces));
     if (single_in_place) {  // the only change is written over the input while the input is being sent
       made_ = builder.copy(receives_, {}, {.source = input(0), .target = scratch(scratch_)});
       place_ = scratch(scratch_);
@@ -40,16 +40,19 @@ class RunningValue {
 
   void receive_reduce(uint32_t peer) {
     const bool last = ++changes_ == options_.change_count;
-    const Span next = last ? output(0) : scratch(scratch_ + (changes_ - 1) % 2);
+    const bool next_was_read = last ? options_.in_place == InPlace::yes : changes_ > kScratchPlaces;
+    const Span next = last ? output(0) : scratch(scratch_ + (changes_ - 1) % kScratchPlaces);
     made_ = builder_.receive_reduce(receives_, peer, {}, {.source = place_, .target = next},
                                     {.operands = operands_of(options_.rank, peer),
                                      .final = last ? Final::yes : Final::no,
-                                     .waits = waits_for(sent_before_)});
+                                     .waits = waits_for(next_was_read ? sent_before_ : std::nullopt)});
     place_ = next;
     sent_before_ = sent_;
   }
 
  private:
+  static constexpr uint32_t kScratchPlaces = 2;
+
   static std::vector<WaitFor> waits_for(const std::optional<StepId>& step) {
     return step ? std::vector<WaitFor>{{*step, WaitMode::streaming}} : std::vector<WaitFor>{};
   }

@@ -39,20 +39,22 @@ struct Seat {
 };
 
 // Chunk c starts at rank c+1 and collects contributions on its way to rank c, where it is complete. A chunk's partial result waits in its own
-// slot of the output, whose former content, in place, has just gone into it. Then the complete chunks travel around once more.
+// slot of the output, whose former content, in place, has just gone into it. Then the complete chunks travel around once more: each
+// comes back to a slot only because what the slot held has been sent, so nothing waits for that.
 Schedule all_reduce(const Problem& problem, uint32_t rank) {
   const uint32_t rounds = problem.rank_count - 1;
   Builder builder({.rank = rank, .chunk_count = problem.rank_count, .parts = 1});
   const Seat seat(builder, problem, rank);
 
-  std::vector<StepId> partial_sends;
   StepId received;
   for (uint32_t round = 0; round < rounds; ++round) {
     const uint32_t leaving = seat.ring.behind(rank, round + 1);
     const uint32_t arriving = seat.ring.behind(leaving, 1);
-    partial_sends.push_back(round == 0 ? builder.send(seat.sends, seat.next, {leaving}, input(leaving))
-                                       : builder.send(seat.sends, seat.next, {leaving}, output(leaving),
-                                                      {.waits = {{received, WaitMode::streaming}}}));
+    if (round == 0) {
+      builder.send(seat.sends, seat.next, {leaving}, input(leaving));
+    } else {
+      builder.send(seat.sends, seat.next, {leaving}, output(leaving), {.waits = {{received, WaitMode::streaming}}});
+    }
     received = builder.receive_reduce(
         seat.receives, seat.previous, {arriving}, {.source = input(arriving), .target = output(arriving)},
         {.operands = seat.operands, .final = round + 1 == rounds ? Final::yes : Final::no});
@@ -61,11 +63,7 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
     const uint32_t leaving = seat.ring.behind(rank, round);
     const uint32_t arriving = seat.ring.behind(leaving, 1);
     builder.send(seat.sends, seat.next, {leaving}, output(leaving), {.waits = {{received, WaitMode::streaming}}});
-    // The slot still held what this rank sent in the same round of the first turn.
-    const bool slot_was_sent = round > 0 || problem.in_place == InPlace::yes;
-    received = builder.receive(seat.receives, seat.previous, {arriving}, output(arriving),
-                               {.waits = slot_was_sent ? std::vector<WaitFor>{{partial_sends[round], WaitMode::streaming}}
-                                                       : std::vector<WaitFor>{}});
+    received = builder.receive(seat.receives, seat.previous, {arriving}, output(arriving));
   }
   return std::move(builder).build();
 }

@@ -116,7 +116,8 @@ Schedule gather(const Problem& problem, uint32_t rank) {
     return std::move(builder).build();
   }
   builder.add_scratch(place.size);
-  std::vector<WaitFor> gathered = {{builder.copy(sends, {rank}, {.source = input(0), .target = scratch(0)})}};
+  builder.copy(sends, {rank}, {.source = input(0), .target = scratch(0)});
+  std::vector<WaitFor> gathered;
   for (const Place::Child& child : place.children) {
     gathered.push_back(
         {builder.receive(builder.add_lane(), child.rank, {child.rank, child.size}, scratch(child.offset))});
@@ -124,7 +125,7 @@ Schedule gather(const Problem& problem, uint32_t rank) {
   uint32_t slot = 0;
   const std::vector<Chunks> whole = {{rank, place.size}};
   for (const Chunks& piece : place.parent == problem.root ? place.pieces(rank, place.size) : whole) {
-    builder.send(sends, place.parent, piece, scratch(slot), {.waits = gathered});
+    builder.send(sends, place.parent, piece, scratch(slot), {.waits = std::exchange(gathered, {})});
     slot += piece.count;
   }
   return std::move(builder).build();

@@ -122,13 +122,12 @@ class Node {
     return value;
   }
 
-  StepId send_to_parent(const Value& value) {
-    return builder_.send(builder_.add_lane(tree_), *parent_, {tree_}, value.place, {.waits = value.written});
+  void send_to_parent(const Value& value) {
+    builder_.send(builder_.add_lane(tree_), *parent_, {tree_}, value.place, {.waits = value.written});
   }
 
-  Value receive_from_parent(std::vector<WaitFor> before_writing) {
-    const StepId received =
-        builder_.receive(builder_.add_lane(tree_), *parent_, {tree_}, output(tree_), {.waits = std::move(before_writing)});
+  Value receive_from_parent() {
+    const StepId received = builder_.receive(builder_.add_lane(tree_), *parent_, {tree_}, output(tree_));
     return {.place = output(tree_), .written = {{received, WaitMode::streaming}}};
   }
 
@@ -146,14 +145,12 @@ class Node {
   std::vector<uint32_t> children_;
 };
 
-void all_reduce(const Problem& problem, Node node, uint32_t tree) {
+// What comes down replaces in the output what has gone up; it comes because that has gone up, so nothing waits for that.
+void all_reduce(Node node, uint32_t tree) {
   Node::Value value = node.reduce_children(output(tree));
   if (!node.is_root()) {
-    const StepId sent = node.send_to_parent(value);
-    // What comes down replaces in the output what has gone up, unless that was an input elsewhere.
-    const bool sent_from_output = !node.is_leaf() || problem.in_place == InPlace::yes;
-    value = node.receive_from_parent(sent_from_output ? std::vector<WaitFor>{{sent, WaitMode::streaming}}
-                                                      : std::vector<WaitFor>{});
+    node.send_to_parent(value);
+    value = node.receive_from_parent();
   }
   node.send_to_children(value);
 }
@@ -168,7 +165,7 @@ void reduce(Builder& builder, Node node, uint32_t tree) {
 
 void broadcast(Builder& builder, const Problem& problem, Node node, uint32_t tree) {
   if (!node.is_root()) {
-    node.send_to_children(node.receive_from_parent({}));
+    node.send_to_children(node.receive_from_parent());
     return;
   }
   node.send_to_children({.place = input(tree), .written = {}});
@@ -197,7 +194,7 @@ Schedule double_binary(const Problem& problem, uint32_t rank) {
         broadcast(builder, problem, node, tree);
         break;
       default:
-        all_reduce(problem, node, tree);
+        all_reduce(node, tree);
         break;
     }
   }
