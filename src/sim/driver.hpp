@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs several ranks on a network in one thread. Each rank is a turn: a function that does what it can without waiting and returns how much that
-// was. When no rank can do anything, virtual time moves on; when it cannot either, the run has stalled and says so at once.
+// Runs several ranks on a network in one thread. Each rank is a turn: a function that does what it can without waiting and
+// returns how much that was. When no rank can do anything, virtual time moves on; when it cannot either, the run has stalled
+// and says so at once.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +27,8 @@ class Driver {
 
   // Turns are taken in the order in which they were added.
   void add(Turn turn) { turns_.push_back(std::move(turn)); }
-  // Until `condition` holds, which is asked once per round: a turn of each, or, when none did anything, all events of the next instant.
+  // Until `condition` holds, which is asked once per round: a turn of each, or, when none did anything, all events
+  // of the next instant.
   Outcome run_until(const std::function<bool()>& condition, uint64_t round_limit = kDefaultRoundLimit);
   // Until nothing happens any more; `stalled` is the good ending here.
   Outcome run_until_idle(uint64_t round_limit = kDefaultRoundLimit);

@@ -62,7 +62,8 @@ class Incoming {
  public:
   // Takes a copy of `frame`: into the landing that waits for it when it fits, else into memory of its own.
   void place(const FlyingFrame& frame);
-  // The oldest frame, moved into `landing` when this is the first look and it fits; nullptr when there is none, and then `landing` waits.
+  // The oldest frame, moved into `landing` when this is the first look and it fits; nullptr when there is none, and
+  // then `landing` waits.
   const ArrivedFrame* peek(std::span<std::byte> landing);
   // Drops the oldest frame, which has been peeked; returns its payload's size.
   size_t pop();

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A discrete-event network of nodes in one process, in virtual time. It carries real bytes, so that whatever runs on it can be checked
-// for its data too, and it breaks on request: the same seed and the same calls give the same run, to the nanosecond.
+// A discrete-event network of nodes in one process, in virtual time. It carries real bytes, so that whatever runs on it can
+// be checked for its data too, and it breaks on request: the same seed and the same calls give the same run, to the
+// nanosecond.
 //
-// The model: a directed link per pair of nodes sends one frame at a time, first come first served. A frame leaves when the link has been
-// free for ceil(bytes / bandwidth) and arrives latency later; frames never overtake each other. Whoever consumes a frame returns
-// its room in the channel's window one latency later.
+// The model: a directed link per pair of nodes sends one frame at a time, first come first served. A frame leaves when the
+// link has been free for ceil(bytes / bandwidth) and arrives latency later; frames never overtake each other. Whoever
+// consumes a frame returns its room in the channel's window one latency later.
 //
-// Threading: one thread drives the network and everything on it; only the clock may be read by others. Nothing here reads a real clock.
+// Threading: one thread drives the network and everything on it; only the clock may be read by others. Nothing here
+// reads a real clock.
 #pragma once
 
 #include <array>
@@ -41,8 +43,8 @@ struct RandomFaults {
 struct NetworkOptions {
   uint32_t channel_count = 8;
   size_t max_frame_bytes = 64 * 1024;   // at most kMaxFrameBytes
-  // Room for frames sent and not yet consumed, of each connection and channel; a frame takes its payload and kFrameHeaderBytes. One frame
-  // always fits, so 0 allows one at a time.
+  // Room for frames sent and not yet consumed, of each connection and channel; a frame takes its payload and
+  // kFrameHeaderBytes. One frame always fits, so 0 allows one at a time.
   uint64_t window_bytes = 1024 * 1024;
   uint64_t detection_delay_ns = 1'000'000;  // from a crash or a broken link until the other end notices
   RandomFaults faults = {};
@@ -75,12 +77,14 @@ class Network {
   const topology::LinkSpec& link(uint32_t source, uint32_t target) const { return topology_.link(source, target); }
 
   // Time.
+
   // Moves the clock to the next event and lets it happen; false when nothing will ever happen by itself.
   bool advance();
   // Lets everything up to `at_ns`, inclusive, happen and moves the clock there.
   void advance_until(uint64_t at_ns);
   std::optional<uint64_t> next_event_ns() const;
-  // Runs `action`, if any, at `at_ns` or, when that has passed, at the next advance(). An empty action makes the clock stop there.
+  // Runs `action`, if any, at `at_ns` or, when that has passed, at the next advance(). An empty action makes the
+  // clock stop there.
   void at(uint64_t at_ns, std::function<void()> action);
 
   // What happened: a hash over the time, source, target, channel, number and size of every delivered frame, in order.
@@ -88,6 +92,7 @@ class Network {
   uint64_t delivered_frame_count() const { return delivered_frame_count_; }
 
   // Faults. Nodes are below node_count().
+
   // The node stops now. What had left it by now still arrives; its peers notice after the detection delay.
   void crash(uint32_t node);
   // The same when the node's `frame_count`th frame from now has left it; 0 is now. It offers none after that.
@@ -101,6 +106,7 @@ class Network {
   void heal() { partition({}); }
 
   // Ports and connections, for transports. Ids stay valid as long as the network.
+
   PortId attach(const PortOptions& options);
   // Closes the port's connections; whoever calls it from now on is refused.
   void detach(PortId port);
@@ -120,8 +126,8 @@ class Network {
   // A payload is read until released_bytes() has grown past it, which it has when the frame arrives.
   Transfer send(EndpointId endpoint, uint32_t channel, const Message& message);
   uint64_t released_bytes(EndpointId endpoint, uint32_t channel) const;
-  // The oldest frame, the same until pop(). A landing that is large enough receives the payload; it stays in use until that frame has
-  // been popped or the endpoint closed.
+  // The oldest frame, the same until pop(). A landing that is large enough receives the payload; it stays in use until that
+  // frame has been popped or the endpoint closed.
   Transfer peek(EndpointId endpoint, uint32_t channel, std::span<std::byte> landing, Message* message);
   void pop(EndpointId endpoint, uint32_t channel);
 

@@ -71,7 +71,8 @@ TEST_P(TransportFaults, ACorruptedByteArrivesAsItWasSent) {
 }
 
 TEST_P(TransportFaults, AStalledReceiverHoldsItsSenderBackAndNothingElse) {
-  const auto world = world_with({.direction = Direction::receive, .action = Action::stall, .channel = kChannel, .stalled_calls = 500});
+  const auto world = world_with(
+      {.direction = Direction::receive, .action = Action::stall, .channel = kChannel, .stalled_calls = 500});
   ASSERT_NE(world, nullptr);
   Link& sender = world->link(1, 0);
   Link& stalled = world->link(0, 1);

@@ -16,9 +16,9 @@ namespace {
 
 constexpr std::string_view kSim = "sim";
 
-// Patience, for transports whose bytes really travel: first steps of a microsecond, in which a healthy exchange ends, then long ones, in
-// which every deadline passes.
-constexpr uint64_t kShortSteps = 200'000;
+// Patience, for transports whose bytes really travel: first steps of a microsecond, in which a healthy exchange ends, then
+// long ones, in which every deadline passes.
+constexpr uint64_t kShortSteps = 60'000;
 constexpr uint64_t kShortStepNs = 1'000;
 constexpr uint64_t kLongSteps = 12'000;
 constexpr uint64_t kLongStepNs = 10'000'000;

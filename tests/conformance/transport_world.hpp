@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several ranks of one transport in one process and one thread, on a clock that the world moves: what every transport's conformance is tested in.
+// Several ranks of one transport in one process and one thread, on a clock that the world moves: what every
+// transport's conformance is tested in.
 #pragma once
 
 #include <cstddef>

@@ -22,8 +22,8 @@ enum class Action : uint8_t {
 
 inline constexpr uint64_t kUntilReleased = UINT64_MAX;
 
-// Strikes once per link, when the `nth` frame (from 1) that matches is offered for sending, or has arrived and is looked at. Frames taken count,
-// not attempts, so retries do not shift it.
+// Strikes once per link, when the `nth` frame (from 1) that matches is offered for sending, or has arrived and is looked at.
+// Frames taken count, not attempts, so retries do not shift it.
 struct Fault {
   Direction direction = Direction::send;
   Action action = Action::fail;

@@ -15,7 +15,7 @@ const transport::TransportType& type() {
       .automatic = false,
       .create = [](const transport::TransportContext&) -> Result<std::unique_ptr<transport::Transport>> {
         return tl::make_unexpected(invalid_usage(
-            "transport \"fault\" wraps another one, which a test gives it together with a script; it cannot be asked for by name"));
+            "transport \"fault\" wraps another one, which a test gives it with a script; it cannot be asked for by name"));
       }};
   return row;
 }

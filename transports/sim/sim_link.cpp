@@ -40,6 +40,8 @@ transport::LinkEstimate SimLink::estimate() const {
           .source = spec.source.empty() ? std::string_view("the simulated topology") : std::string_view(spec.source)};
 }
 
-std::string SimLink::describe() const { return fmt::format("sim node {} -> node {}", network_.node(endpoint_), network_.peer_node(endpoint_)); }
+std::string SimLink::describe() const {
+  return fmt::format("sim node {} -> node {}", network_.node(endpoint_), network_.peer_node(endpoint_));
+}
 
 }  // namespace tutti::transports::sim

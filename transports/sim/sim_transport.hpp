@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A transport over a simulated network: what runs on it runs in virtual time, on modelled links, and fails when the simulation says so.
+// A transport over a simulated network: what runs on it runs in virtual time, on modelled links, and fails when the
+// simulation says so.
 #pragma once
 
 #include <array>
@@ -18,12 +19,12 @@ namespace tutti::transports::sim {
 // Named "sim"; never chosen by itself, and its create() explains that a simulation constructs SimTransport.
 const transport::TransportType& type();
 
-// Payloads are read until they have arrived at the peer, as a network card would, so a caller that reuses a buffer too early corrupts its
-// own data here as well. An open connection takes one latency each way to set up; poll() reports it.
+// Payloads are read until they have arrived at the peer, as a network card would, so a caller that reuses a buffer too early
+// corrupts its own data here as well. An open connection takes one latency each way to set up; poll() reports it.
 class SimTransport final : public transport::Transport {
  public:
-  // Puts rank `context.rank` on node `node` of `network`, which outlives the transport and has at least transport::kChannelCount channels.
-  // Ranks of one communicator are on different nodes.
+  // Puts rank `context.rank` on node `node` of `network`, which outlives the transport and has at least
+  // transport::kChannelCount channels. Ranks of one communicator are on different nodes.
   SimTransport(tutti::sim::Network& network, const transport::TransportContext& context, uint32_t node);
   ~SimTransport() override;
   SimTransport(const SimTransport&) = delete;

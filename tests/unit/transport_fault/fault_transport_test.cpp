@@ -93,7 +93,7 @@ TEST(FaultTransport, FailsTheNthFrameSentForGoodHoweverOftenItIsOffered) {
 }
 
 TEST(FaultTransport, FailsTheNthFrameReceivedOnOneChannel) {
-  Subject subject(script_of({.direction = Direction::receive, .channel = kChannel, .nth = 2, .status = Status(tuttiRemoteError, "x")}));
+  Subject subject(script_of({.direction = Direction::receive, .channel = kChannel, .nth = 2}));
   Frame frame;
   ASSERT_EQ(subject.send(0, kChannel + 1), Outcome::done);
   ASSERT_EQ(subject.peek(&frame, kChannel + 1), Outcome::done);
