@@ -10,22 +10,31 @@
 
 namespace tutti::algorithms::direct {
 
+// In which order lanes are advanced in turn: first what others wait for, or first what makes something to send.
+enum class Order : uint8_t { sends_first, receives_first };
+
 // A lane to each peer and a lane from each, so that no peer delays another. Peers are visited beginning with the next rank up when sending and
 // the next rank down when receiving, so that the ranks do not all crowd one receiver first.
 class Mesh {
  public:
-  Mesh(const schedule::Problem& problem, uint32_t rank, uint32_t chunk_count)
-      : rank_(rank),
+  struct Options {
+    uint32_t rank = 0;
+    uint32_t chunk_count = 1;
+    Order order = Order::sends_first;
+  };
+  Mesh(const schedule::Problem& problem, const Options& options)
+      : rank_(options.rank),
         circle_{problem.rank_count},
-        builder_({.rank = rank, .chunk_count = chunk_count, .parts = 1}),
+        builder_({.rank = options.rank, .chunk_count = options.chunk_count, .parts = 1}),
         send_lanes_(problem.rank_count),
         receive_lanes_(problem.rank_count) {
-    for (const uint32_t peer : send_order()) {
-      send_lanes_[peer] = builder_.add_lane();
-    }
-    local_lane_ = builder_.add_lane();
-    for (const uint32_t peer : receive_order()) {
-      receive_lanes_[peer] = builder_.add_lane();
+    preparing_lane_ = builder_.add_lane();
+    if (options.order == Order::sends_first) {
+      add_send_lanes();
+      add_receive_lanes();
+    } else {
+      add_receive_lanes();
+      add_send_lanes();
     }
   }
 
@@ -37,8 +46,10 @@ class Mesh {
   schedule::Builder& builder() { return builder_; }
   schedule::LaneId to(uint32_t peer) const { return send_lanes_[peer]; }
   schedule::LaneId from(uint32_t peer) const { return receive_lanes_[peer]; }
-  // For copies and reductions.
-  schedule::LaneId local() const { return local_lane_; }
+  // For copies that sends wait for.
+  schedule::LaneId preparing() const { return preparing_lane_; }
+  // For copies that nothing waits for.
+  schedule::LaneId copying() const { return copying_lane_; }
 
   std::vector<uint32_t> send_order() const {
     std::vector<uint32_t> peers;
@@ -77,19 +88,34 @@ class Mesh {
       sources[peer] = scratch(first_slot + (peer < rank_ ? peer : peer - 1));
       waits.push_back({builder_.receive(from(peer), peer, contribution.chunk, sources[peer]), WaitMode::streaming});
     }
-    return builder_.reduce(local_lane_, contribution.chunk, sources, contribution.target,
+    return builder_.reduce(reducing_lane_, contribution.chunk, sources, contribution.target,
                            {.final = Final::yes, .waits = std::move(waits)});
   }
 
   schedule::Schedule build() && { return std::move(builder_).build(); }
 
  private:
+  void add_send_lanes() {
+    for (const uint32_t peer : send_order()) {
+      send_lanes_[peer] = builder_.add_lane();
+    }
+    copying_lane_ = builder_.add_lane();
+  }
+  void add_receive_lanes() {
+    for (const uint32_t peer : receive_order()) {
+      receive_lanes_[peer] = builder_.add_lane();
+    }
+    reducing_lane_ = builder_.add_lane();
+  }
+
   uint32_t rank_;
   Circle circle_;
   schedule::Builder builder_;
   std::vector<schedule::LaneId> send_lanes_;
   std::vector<schedule::LaneId> receive_lanes_;
-  schedule::LaneId local_lane_ = 0;
+  schedule::LaneId preparing_lane_ = 0;
+  schedule::LaneId copying_lane_ = 0;
+  schedule::LaneId reducing_lane_ = 0;
 };
 
 }  // namespace tutti::algorithms::direct

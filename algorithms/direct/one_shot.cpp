@@ -17,19 +17,19 @@ using Waits = std::vector<WaitFor>;
 
 void copy_own(Mesh& mesh, const Problem& problem, Chunks chunk, Builder::Copy spans) {
   if (problem.in_place == InPlace::no) {
-    mesh.builder().copy(mesh.local(), chunk, spans);
+    mesh.builder().copy(mesh.copying(), chunk, spans);
   }
 }
 
 // In place, two ranks would each wait for the other to read its vector before overwriting it: the upper one sends a copy.
 Schedule all_reduce_of_two_in_place(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, 1);
+  Mesh mesh(problem, {.rank = rank});
   const uint32_t peer = 1 - rank;
   Span sent = input(0);
   Waits copied;
   if (rank > peer) {
     sent = scratch(mesh.builder().add_scratch(1));
-    copied = {{mesh.builder().copy(mesh.local(), {}, {.source = input(0), .target = sent}), WaitMode::streaming}};
+    copied = {{mesh.builder().copy(mesh.preparing(), {}, {.source = input(0), .target = sent}), WaitMode::streaming}};
   }
   const StepId sending = mesh.builder().send(mesh.to(peer), peer, {}, sent, {.waits = copied});
   mesh.reduce_from_all({.chunk = {}, .own = input(0), .target = output(0)},
@@ -41,7 +41,7 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
   if (problem.rank_count == 2 && problem.in_place == InPlace::yes) {
     return all_reduce_of_two_in_place(problem, rank);
   }
-  Mesh mesh(problem, rank, 1);
+  Mesh mesh(problem, {.rank = rank});
   Waits input_sent;
   for (const uint32_t peer : mesh.send_order()) {
     const StepId sending = mesh.builder().send(mesh.to(peer), peer, {}, input(0));
@@ -54,7 +54,7 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
 }
 
 Schedule reduce(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, 1);
+  Mesh mesh(problem, {.rank = rank});
   if (rank == problem.root) {
     mesh.reduce_from_all({.chunk = {}, .own = input(0), .target = output(0)});
   } else {
@@ -64,7 +64,7 @@ Schedule reduce(const Problem& problem, uint32_t rank) {
 }
 
 Schedule reduce_scatter(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, problem.rank_count);
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count});
   for (const uint32_t peer : mesh.send_order()) {
     mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer));
   }
@@ -73,7 +73,7 @@ Schedule reduce_scatter(const Problem& problem, uint32_t rank) {
 }
 
 Schedule broadcast(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, 1);
+  Mesh mesh(problem, {.rank = rank});
   if (rank != problem.root) {
     mesh.builder().receive(mesh.from(problem.root), problem.root, {}, output(0));
     return std::move(mesh).build();
@@ -86,7 +86,7 @@ Schedule broadcast(const Problem& problem, uint32_t rank) {
 }
 
 Schedule all_gather(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, problem.rank_count);
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count});
   for (const uint32_t peer : mesh.send_order()) {
     mesh.builder().send(mesh.to(peer), peer, {rank}, input(0));
   }
@@ -98,7 +98,7 @@ Schedule all_gather(const Problem& problem, uint32_t rank) {
 }
 
 Schedule gather(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, problem.rank_count);
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count});
   if (rank != problem.root) {
     mesh.builder().send(mesh.to(problem.root), problem.root, {rank}, input(0));
     return std::move(mesh).build();
@@ -111,7 +111,7 @@ Schedule gather(const Problem& problem, uint32_t rank) {
 }
 
 Schedule scatter(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, problem.rank_count);
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count});
   if (rank != problem.root) {
     mesh.builder().receive(mesh.from(problem.root), problem.root, {rank}, output(0));
     return std::move(mesh).build();
@@ -131,15 +131,16 @@ bool puts_aside(const Circle& circle, uint32_t rank, uint32_t peer) {
 }
 
 Schedule all_to_all(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, problem.rank_count * problem.rank_count);
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count * problem.rank_count});
   const auto block = [&](uint32_t source, uint32_t target) { return Chunks{source * problem.rank_count + target}; };
   copy_own(mesh, problem, block(rank, rank), {.source = input(rank), .target = output(rank)});
   for (const uint32_t peer : mesh.send_order()) {
     Waits slot_free;
     if (problem.in_place == InPlace::yes && puts_aside(mesh.circle(), rank, peer)) {
       const Span aside = scratch(mesh.builder().add_scratch(1));
-      const StepId copied = mesh.builder().copy(mesh.from(peer), block(rank, peer), {.source = input(peer), .target = aside});
+      const StepId copied = mesh.builder().copy(mesh.preparing(), block(rank, peer), {.source = input(peer), .target = aside});
       mesh.builder().send(mesh.to(peer), peer, block(rank, peer), aside, {.waits = {{copied, WaitMode::streaming}}});
+      slot_free = {{copied, WaitMode::complete}};
     } else {
       const StepId sent = mesh.builder().send(mesh.to(peer), peer, block(rank, peer), input(peer));
       if (problem.in_place == InPlace::yes) {

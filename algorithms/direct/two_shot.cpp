@@ -16,7 +16,7 @@ using namespace schedule;
 // Rank k reduces chunk k of all, then sends it to all. In place, the complete chunk k comes only after this rank's own chunk k has gone into it, so
 // nothing waits for that.
 Schedule all_reduce(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, problem.rank_count);
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count, .order = Order::receives_first});
   for (const uint32_t peer : mesh.send_order()) {
     mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer));
   }
@@ -32,7 +32,7 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
 
 // Rank k reduces chunk k of all, then sends it to the root.
 Schedule reduce(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, problem.rank_count);
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count, .order = Order::receives_first});
   const bool is_root = rank == problem.root;
   for (const uint32_t peer : mesh.send_order()) {
     mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer));
@@ -51,14 +51,14 @@ Schedule reduce(const Problem& problem, uint32_t rank) {
 
 // The root cuts the vector among the others, each of which passes its chunk on to the rest. Chunk k-1 belongs to the rank k ahead of the root.
 Schedule broadcast(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, rank, problem.rank_count - 1);
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count - 1, .order = Order::receives_first});
   const auto chunk_of = [&](uint32_t peer) { return mesh.circle().distance(problem.root, peer) - 1; };
   if (rank == problem.root) {
     for (const uint32_t peer : mesh.send_order()) {
       mesh.builder().send(mesh.to(peer), peer, {chunk_of(peer)}, input(chunk_of(peer)));
     }
     if (problem.in_place == InPlace::no) {
-      mesh.builder().copy(mesh.local(), {0, problem.rank_count - 1}, {.source = input(0), .target = output(0)});
+      mesh.builder().copy(mesh.copying(), {0, problem.rank_count - 1}, {.source = input(0), .target = output(0)});
     }
     return std::move(mesh).build();
   }

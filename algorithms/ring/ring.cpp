@@ -18,7 +18,8 @@ namespace {
 
 using namespace schedule;
 
-// One rank's place in the ring, and its two lanes: what it sends to the next, what it receives from the previous.
+// One rank's place in the ring, and its two lanes: what it receives from the previous, what it sends to the next. Lanes are advanced in turn, so
+// the receiving one comes first: what it brought leaves at once.
 struct Seat {
   Seat(Builder& builder, const Problem& problem, uint32_t own_rank)
       : rank(own_rank),
@@ -26,16 +27,16 @@ struct Seat {
         next(ring.ahead(rank, 1)),
         previous(ring.behind(rank, 1)),
         operands(operands_of(rank, previous)),
-        sends(builder.add_lane()),
-        receives(builder.add_lane()) {}
+        receives(builder.add_lane()),
+        sends(builder.add_lane()) {}
 
   uint32_t rank;
   Circle ring;
   uint32_t next;
   uint32_t previous;
   Operands operands;
-  LaneId sends;
   LaneId receives;
+  LaneId sends;
 };
 
 // Chunk c starts at rank c+1 and collects contributions on its way to rank c, where it is complete. A chunk's partial result waits in its own

@@ -110,18 +110,18 @@ Schedule gather(const Problem& problem, uint32_t rank) {
   if (place.is_root) {
     return gather_at_root(problem, place, std::move(builder));
   }
-  const LaneId sends = builder.add_lane();
   if (place.children.empty()) {
-    builder.send(sends, place.parent, {rank}, input(0));
+    builder.send(builder.add_lane(), place.parent, {rank}, input(0));
     return std::move(builder).build();
   }
   builder.add_scratch(place.size);
-  builder.copy(sends, {rank}, {.source = input(0), .target = scratch(0)});
   std::vector<WaitFor> gathered;
   for (const Place::Child& child : place.children) {
     gathered.push_back(
         {builder.receive(builder.add_lane(), child.rank, {child.rank, child.size}, scratch(child.offset))});
   }
+  const LaneId sends = builder.add_lane();
+  builder.copy(sends, {rank}, {.source = input(0), .target = scratch(0)});
   uint32_t slot = 0;
   const std::vector<Chunks> whole = {{rank, place.size}};
   for (const Chunks& piece : place.parent == problem.root ? place.pieces(rank, place.size) : whole) {
@@ -166,7 +166,7 @@ Schedule scatter(const Problem& problem, uint32_t rank) {
   std::for_each(place.children.rbegin(), place.children.rend(), [&](const Place::Child& child) {
     builder.send(builder.add_lane(), child.rank, {child.rank, child.size}, scratch(child.offset), {.waits = {{arrived}}});
   });
-  builder.copy(receives, {rank}, {.source = scratch(0), .target = output(0)});
+  builder.copy(builder.add_lane(), {rank}, {.source = scratch(0), .target = output(0)}, {.waits = {{arrived}}});
   return std::move(builder).build();
 }
 
