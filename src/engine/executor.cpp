@@ -269,6 +269,8 @@ Status Executor::start(Operation& operation) {
   operation.state = OperationState::running;
   operation.scaled_elements = 0;
   operation.watch = OperationWatch{};
+  log::trace("rank {} starts {}, {} steps in {} lanes", options_.rank, name_of(operation), request.schedule->steps.size(),
+             request.schedule->lanes.size());
   return {};
 }
 

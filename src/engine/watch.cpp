@@ -197,6 +197,7 @@ void Executor::inquire(Operation& operation, uint64_t now_ns) {
   watch.inquiry_interval_ns = std::min(2 * watch.inquiry_interval_ns, kMaxInquiryIntervalNs);
   watch.next_inquiry_ns = now_ns + watch.inquiry_interval_ns;
   collect_awaited_peers(operation, &awaited_);
+  log::trace("rank {}: {} waits for ranks {}", options_.rank, name_of(operation), fmt::join(awaited_, ", "));
   for (const uint32_t peer : awaited_) {
     post(peer, Inquiry{operation.sequence, operation.request.signature});
   }

@@ -28,6 +28,12 @@ Problem normalised(Problem problem) {
   return problem;
 }
 
+// What all ranks of a call have in common, and the choice is made from: each rank may be in place or not, as NCCL and MPI allow.
+Problem common_to_ranks(Problem problem) {
+  problem.in_place = schedule::InPlace::no;
+  return normalised(problem);
+}
+
 }  // namespace
 
 Planner::Planner(Options options) : options_(std::move(options)) {
@@ -66,7 +72,7 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   if (const Plan* known = table_.find(key); known != nullptr) {
     return known;  // another thread was first
   }
-  Result<std::vector<const Algorithm*>> algorithms = choices(problem);
+  Result<std::vector<const Algorithm*>> algorithms = choices(common_to_ranks(problem));
   if (!algorithms) {
     return tl::make_unexpected(algorithms.error());
   }
@@ -106,7 +112,7 @@ const Algorithm* Planner::find(std::string_view name) const {
 }
 
 std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algorithm*>& algorithms, const Call& call) const {
-  const Problem problem = normalised(call.problem);
+  const Problem problem = common_to_ranks(call.problem);
   std::vector<Candidate> candidates;
   candidates.reserve(algorithms.size());
   for (const Algorithm* algorithm : algorithms) {
@@ -152,7 +158,7 @@ std::string Planner::explain(const Call& call) {
   }
   std::vector<const Algorithm*> applying;
   for (const Algorithm& algorithm : options_.algorithms) {
-    if (algorithm.applies(normalised(call.problem), options_.topology)) {
+    if (algorithm.applies(common_to_ranks(call.problem), options_.topology)) {
       applying.push_back(&algorithm);
     }
   }
