@@ -27,19 +27,6 @@ uint64_t cut_point(uint64_t chunk, uint64_t stride, uint64_t element_count) {
   return std::min(saturating_multiply(chunk, stride), element_count);
 }
 
-bool is_cut_vector(Collective collective) {
-  switch (collective) {
-    case Collective::all_gather:
-    case Collective::reduce_scatter:
-    case Collective::all_to_all:
-    case Collective::gather:
-    case Collective::scatter:
-      return false;
-    default:
-      return true;
-  }
-}
-
 }  // namespace
 
 Layout::Layout(const LayoutRequest& request)

@@ -45,6 +45,19 @@ bool is_reducing(Collective collective) {
   }
 }
 
+bool is_cut_vector(Collective collective) {
+  switch (collective) {
+    case Collective::all_gather:
+    case Collective::reduce_scatter:
+    case Collective::all_to_all:
+    case Collective::gather:
+    case Collective::scatter:
+      return false;
+    default:
+      return true;
+  }
+}
+
 std::string to_string(const Problem& problem) {
   std::string text = fmt::format("{}, {} {}", name_of(problem.collective), problem.rank_count,
                                  problem.rank_count == 1 ? "rank" : "ranks");

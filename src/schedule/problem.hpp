@@ -44,6 +44,8 @@ struct Problem {
 
 bool is_rooted(Collective collective);
 bool is_reducing(Collective collective);
+// Whether the data is one vector that a schedule cuts into chunks, rather than a block for each rank.
+bool is_cut_vector(Collective collective);
 
 // "allreduce, 8 ranks, in place"
 std::string to_string(const Problem& problem);

@@ -28,9 +28,6 @@ inline constexpr uint64_t kMaxSteps = uint64_t{1} << 22;         // of all ranks
 inline constexpr uint64_t kMaxTouchedSlots = uint64_t{1} << 24;  // by all steps of all ranks, counted each time
 inline constexpr uint64_t kMaxSetWords = uint64_t{1} << 24;      // of one pass's bitsets
 
-// Whether the problem is one vector that the schedule cuts into chunks, rather than blocks.
-bool is_cut_vector(Collective collective);
-
 // The slots of one rank's buffers, and which of them are the same memory.
 class Slots {
  public:

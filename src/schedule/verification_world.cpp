@@ -6,19 +6,6 @@
 
 namespace tutti::schedule::verification {
 
-bool is_cut_vector(Collective collective) {
-  switch (collective) {
-    case Collective::all_gather:
-    case Collective::reduce_scatter:
-    case Collective::all_to_all:
-    case Collective::gather:
-    case Collective::scatter:
-      return false;
-    default:
-      return true;
-  }
-}
-
 Slots::Slots(const Problem& problem, const Schedule& schedule)
     : problem_(problem), schedule_(schedule), scratch_count_(schedule.scratch_slots) {
   const uint64_t own_block = schedule.parts;
