@@ -24,7 +24,7 @@
 
 namespace tutti::transports::tcp {
 
-// A frame as long as this costs a few copied kilobytes and three system calls for half a megabyte; longer frames measured no faster.
+// On quiet loopback frames of this size streamed at 8-10 GB/s, and those of 64 to 256 KiB at 3-8 GB/s (tcp_link_perf).
 inline constexpr size_t kMaxFrameBytes = 512 * 1024;
 // What a frame is cut down to at most when TUTTI_SLICE_BYTES asks for less.
 inline constexpr size_t kMinFrameBytes = 4 * 1024;
