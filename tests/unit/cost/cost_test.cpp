@@ -298,6 +298,25 @@ TEST(Price, FallsWithBandwidthAndRisesWithLatency) {
   }
 }
 
+// The worked example of docs/design/cost.md.
+TEST(Price, OfTheExampleInTheDocumentation) {
+  std::vector<Schedule> exchange;
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    Builder builder({.rank = rank});
+    builder.send(builder.add_lane(), 1 - rank, {}, input());
+    builder.receive_reduce(builder.add_lane(), 1 - rank, {}, {.source = input(), .target = output()});
+    exchange.push_back(std::move(builder).build());
+  }
+  Topology topology = Topology::uniform(2, {.latency_ns = 10'000, .bandwidth_bytes_per_s = 1'000'000'000, .source = ""});
+  topology.reduce_bytes_per_s = 4'000'000'000;
+  EXPECT_EQ(price(exchange, topology, 1 << 20), 1'058'576u);
+  topology.reduce_bytes_per_s = 500'000'000;
+  EXPECT_EQ(price(exchange, topology, 1 << 20), 2'107'152u);
+  topology.reduce_bytes_per_s = 4'000'000'000;
+  topology.set_host(1, 0);
+  EXPECT_EQ(price(exchange, topology, 1 << 20), 2'101'152u);
+}
+
 TEST(PriceInStep, TakesEachMessageAsSentWhenTheRankIsReadyForIt) {
   const std::vector<Schedule> message = one_message();
   const Workload workload{.element_count = 500, .element_bytes = 1};

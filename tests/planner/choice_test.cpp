@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// The planner over every registered algorithm: prices behave, and choices are those that common sense expects.
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cost/cost.hpp"
+#include "planner/planner.hpp"
+#include "registry/registry.hpp"
+
+namespace tutti::planner {
+namespace {
+
+using schedule::Collective;
+using schedule::Problem;
+using schedule::Schedule;
+using topology::LinkSpec;
+using topology::Topology;
+
+const LinkSpec kMemory{.latency_ns = 300, .bandwidth_bytes_per_s = 6'600'000'000, .source = "test: copies through memory"};
+const LinkSpec kNetwork{.latency_ns = 20'000, .bandwidth_bytes_per_s = 1'250'000'000, .source = "test: 10 Gbit/s"};
+
+std::vector<Algorithm> registered() {
+  std::vector<Algorithm> algorithms;
+  for (const auto& family : registry::algorithm_families()) {
+    const std::span<const Algorithm> members = family();
+    algorithms.insert(algorithms.end(), members.begin(), members.end());
+  }
+  return algorithms;
+}
+
+Topology one_host(uint32_t rank_count) {
+  Topology topology = Topology::uniform(rank_count, kMemory);
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    topology.set_host(rank, 0);
+  }
+  return topology;
+}
+
+Topology two_hosts(uint32_t rank_count) {
+  Topology topology = Topology::uniform(rank_count, kNetwork);
+  for (uint32_t a = 0; a < rank_count; ++a) {
+    topology.set_host(a, a % 2);
+    for (uint32_t b = a + 2; b < rank_count; b += 2) {
+      topology.set_link(a, b, kMemory);
+    }
+  }
+  return topology;
+}
+
+struct Machine {
+  std::string name;
+  Topology topology;
+};
+
+std::vector<Machine> machines(uint32_t rank_count) {
+  Topology mesh = Topology::uniform(rank_count, kNetwork);
+  mesh.adapters = topology::Adapters::per_link;
+  Topology crowded = one_host(rank_count);
+  crowded.cores_per_host = 2;
+  return {{"network", Topology::uniform(rank_count, kNetwork)},
+          {"full mesh", mesh},
+          {"one host", one_host(rank_count)},
+          {"two cores", crowded},
+          {"two hosts", two_hosts(rank_count)}};
+}
+
+// Calls `visit` with every registered algorithm's schedules of every problem it applies to, on every machine.
+template <typename Visit>
+void for_each_case(Visit visit) {
+  const std::vector<Algorithm> algorithms = registered();
+  size_t visited = 0;
+  for (uint32_t rank_count : {2u, 3u, 5u, 8u}) {
+    for (const Machine& machine : machines(rank_count)) {
+      for (uint32_t collective = 0; collective < schedule::kCollectiveCount; ++collective) {
+        const Problem problem{.collective = static_cast<Collective>(collective), .rank_count = rank_count};
+        for (const Algorithm& algorithm : algorithms) {
+          if (!algorithm.applies(problem, machine.topology)) {
+            continue;
+          }
+          SCOPED_TRACE(fmt::format("{}, {}, {}", algorithm.name, to_string(problem), machine.name));
+          std::vector<Schedule> schedules;
+          for (uint32_t rank = 0; rank < rank_count; ++rank) {
+            schedules.push_back(algorithm.build(problem, machine.topology, rank));
+          }
+          visit(problem, schedules, machine.topology);
+          ++visited;
+        }
+      }
+    }
+  }
+  EXPECT_GT(visited, 100u);
+}
+
+uint64_t price(const Problem& problem, const std::vector<Schedule>& schedules, const Topology& topology, uint64_t bytes) {
+  return cost::price_ns(problem, schedules, topology, {.element_count = bytes, .element_bytes = 1});
+}
+
+TEST(RegisteredAlgorithms, CostNoLessForFourTimesTheBytes) {
+  for_each_case([](const Problem& problem, const std::vector<Schedule>& schedules, const Topology& topology) {
+    uint64_t before = 0;
+    for (uint64_t bytes = 1; bytes <= uint64_t{1} << 30; bytes *= 4) {
+      const uint64_t now = price(problem, schedules, topology, bytes);
+      EXPECT_GE(now, before) << bytes;
+      EXPECT_NE(now, UINT64_MAX) << bytes;
+      before = now;
+    }
+    if (problem.collective != Collective::barrier) {
+      EXPECT_GT(before, price(problem, schedules, topology, 1));
+    }
+  });
+}
+
+TEST(RegisteredAlgorithms, CostTheSameEachTime) {
+  for_each_case([](const Problem& problem, const std::vector<Schedule>& schedules, const Topology& topology) {
+    EXPECT_EQ(price(problem, schedules, topology, 100'000), price(problem, schedules, topology, 100'000));
+  });
+}
+
+TEST(RegisteredAlgorithms, CostNoMoreOnLinksOfTwiceTheBandwidth) {
+  for_each_case([](const Problem& problem, const std::vector<Schedule>& schedules, const Topology& topology) {
+    Topology faster = topology;
+    for (uint32_t a = 0; a < problem.rank_count; ++a) {
+      for (uint32_t b = a + 1; b < problem.rank_count; ++b) {
+        LinkSpec link = topology.link(a, b);
+        link.bandwidth_bytes_per_s *= 2;
+        faster.set_link(a, b, link);
+      }
+    }
+    for (uint64_t bytes : {uint64_t{8}, uint64_t{100'000}, uint64_t{64} << 20}) {
+      EXPECT_LE(price(problem, schedules, faster, bytes), price(problem, schedules, topology, bytes)) << bytes;
+    }
+  });
+}
+
+class Choice : public testing::Test {
+ protected:
+  static Planner planner(const Topology& topology) {
+    return Planner({.topology = topology, .rank = 0, .algorithms = registered(), .overrides = {}});
+  }
+  static std::string choice(Planner& planner, Collective collective, uint64_t bytes) {
+    const Call call{.problem = {.collective = collective, .rank_count = planner.topology().rank_count()}, .element_count = bytes};
+    const Result<const Plan*> plan = planner.plan(call);
+    return plan ? std::string((*plan)->algorithm) : plan.error().message();
+  }
+};
+
+TEST_F(Choice, OfAllReduceIsForLatencyWhenSmallAndForBandwidthWhenLarge) {
+  const std::set<std::string> for_latency = {"recursive_doubling", "one_shot"};
+  const std::set<std::string> for_bandwidth = {"ring", "two_shot"};
+  size_t uniform_count = 0;
+  for (const Machine& machine : machines(8)) {
+    if (machine.topology.host_count() == 2) {
+      continue;  // a ring in rank order crosses between the hosts at each hop; there a tree may be better
+    }
+    ++uniform_count;
+    Planner planner = Choice::planner(machine.topology);
+    const std::string small = choice(planner, Collective::all_reduce, 8);
+    const std::string large = choice(planner, Collective::all_reduce, 256 << 20);
+    EXPECT_TRUE(for_latency.contains(small)) << machine.name << ": " << small;
+    EXPECT_TRUE(for_bandwidth.contains(large)) << machine.name << ": " << large;
+  }
+  EXPECT_EQ(uniform_count, 4u);
+}
+
+TEST_F(Choice, OfALargeBroadcastIsNotOneMessageARankFromTheRoot) {
+  for (const LinkSpec& link : {kNetwork, kMemory}) {
+    Planner planner = Choice::planner(Topology::uniform(8, link));
+    EXPECT_NE(choice(planner, Collective::broadcast, 256 << 20), "one_shot");
+    EXPECT_NE(choice(planner, Collective::broadcast, 256 << 20), "binomial");
+  }
+}
+
+TEST_F(Choice, OfAllToAllForwardsNothingWhenLarge) {
+  Planner planner = Choice::planner(Topology::uniform(8, kNetwork));
+  EXPECT_NE(choice(planner, Collective::all_to_all, 64 << 20), "bruck");
+}
+
+TEST_F(Choice, ExistsForEveryCollectiveRankCountAndKindOfBlocks) {
+  for (uint32_t rank_count : {1u, 2u, 3u, 7u, 8u}) {
+    Planner planner = Choice::planner(Topology::uniform(rank_count, kNetwork));
+    for (uint32_t collective = 0; collective <= static_cast<uint32_t>(Collective::barrier); ++collective) {
+      const Problem problem{.collective = static_cast<Collective>(collective), .rank_count = rank_count};
+      const Result<const Plan*> plan = planner.plan({.problem = problem, .element_count = 1000});
+      ASSERT_TRUE(plan) << plan.error().message();
+      EXPECT_NE((*plan)->price_ns, UINT64_MAX) << to_string(problem);
+    }
+    for (Collective collective : {Collective::all_gather, Collective::reduce_scatter, Collective::all_to_all, Collective::gather,
+                                  Collective::scatter}) {
+      const Problem problem{.collective = collective, .rank_count = rank_count, .blocks = schedule::Blocks::variable};
+      const Result<const Plan*> plan = planner.plan({.problem = problem});
+      ASSERT_TRUE(plan) << plan.error().message();
+    }
+  }
+}
+
+TEST_F(Choice, IsTheSameOnEveryRank) {
+  const Topology topology = two_hosts(6);
+  for (uint32_t collective = 0; collective <= static_cast<uint32_t>(Collective::barrier); ++collective) {
+    for (uint64_t bytes : {8u, 100'000u, 10'000'000u}) {
+      std::set<std::string> names;
+      for (uint32_t rank = 0; rank < 6; ++rank) {
+        Planner planner({.topology = topology, .rank = rank, .algorithms = registered(), .overrides = {}});
+        names.insert(choice(planner, static_cast<Collective>(collective), bytes));
+      }
+      EXPECT_EQ(names.size(), 1u) << name_of(static_cast<Collective>(collective)) << " " << bytes;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tutti::planner
