@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every collective of one rank, the same for all families, so that an algorithm chosen by name also serves a communicator of one.
+// Every collective of one rank, the same for all families, so that an algorithm chosen by name also serves a
+// communicator of one.
 #pragma once
 
 #include <array>

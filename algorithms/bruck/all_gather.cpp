@@ -14,8 +14,9 @@ namespace {
 
 using namespace schedule;
 
-// A rank gathers the blocks of the ranks ahead of it, in the order of the circle: block j is that of the rank j ahead. What it will pass on must
-// lie together in that order, which in the output it does where the circle does not come around; elsewhere it lies in scratch first.
+// A rank gathers the blocks of the ranks ahead of it, in the order of the circle: block j is that of the rank j ahead.
+// What it will pass on must lie together in that order, which in the output it does where the circle does not come
+// around; elsewhere it lies in scratch first.
 class Gathering {
  public:
   Gathering(const Problem& problem, uint32_t rank)

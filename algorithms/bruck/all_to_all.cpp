@@ -15,9 +15,10 @@ namespace {
 
 using namespace schedule;
 
-// A block that must go j ranks down the circle is called block j, wherever it is. In round k all blocks j with bit k move 2^k down together, each
-// into the place that the block j of the rank there has just left. Arrivals of a round lie in the order of j. A block whose highest bit
-// was k has arrived, and came from the rank j ahead, so such arrivals are consecutive in the output too.
+// A block that must go j ranks down the circle is called block j, wherever it is. In round k all blocks j with bit k
+// move 2^k down together, each into the place that the block j of the rank there has just left. Arrivals of a round lie
+// in the order of j. A block whose highest bit was k has arrived, and came from the rank j ahead, so such arrivals are
+// consecutive in the output too.
 //
 // Blocks being alike, a message's chunks only say how many there are: those of the sender's first blocks.
 class Exchange {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// With p ranks and n bytes in all at a rank: allgather ceil(log2 p) a + (p-1)/p nb, alltoall ceil(log2 p) (a + nb/2) (Bruck, Ho, Kipnis, Upfal and
-// Weathersby, "Efficient algorithms for all-to-all communications in multiport message-passing systems", TPDS 1997).
+// With p ranks and n bytes in all at a rank: allgather ceil(log2 p) a + (p-1)/p nb, alltoall ceil(log2 p) (a + nb/2)
+// (Bruck, Ho, Kipnis, Upfal and Weathersby, "Efficient algorithms for all-to-all communications in multiport
+// message-passing systems", TPDS 1997).
 #include "algorithms/bruck/bruck.hpp"
 
 #include <array>

@@ -13,8 +13,8 @@ namespace tutti::algorithms::direct {
 // In which order lanes are advanced in turn: first what others wait for, or first what makes something to send.
 enum class Order : uint8_t { sends_first, receives_first };
 
-// A lane to each peer and a lane from each, so that no peer delays another. Peers are visited beginning with the next rank up when sending and
-// the next rank down when receiving, so that the ranks do not all crowd one receiver first.
+// A lane to each peer and a lane from each, so that no peer delays another. Peers are visited beginning with the next
+// rank up when sending and the next rank down when receiving, so that the ranks do not all crowd one receiver first.
 class Mesh {
  public:
   struct Options {
@@ -68,9 +68,9 @@ class Mesh {
     schedule::Span own;
     schedule::Span target;
   };
-  // Receives every other rank's contribution to one chunk and reduces all of them in rank order in one pass. `before_writing`: what must be
-  // done with the target's former content. With two ranks the received data are reduced on arrival. Returns the step that completes the
-  // chunk.
+  // Receives every other rank's contribution to one chunk and reduces all of them in rank order in one pass.
+  // `before_writing`: what must be done with the target's former content. With two ranks the received data are reduced
+  // on arrival. Returns the step that completes the chunk.
   schedule::StepId reduce_from_all(const Contribution& contribution, std::vector<schedule::WaitFor> before_writing = {}) {
     using namespace schedule;
     if (circle_.size == 2) {

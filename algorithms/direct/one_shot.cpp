@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One hop: a plus what a rank's links carry one after another, (p-1)nb for vectors, (p-1)/p nb for blocks, the n bytes being a rank's whole
-// input or output. Bandwidth-optimal for all but allreduce, reduce and broadcast, which send whole vectors.
+// One hop: a plus what a rank's links carry one after another, (p-1)nb for vectors, (p-1)/p nb for blocks, the n bytes
+// being a rank's whole input or output. Bandwidth-optimal for all but allreduce, reduce and broadcast, which send whole
+// vectors.
 #include "algorithms/direct/one_shot.hpp"
 
 #include <utility>
@@ -123,8 +124,9 @@ Schedule scatter(const Problem& problem, uint32_t rank) {
   return std::move(mesh).build();
 }
 
-// In place, the block for a peer lies where the peer's block will be received. Of each pair one rank puts its block aside and can receive at
-// once; the other receives when its own block has been sent. Each rank puts aside about half of its blocks.
+// In place, the block for a peer lies where the peer's block will be received. Of each pair one rank puts its block
+// aside and can receive at once; the other receives when its own block has been sent. Each rank puts aside about half
+// of its blocks.
 bool puts_aside(const Circle& circle, uint32_t rank, uint32_t peer) {
   const uint32_t distance = circle.distance(rank, peer);
   return 2 * distance > circle.size || (2 * distance == circle.size && rank > peer);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two hops on links between all pairs: 2a + 2(p-1)/p nb for allreduce, 2a + nb for reduce and broadcast, each byte reduced once, in rank
-// order (the direct algorithms of Chan et al., "Collective communication: theory, practice, and experience", CCPE 2007; broadcast is
-// van de Geijn's scatter and allgather).
+// Two hops on links between all pairs: 2a + 2(p-1)/p nb for allreduce, 2a + nb for reduce and broadcast, each byte
+// reduced once, in rank order (the direct algorithms of Chan et al., "Collective communication: theory, practice, and
+// experience", CCPE 2007; broadcast is van de Geijn's scatter and allgather).
 #include "algorithms/direct/two_shot.hpp"
 
 #include <utility>
@@ -13,8 +13,8 @@ namespace {
 
 using namespace schedule;
 
-// Rank k reduces chunk k of all, then sends it to all. In place, the complete chunk k comes only after this rank's own chunk k has gone into it, so
-// nothing waits for that.
+// Rank k reduces chunk k of all, then sends it to all. In place, the complete chunk k comes only after this rank's own
+// chunk k has gone into it, so nothing waits for that.
 Schedule all_reduce(const Problem& problem, uint32_t rank) {
   Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count, .order = Order::receives_first});
   for (const uint32_t peer : mesh.send_order()) {
@@ -49,7 +49,8 @@ Schedule reduce(const Problem& problem, uint32_t rank) {
   return std::move(mesh).build();
 }
 
-// The root cuts the vector among the others, each of which passes its chunk on to the rest. Chunk k-1 belongs to the rank k ahead of the root.
+// The root cuts the vector among the others, each of which passes its chunk on to the rest. Chunk k-1 belongs to the
+// rank k ahead of the root.
 Schedule broadcast(const Problem& problem, uint32_t rank) {
   Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count - 1, .order = Order::receives_first});
   const auto chunk_of = [&](uint32_t peer) { return mesh.circle().distance(problem.root, peer) - 1; };

@@ -16,9 +16,10 @@ namespace {
 
 using namespace schedule;
 
-// Rounds come in couples of distances k and p-k: first every rank sends k ahead and receives from k behind, then back the other way. So in place
-// only one block of the couple has to be put aside, the one for the rank k behind, before the first round overwrites it; the second
-// round overwrites what the first has sent. The messages are the same in place or not.
+// Rounds come in couples of distances k and p-k: first every rank sends k ahead and receives from k behind, then back
+// the other way. So in place only one block of the couple has to be put aside, the one for the rank k behind, before
+// the first round overwrites it; the second round overwrites what the first has sent. The messages are the same in
+// place or not.
 class Exchange {
  public:
   Exchange(const Problem& problem, uint32_t rank)
@@ -84,7 +85,8 @@ class Exchange {
     ++aside_count_;
   }
 
-  // A block is put aside after a receive that waited for a send of the couple before; the slot's last block was sent before that.
+  // A block is put aside after a receive that waited for a send of the couple before; the slot's last block was sent
+  // before that.
   Span aside_slot() const { return scratch(aside_count_ % kAsideSlots); }
 
   Circle circle_;

@@ -17,9 +17,9 @@ namespace {
 
 using namespace schedule;
 
-// A value that grows by what peers send: it leaves in one lane while its successor, in another place, is made from it in the other. So a round's
-// send and receive never touch the same bytes, and a place is written again only after the send that read it. Lanes are advanced in turn, so
-// the receiving one comes first: what it made leaves at once.
+// A value that grows by what peers send: it leaves in one lane while its successor, in another place, is made from it
+// in the other. So a round's send and receive never touch the same bytes, and a place is written again only after the
+// send that read it. Lanes are advanced in turn, so the receiving one comes first: what it made leaves at once.
 class RunningValue {
  public:
   struct Options {
@@ -70,8 +70,9 @@ class RunningValue {
   std::optional<StepId> sent_before_;  // read the place before
 };
 
-// Of p ranks, the power of two m <= p take part in the rounds; with e = p - m extra ones, the even ranks below 2e only lend their vector to
-// their right neighbour. Neighbours stay neighbours, so that every partial result covers consecutive ranks in order.
+// Of p ranks, the power of two m <= p take part in the rounds; with e = p - m extra ones, the even ranks below 2e only
+// lend their vector to their right neighbour. Neighbours stay neighbours, so that every partial result covers
+// consecutive ranks in order.
 struct Fold {
   explicit Fold(uint32_t rank_count) : core_count(std::bit_floor(rank_count)), extra_count(rank_count - core_count) {}
 
@@ -139,9 +140,10 @@ Schedule all_gather(const Problem& problem, uint32_t rank) {
   return std::move(builder).build();
 }
 
-// In round k every rank tells the one 2^k ahead that all it knows of have entered, and hears the same from the one 2^k behind: ceil(log2 p) a
-// (Hensgen, Finkel and Manber, "Two algorithms for barrier synchronization", 1988). Messages say what they say by arriving, so the waits are for
-// whole steps: a streaming one might not wait for a message without bytes.
+// In round k every rank tells the one 2^k ahead that all it knows of have entered, and hears the same from the one 2^k
+// behind: ceil(log2 p) a (Hensgen, Finkel and Manber, "Two algorithms for barrier synchronization", 1988). Messages say
+// what they say by arriving, so the waits are for whole steps: a streaming one might not wait for a message without
+// bytes.
 Schedule barrier(const Problem& problem, uint32_t rank) {
   Builder builder({.rank = rank, .chunk_count = 1, .parts = 1});
   const Circle circle{problem.rank_count};

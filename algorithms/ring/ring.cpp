@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// With p ranks, n bytes, a latency and b seconds per byte: allreduce takes 2(p-1)a + 2(p-1)/p nb, its halves allgather and
-// reducescatter half of that, which is optimal in bandwidth (Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
-// workstations", JPDC 2009). Broadcast and reduce run a chain through the ranks, (p-1)a + nb when sliced finely.
+// With p ranks, n bytes, a latency and b seconds per byte: allreduce takes 2(p-1)a + 2(p-1)/p nb, its halves allgather
+// and reducescatter half of that, which is optimal in bandwidth (Patarasuk and Yuan, "Bandwidth optimal all-reduce
+// algorithms for clusters of workstations", JPDC 2009). Broadcast and reduce run a chain through the ranks, (p-1)a + nb
+// when sliced finely.
 #include "algorithms/ring/ring.hpp"
 
 #include <algorithm>
@@ -18,8 +19,8 @@ namespace {
 
 using namespace schedule;
 
-// One rank's place in the ring, and its two lanes: what it receives from the previous, what it sends to the next. Lanes are advanced in turn, so
-// the receiving one comes first: what it brought leaves at once.
+// One rank's place in the ring, and its two lanes: what it receives from the previous, what it sends to the next. Lanes
+// are advanced in turn, so the receiving one comes first: what it brought leaves at once.
 struct Seat {
   Seat(Builder& builder, const Problem& problem, uint32_t own_rank)
       : rank(own_rank),
@@ -39,9 +40,10 @@ struct Seat {
   LaneId sends;
 };
 
-// Chunk c starts at rank c+1 and collects contributions on its way to rank c, where it is complete. A chunk's partial result waits in its own
-// slot of the output, whose former content, in place, has just gone into it. Then the complete chunks travel around once more: each
-// comes back to a slot only because what the slot held has been sent, so nothing waits for that.
+// Chunk c starts at rank c+1 and collects contributions on its way to rank c, where it is complete. A chunk's partial
+// result waits in its own slot of the output, whose former content, in place, has just gone into it. Then the complete
+// chunks travel around once more: each comes back to a slot only because what the slot held has been sent, so nothing
+// waits for that.
 Schedule all_reduce(const Problem& problem, uint32_t rank) {
   const uint32_t rounds = problem.rank_count - 1;
   Builder builder({.rank = rank, .chunk_count = problem.rank_count, .parts = 1});
@@ -69,7 +71,8 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
   return std::move(builder).build();
 }
 
-// The first turn of all_reduce. Partial results pass through two scratch slots in turn, since the input is not ours to write.
+// The first turn of all_reduce. Partial results pass through two scratch slots in turn, since the input is not ours to
+// write.
 Schedule reduce_scatter(const Problem& problem, uint32_t rank) {
   const uint32_t rounds = problem.rank_count - 1;
   Builder builder({.rank = rank, .chunk_count = problem.rank_count, .parts = 1});
@@ -132,8 +135,8 @@ Schedule broadcast(const Problem& problem, uint32_t rank) {
   return std::move(builder).build();
 }
 
-// A chain that ends at the root. Ranks in its middle have no output: the vector passes through two scratch slots in turn, and is cut
-// so that these take a quarter of its length, more of which then stays in the cache.
+// A chain that ends at the root. Ranks in its middle have no output: the vector passes through two scratch slots in
+// turn, and is cut so that these take a quarter of its length, more of which then stays in the cache.
 Schedule reduce(const Problem& problem, uint32_t rank) {
   constexpr uint32_t kChunksThroughScratch = 8;
   const uint32_t chunk_count = problem.rank_count == 2 ? 1 : kChunksThroughScratch;

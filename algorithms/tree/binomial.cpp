@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ceil(log2 p) rounds: broadcast and reduce cost log2(p) (a + nb), gather and scatter log2(p) a + (p-1)/p nb with n the bytes at the root (Thakur,
-// Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 2005).
+// ceil(log2 p) rounds: broadcast and reduce cost log2(p) (a + nb), gather and scatter log2(p) a + (p-1)/p nb with n the
+// bytes at the root (Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH",
+// IJHPCA 2005).
 #include "algorithms/tree/binomial.hpp"
 
 #include <algorithm>
@@ -15,7 +16,8 @@ namespace {
 
 using namespace schedule;
 
-// A rank's place in the tree. Positions are steps ahead of the root; the subtree at position v holds the positions v .. v+size-1.
+// A rank's place in the tree. Positions are steps ahead of the root; the subtree at position v holds the positions v ..
+// v+size-1.
 struct Place {
   struct Child {
     uint32_t rank;
@@ -67,7 +69,8 @@ Schedule broadcast(const Problem& problem, uint32_t rank) {
   return std::move(builder).build();
 }
 
-// Children are added in the order of their positions, so that the root's result is in rank order, beginning with the root's own.
+// Children are added in the order of their positions, so that the root's result is in rank order, beginning with the
+// root's own.
 Schedule reduce(const Problem& problem, uint32_t rank) {
   const Place place(problem, rank);
   Builder builder({.rank = rank, .chunk_count = 1, .parts = 1});
@@ -103,7 +106,8 @@ Schedule gather_at_root(const Problem& problem, const Place& place, Builder buil
   return std::move(builder).build();
 }
 
-// Between leaf and root, a subtree's blocks lie in scratch in the order of positions; they wrap around the ranks' numbering as they must.
+// Between leaf and root, a subtree's blocks lie in scratch in the order of positions; they wrap around the ranks'
+// numbering as they must.
 Schedule gather(const Problem& problem, uint32_t rank) {
   const Place place(problem, rank);
   Builder builder({.rank = rank, .chunk_count = problem.rank_count, .parts = 1});

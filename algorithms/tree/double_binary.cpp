@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Broadcast and reduce cost nb + O(log p) a, allreduce 2nb + O(log p) a, when sliced finely: an inner node of a binary tree sends twice what it
-// receives, so of two trees with different inner nodes each carries half (Sanders, Speck and Traeff, "Two-tree algorithms for full
-// bandwidth broadcast, reduction and scan", Parallel Computing 2009).
+// Broadcast and reduce cost nb + O(log p) a, allreduce 2nb + O(log p) a, when sliced finely: an inner node of a binary
+// tree sends twice what it receives, so of two trees with different inner nodes each carries half (Sanders, Speck and
+// Traeff, "Two-tree algorithms for full bandwidth broadcast, reduction and scan", Parallel Computing 2009).
 #include "algorithms/tree/double_binary.hpp"
 
 #include <bit>
@@ -19,8 +19,9 @@ using namespace schedule;
 
 constexpr uint32_t kTreeCount = 2;
 
-// The binary tree over positions 0 .. size-1 whose order is that of the positions: odd positions are leaves, position 0 is the root and has one
-// child. A node with lowest bit b has its children at distance b/2; on the right, where positions end, at the next smaller one that exists.
+// The binary tree over positions 0 .. size-1 whose order is that of the positions: odd positions are leaves, position 0
+// is the root and has one child. A node with lowest bit b has its children at distance b/2; on the right, where
+// positions end, at the next smaller one that exists.
 struct OrderedTree {
   uint32_t size;
 
@@ -48,8 +49,8 @@ struct OrderedTree {
   }
 };
 
-// Which rank stands at which position of tree 0 or 1. In tree 1 odd and even are exchanged, by reversing the order where that does it,
-// else by moving everybody on by one.
+// Which rank stands at which position of tree 0 or 1. In tree 1 odd and even are exchanged, by reversing the order
+// where that does it, else by moving everybody on by one.
 class Placement {
  public:
   // With a root, both trees have it as theirs. Without, they have different ones.
@@ -82,8 +83,8 @@ class Placement {
   uint32_t tree_;
 };
 
-// One rank's part in one tree, which carries the chunk and uses the channel of the same number. Each neighbour has lanes of its own, so
-// that slices flow through all of them at once.
+// One rank's part in one tree, which carries the chunk and uses the channel of the same number. Each neighbour has
+// lanes of its own, so that slices flow through all of them at once.
 class Node {
  public:
   Node(Builder& builder, const Problem& problem, uint32_t rank, uint32_t tree) : builder_(builder), rank_(rank), tree_(tree) {

@@ -76,7 +76,8 @@ TEST(CoverageTest, EveryProblemWithVariableBlocksHasAnAlgorithm) {
 
 TEST(CoverageTest, NoAlgorithmClaimsVariableBlocksOfACutVector) {
   for (const Collective collective : {Collective::all_reduce, Collective::reduce, Collective::broadcast, Collective::barrier}) {
-    EXPECT_TRUE(names_for({.collective = collective, .rank_count = 4, .blocks = Blocks::variable}).empty()) << name_of(collective);
+    const Problem problem{.collective = collective, .rank_count = 4, .blocks = Blocks::variable};
+    EXPECT_TRUE(names_for(problem).empty()) << to_string(problem);
   }
 }
 

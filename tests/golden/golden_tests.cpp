@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The text of small schedules, so that a change of an algorithm shows in review. With TUTTI_UPDATE_GOLDEN=1 in the environment the files are
-// written instead of compared.
+// The text of small schedules, so that a change of an algorithm shows in review. With TUTTI_UPDATE_GOLDEN=1 in the
+// environment the files are written instead of compared.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -19,7 +19,8 @@ namespace {
 
 using namespace schedule;
 
-// Few enough to read: a pair, and a rank count that is neither even nor a power of two; the root is not rank 0 where there is one.
+// Few enough to read: a pair, and a rank count that is neither even nor a power of two; the root is not rank 0 where
+// there is one.
 std::vector<Problem> problems_of_file(Collective collective) {
   std::vector<Problem> problems;
   for (const uint32_t rank_count : {2u, 5u}) {

@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
-#include <tuple>
 #include <vector>
 
 #include "golden/registered_algorithms.hpp"
@@ -15,7 +13,8 @@ namespace {
 
 using namespace schedule;
 
-// Calls check(algorithm, problem) for all problems of some rank counts that cover the shapes: alone, a pair, odd, even, a power of two.
+// Calls check(algorithm, problem) for all problems of some rank counts that cover the shapes: alone, a pair, odd, even,
+// a power of two.
 template <typename Check>
 void for_each_case(Check check) {
   int count = 0;
@@ -38,39 +37,6 @@ TEST(SchedulePropertyTest, EqualInputsGiveEqualSchedules) {
   for_each_case([](const planner::Algorithm& algorithm, const Problem& problem) {
     EXPECT_EQ(tests::build_all(algorithm, problem), tests::build_all(algorithm, problem))
         << algorithm.name << ", " << to_string(problem);
-  });
-}
-
-// The messages of a schedule, in the order of each of its channels.
-using Port = std::tuple<uint32_t /*channel*/, uint32_t /*peer*/, bool /*sends*/>;
-using Messages = std::map<Port, std::vector<std::pair<uint32_t /*first chunk*/, uint32_t /*count*/>>>;
-
-Messages messages_of(const Schedule& schedule) {
-  Messages messages;
-  for (const Lane& lane : schedule.lanes) {
-    for (const Step& step : schedule.steps_of(lane)) {
-      if (step.kind != StepKind::copy && step.kind != StepKind::reduce) {
-        messages[{lane.channel, step.peer, step.kind == StepKind::send}].emplace_back(step.first_chunk, step.chunk_count);
-      }
-    }
-  }
-  return messages;
-}
-
-// Whether buffers are in place is a rank's own affair; in a reduce, only the root has two buffers to compare. So ranks must be able to run
-// one algorithm together though each builds its schedule for its own buffers.
-TEST(SchedulePropertyTest, MessagesDoNotDependOnBuffersBeingInPlace) {
-  for_each_case([](const planner::Algorithm& algorithm, Problem problem) {
-    problem.in_place = InPlace::no;
-    const std::vector<Schedule> apart = tests::build_all(algorithm, problem);
-    problem.in_place = InPlace::yes;
-    ASSERT_TRUE(tests::applies(algorithm, problem)) << algorithm.name << ", " << to_string(problem);
-    const std::vector<Schedule> in_place = tests::build_all(algorithm, problem);
-    for (uint32_t rank = 0; rank < problem.rank_count; ++rank) {
-      EXPECT_EQ(messages_of(apart[rank]), messages_of(in_place[rank]))
-          << algorithm.name << ", " << to_string(problem) << ", rank " << rank;
-      EXPECT_EQ(apart[rank].chunk_count, in_place[rank].chunk_count);
-    }
   });
 }
 

@@ -109,7 +109,8 @@ inline testing::AssertionResult solves(const planner::Algorithm& algorithm, cons
   return failure;
 }
 
-// Checks `algorithm` on every problem it applies to, and that it applies to `collective` with some rank count. Stops at a few failures.
+// Checks `algorithm` on every problem it applies to, and that it applies to `collective` with some rank count. Stops at
+// a few failures.
 inline void expect_solves_all_it_applies_to(const planner::Algorithm& algorithm, schedule::Collective collective) {
   constexpr int kFailuresReported = 3;
   int solved = 0;

@@ -51,7 +51,8 @@ TEST(RecursiveDoublingTest, ExtraRanksCostTwoMessages) {
 
 TEST(DisseminationTest, TakesAsManyRoundsAsTheLogarithm) {
   for (uint32_t rank_count = 2; rank_count <= tests::kLargestRankCount; ++rank_count) {
-    for (const Schedule& schedule : tests::build_all(dissemination(), {.collective = Collective::barrier, .rank_count = rank_count})) {
+    const Problem problem{.collective = Collective::barrier, .rank_count = rank_count};
+    for (const Schedule& schedule : tests::build_all(dissemination(), problem)) {
       EXPECT_EQ(tests::count_steps(schedule, StepKind::send), static_cast<uint32_t>(std::bit_width(rank_count - 1)));
     }
   }
