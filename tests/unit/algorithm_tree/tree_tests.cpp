@@ -42,7 +42,8 @@ TEST(BinomialTest, GatherAndScatterLeaveVariableBlocksToOthers) {
   }
 }
 
-// An inner node of one tree is a leaf of the other, so nobody sends more than twice the vector in an allreduce, once up, once down.
+// An inner node of one tree is a leaf of the other, so nobody sends more than twice the vector in an allreduce, once
+// up, once down.
 TEST(DoubleBinaryTreeTest, NobodySendsMoreThanTwiceTheVector) {
   for (uint32_t rank_count = 2; rank_count <= tests::kLargestRankCount; rank_count += 2) {
     for (const Schedule& schedule : tests::build_all(double_binary(), {.rank_count = rank_count})) {
