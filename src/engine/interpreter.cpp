@@ -22,6 +22,7 @@ constexpr uint32_t kFramesPerTurn = 16;
 constexpr uint64_t kLocalBytesPerTurn = 1 << 20;
 // Local reductions go piece by piece through the cache, and streaming waits see each piece.
 constexpr uint64_t kLocalPieceBytes = 64 << 10;
+constexpr size_t kAlignment = 64;
 
 enum class StepAdvance : uint8_t { idle, worked, complete, troubled };
 
@@ -244,22 +245,30 @@ class LaneRunner {
     return note_done(state, state.moved_bytes) ? StepAdvance::worked : StepAdvance::idle;
   }
 
-  // target = sources[0] op sources[1] ..., in groups of as many inputs as a kernel takes; what is reduced so far is then the next group's first.
+  // target = sources[0] op sources[1] ..., in groups of as many inputs as a kernel takes. What is reduced so far is the next group's first; it stays
+  // out of the target, which may be a later source.
   void reduce_piece(const Step& step, const LaneState& state, uint64_t size) const {
     const auto sources = schedule_.sources_of(step);
     const void* inputs[reduce::kMaxInputs];
     size_t input_count = 0;
-    std::byte* const target = state.target + state.moved_bytes;
     for (size_t index = 0; index < sources.size(); ++index) {
       inputs[input_count++] = address_of(sources[index]) + state.moved_bytes;
       const bool last = index + 1 == sources.size();
       if (last || input_count == reduce::kMaxInputs) {
+        std::byte* const target = last ? state.target + state.moved_bytes : partial_result();
         reduce::reduce(operation_.request.op, operation_.request.signature.datatype, std::span(inputs, input_count), target,
                        size / operation_.element_bytes, last ? final_of(step) : reduce::Final::no);
         inputs[0] = target;
         input_count = 1;
       }
     }
+  }
+
+  static std::byte* partial_result() {
+    thread_local const auto memory = std::make_unique_for_overwrite<std::byte[]>(kLocalPieceBytes + kAlignment);
+    void* aligned = memory.get();
+    size_t space = kLocalPieceBytes + kAlignment;
+    return static_cast<std::byte*>(std::align(kAlignment, kLocalPieceBytes, aligned, space));
   }
 
   // Publishes progress to streaming waits; tells whether there was any.
