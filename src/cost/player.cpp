@@ -2,7 +2,6 @@
 #include "cost/player.hpp"
 
 #include <algorithm>
-#include <cassert>
 
 #include "cost/arithmetic.hpp"
 
