@@ -17,6 +17,9 @@ namespace tutti::comm {
 
 namespace {
 
+// How long ranks go on connecting before they tell each other how far they are.
+constexpr uint64_t kAnnouncementIntervalNs = 5'000'000;
+
 std::vector<planner::Algorithm> all_algorithms() {
   std::vector<planner::Algorithm> algorithms;
   for (const auto family : registry::algorithm_families()) {
@@ -64,7 +67,7 @@ Result<bool> Initialisation::step() {
     named.transport->poll();
   }
   if (stage_ == Stage::connecting) {
-    if (!is_connecting()) {
+    if (!is_connecting() || next_announcement_.passed(*setup_.clock)) {
       TUTTI_UNEXPECTED_IF_ERROR(announce_reach());
     }
     return false;
@@ -100,7 +103,7 @@ Status Initialisation::begin() {
   }
   overrides_ = std::move(*overrides);
   foundation_->secret = setup_.exchange->secret();
-  pair_transport_.assign(size_t{rank_count()} * rank_count(), kNoTransport);
+  pair_transport_.assign(size_t{rank_count()} * rank_count(), kUndecided);
   pair_links_.resize(pair_transport_.size());
   TUTTI_RETURN_IF_ERROR(make_transports());
 
@@ -180,24 +183,33 @@ Status Initialisation::check_introduction(uint32_t peer) const {
   return {};
 }
 
+// Whether the pair with `peer` is still to be decided on the current transport.
+bool Initialisation::wants_link(uint32_t peer) const {
+  return peer != rank() && pair_transport_[size_t{rank()} * rank_count() + peer] == kUndecided;
+}
+
 void Initialisation::begin_connecting() {
   const NamedTransport& named = setup_.transports[current_];
+  std::ranges::replace(pair_transport_, kNoTransport, kUndecided);
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (peer == rank() || pair_transport_[size_t{rank()} * rank_count() + peer] != kNoTransport) {
-      continue;
+    if (wants_link(peer)) {
+      const auto& addresses = introductions_[peer].addresses;
+      const auto found = addresses.find(named.name);
+      named.transport->connect(peer, found == addresses.end() ? std::span<const std::byte>{} : std::as_bytes(std::span(found->second)));
     }
-    const auto& addresses = introductions_[peer].addresses;
-    const auto found = addresses.find(named.name);
-    named.transport->connect(peer, found == addresses.end() ? std::span<const std::byte>{} : std::as_bytes(std::span(found->second)));
   }
+  go_on_connecting();
+}
+
+void Initialisation::go_on_connecting() {
+  next_announcement_ = Deadline::after_ns(*setup_.clock, kAnnouncementIntervalNs);
   stage_ = Stage::connecting;
 }
 
-bool Initialisation::is_connecting() {
+bool Initialisation::is_connecting() const {
   const transport::Transport& transport = *setup_.transports[current_].transport;
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    const bool asked = peer != rank() && pair_transport_[size_t{rank()} * rank_count() + peer] == kNoTransport;
-    if (asked && transport.state(peer) == transport::PeerState::connecting) {
+    if (wants_link(peer) && transport.state(peer) == transport::PeerState::connecting) {
       return true;
     }
   }
@@ -209,20 +221,23 @@ Status Initialisation::announce_reach() {
   Reach reach;
   reach.peers.resize(rank_count());
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    const bool asked = peer != rank() && pair_transport_[size_t{rank()} * rank_count() + peer] == kNoTransport;
-    if (asked && transport.state(peer) == transport::PeerState::connected) {
+    if (!wants_link(peer)) {
+      continue;
+    }
+    Reach::Peer& view = reach.peers[peer];
+    view.state = transport.state(peer);
+    if (view.state == transport::PeerState::connected) {
       const transport::LinkEstimate estimate = transport.link(peer)->estimate();
-      reach.peers[peer] = {.connected = true,
-                           .latency_ns = estimate.latency_ns,
-                           .bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s,
-                           .source = std::string(estimate.source)};
+      view.latency_ns = estimate.latency_ns;
+      view.bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s;
+      view.source = estimate.source;
     }
   }
   stage_ = Stage::agreeing_on_reach;
   return setup_.exchange->begin_all_gather(encode(reach));
 }
 
-// A pair uses the transport if both of its ranks say that it works.
+// A pair uses the transport if both of its ranks say that it works, and goes without as soon as one says that it does not.
 Status Initialisation::take_reach(const std::vector<bootstrap::Bytes>& records) {
   std::vector<Reach> reaches;
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
@@ -232,24 +247,40 @@ Status Initialisation::take_reach(const std::vector<bootstrap::Bytes>& records) 
     }
     reaches.push_back(std::move(*reach));
   }
+  bool all_decided = true;
   for (uint32_t a = 0; a < rank_count(); ++a) {
     for (uint32_t b = 0; b < rank_count(); ++b) {
-      const size_t pair = size_t{a} * rank_count() + b;
-      const Reach::Peer& view = reaches[a].peers[b];
-      if (view.connected && reaches[b].peers[a].connected && pair_transport_[pair] == kNoTransport) {
-        pair_transport_[pair] = static_cast<int>(current_);
-        pair_links_[pair] = {.latency_ns = view.latency_ns,
-                             .bandwidth_bytes_per_s = std::max<uint64_t>(view.bandwidth_bytes_per_s, 1),
-                             .source = view.source};
+      if (a != b && pair_transport_[size_t{a} * rank_count() + b] == kUndecided) {
+        all_decided &= decide({a, b}, reaches[a].peers[b], reaches[b].peers[a].state);
       }
     }
+  }
+  if (!all_decided) {
+    go_on_connecting();
+    return {};
   }
   return after_transport();
 }
 
+bool Initialisation::decide(const Pair& pair, const Reach::Peer& view, transport::PeerState other_view) {
+  using transport::PeerState;
+  const size_t index = size_t{pair.a} * rank_count() + pair.b;
+  if (view.state == PeerState::unreachable || other_view == PeerState::unreachable) {
+    pair_transport_[index] = kNoTransport;
+    return true;
+  }
+  if (view.state == PeerState::connecting || other_view == PeerState::connecting) {
+    return false;
+  }
+  pair_transport_[index] = static_cast<int>(current_);
+  pair_links_[index] = {.latency_ns = view.latency_ns,
+                        .bandwidth_bytes_per_s = std::max<uint64_t>(view.bandwidth_bytes_per_s, 1),
+                        .source = view.source};
+  return true;
+}
+
 Status Initialisation::after_transport() {
-  const size_t unresolved = static_cast<size_t>(std::ranges::count(pair_transport_, kNoTransport));
-  if (unresolved == rank_count()) {  // only the ranks themselves
+  if (std::ranges::find(pair_transport_, kNoTransport) == pair_transport_.end()) {
     return begin_agreement();
   }
   if (++current_ < setup_.transports.size()) {
@@ -261,7 +292,7 @@ Status Initialisation::after_transport() {
 
 Status Initialisation::unreachable_peers() const {
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (peer == rank() || pair_transport_[size_t{rank()} * rank_count() + peer] != kNoTransport) {
+    if (pair_transport_[size_t{rank()} * rank_count() + peer] != kNoTransport) {
       continue;
     }
     std::vector<std::string> reasons;
@@ -351,8 +382,10 @@ void Initialisation::build_executor() {
     }
     const auto chosen = static_cast<size_t>(pair_transport_[size_t{rank()} * rank_count() + peer]);
     used.insert(chosen);
-    for (size_t index = 0; index < chosen; ++index) {
-      setup_.transports[index].transport->disconnect(peer);
+    for (size_t index = 0; index < setup_.transports.size(); ++index) {
+      if (index != chosen) {
+        setup_.transports[index].transport->disconnect(peer);
+      }
     }
     connections.links[peer] = setup_.transports[chosen].transport->link(peer);
     log::info("rank {} of \"{}\": rank {} over {}", rank(), setup_.config.name, peer, connections.links[peer]->describe());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a communicator comes up, as a state machine that never blocks: introductions; then, transport by transport, best first, connecting the pairs
-// that have no link yet, and agreeing on which pairs it reached; then agreeing that all planners will decide alike.
+// that have no link yet, and agreeing on which pairs it reached; then agreeing that all planners will decide alike. Only one side of a pair may
+// know that it cannot connect, so ranks exchange what they know until every pair is decided.
 #pragma once
 
 #include <memory>
@@ -52,9 +53,17 @@ class Initialisation {
   Status take_introductions(const std::vector<bootstrap::Bytes>& records);
   Status check_introduction(uint32_t rank) const;
   void begin_connecting();
-  bool is_connecting();
+  void go_on_connecting();
+  bool wants_link(uint32_t peer) const;
+  bool is_connecting() const;
   Status announce_reach();
   Status take_reach(const std::vector<bootstrap::Bytes>& records);
+  struct Pair {
+    uint32_t a;
+    uint32_t b;
+  };
+  // One direction of a pair; false while it is not known whether the transport reaches.
+  bool decide(const Pair& pair, const Reach::Peer& view, transport::PeerState other_view);
   Status after_transport();
   Status unreachable_peers() const;
   Status begin_agreement();
@@ -79,8 +88,10 @@ class Initialisation {
   Stage stage_ = Stage::begin;
   std::vector<Introduction> introductions_;
   size_t current_ = 0;  // index of the transport being tried
+  Deadline next_announcement_ = Deadline::none();
   // By rank a * rank_count + rank b: which transport the pair uses, and the link specification of a -> b.
-  static constexpr int kNoTransport = -1;
+  static constexpr int kUndecided = -1;    // so far; always for a rank and itself
+  static constexpr int kNoTransport = -2;  // those tried so far do not reach
   std::vector<int> pair_transport_;
   std::vector<topology::LinkSpec> pair_links_;
   planner::Overrides overrides_;

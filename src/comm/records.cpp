@@ -28,6 +28,14 @@ Result<T> unpack(const bootstrap::Bytes& bytes, uint32_t rank, Read read) {
   }
 }
 
+// Anything unknown counts as unreachable.
+transport::PeerState peer_state(uint32_t number) {
+  using transport::PeerState;
+  return number == static_cast<uint32_t>(PeerState::connecting)  ? PeerState::connecting
+         : number == static_cast<uint32_t>(PeerState::connected) ? PeerState::connected
+                                                                 : PeerState::unreachable;
+}
+
 }  // namespace
 
 bootstrap::Bytes encode(const Introduction& record) {
@@ -65,7 +73,7 @@ Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t
 bootstrap::Bytes encode(const Reach& record) {
   json peers = json::array();
   for (const Reach::Peer& peer : record.peers) {
-    peers.push_back({peer.connected, peer.latency_ns, peer.bandwidth_bytes_per_s, peer.source});
+    peers.push_back({static_cast<uint32_t>(peer.state), peer.latency_ns, peer.bandwidth_bytes_per_s, peer.source});
   }
   return pack(peers);
 }
@@ -73,7 +81,7 @@ bootstrap::Bytes encode(const Reach& record) {
 Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_t rank_count) {
   auto result = unpack<Reach>(bytes, rank, [](const json& value, Reach& record) {
     for (const json& peer : value) {
-      record.peers.push_back({.connected = peer.at(0).get<bool>(),
+      record.peers.push_back({.state = peer_state(peer.at(0).get<uint32_t>()),
                               .latency_ns = peer.at(1).get<uint64_t>(),
                               .bandwidth_bytes_per_s = peer.at(2).get<uint64_t>(),
                               .source = peer.at(3).get<std::string>()});

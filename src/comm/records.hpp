@@ -9,6 +9,7 @@
 
 #include "base/status.hpp"
 #include "bootstrap/exchange.hpp"
+#include "transport/transport.hpp"
 
 namespace tutti::comm {
 
@@ -25,10 +26,10 @@ struct Introduction {
   std::map<std::string, std::vector<uint8_t>> addresses;  // by transport
 };
 
-// One round per transport that is tried: whom I reach with it, and how well.
+// Rounds while a transport is tried: whom I reach with it, and how well.
 struct Reach {
   struct Peer {
-    bool connected = false;
+    transport::PeerState state = transport::PeerState::unreachable;
     uint64_t latency_ns = 0;
     uint64_t bandwidth_bytes_per_s = 0;
     std::string source;
