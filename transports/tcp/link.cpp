@@ -146,6 +146,11 @@ void TcpLink::pop(uint32_t channel) {
   }
 }
 
+void TcpLink::let_go() {
+  sender_.let_go();
+  receiver_.let_go();
+}
+
 size_t TcpLink::flush() {
   if (!failure_.ok() || (sender_.idle() && !receiver_.credit_due())) {
     return 0;

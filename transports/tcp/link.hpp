@@ -32,6 +32,7 @@ class TcpLink final : public transport::Link {
   uint64_t released_bytes(uint32_t channel) const override { return sender_.released_bytes(channel); }
   transport::Outcome peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) override;
   void pop(uint32_t channel) override;
+  void let_go() override;
   const Status& failure() const override { return failure_; }
   size_t max_frame_bytes() const override { return max_frame_bytes_; }
   transport::LinkEstimate estimate() const override;

@@ -61,8 +61,35 @@ void Receiver::pop(uint32_t channel) {
     inbound.staging.pop_front();
   }
   inbound.landing = {};
+  inbound.kept.reset();
   if (inbound.popped_units >= inbound.window_units / 2) {
     credit_due_channels_ |= 1u << channel;
+  }
+}
+
+void Receiver::set_landing(uint32_t channel, std::span<std::byte> landing) {
+  if (inbound_[channel].landed == Inbound::Landed::nothing) {
+    inbound_[channel].landing = landing;
+  }
+}
+
+void Receiver::let_go() {
+  for (Inbound& inbound : inbound_) {
+    if (inbound.landed == Inbound::Landed::nothing) {
+      inbound.landing = {};
+      continue;
+    }
+    if (inbound.kept != nullptr) {
+      continue;
+    }
+    const bool incomplete = inbound.landed == Inbound::Landed::part;  // then it is the frame that is being received
+    const size_t arrived_bytes = inbound.landed_bytes - (incomplete ? incoming_.left_bytes : 0);
+    inbound.kept = std::make_unique_for_overwrite<std::byte[]>(inbound.landed_bytes);
+    std::memcpy(inbound.kept.get(), inbound.landing.data(), arrived_bytes);
+    inbound.landing = {inbound.kept.get(), inbound.landed_bytes};
+    if (incomplete) {
+      incoming_.destination = inbound.kept.get() + arrived_bytes;
+    }
   }
 }
 

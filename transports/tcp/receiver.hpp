@@ -31,8 +31,10 @@ class Receiver {
   // The next frame on `channel`; only when ready(). Its memory is valid until pop().
   transport::Frame front(uint32_t channel) const;
   void pop(uint32_t channel);
-  // Remembers where the next frame on `channel` may be put; forgotten when that frame is popped.
-  void set_landing(uint32_t channel, std::span<std::byte> landing) { inbound_[channel].landing = landing; }
+  // Remembers where the next frame on `channel` may be put; forgotten when that frame is popped. Changes nothing once the frame has begun to arrive.
+  void set_landing(uint32_t channel, std::span<std::byte> landing);
+  // Forgets all landings. What has already arrived in one moves to memory of the receiver's own, and the rest follows it there.
+  void let_go();
 
   // Reads until the next frame on `channel` is complete, the socket is empty, or the bounded work of one call is done. Stops as soon as the
   // frame is there, so that what follows can still be given a landing.
@@ -61,6 +63,7 @@ class Receiver {
 
     Staging staging;
     std::span<std::byte> landing;
+    std::unique_ptr<std::byte[]> kept;  // what `landing` refers to after let_go(), until that frame is popped
     enum class Landed : uint8_t { nothing, part, whole };
     Landed landed = Landed::nothing;  // what of the next frame is in `landing`; other frames are in `staging`
     transport::FrameHeader landed_header;

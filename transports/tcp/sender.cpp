@@ -78,7 +78,20 @@ void Sender::account_write(size_t written_bytes) {
   copied_begin_ += copied_bytes;
   const size_t payload_bytes = written_bytes - copied_bytes;
   payload_ = payload_.subspan(payload_bytes);
-  outbound_[payload_channel_].released_bytes += payload_bytes;
+  if (kept_.empty()) {
+    outbound_[payload_channel_].released_bytes += payload_bytes;
+  } else if (payload_.empty()) {
+    kept_ = {};
+  }
+}
+
+void Sender::let_go() {
+  if (payload_.empty() || !kept_.empty()) {
+    return;
+  }
+  kept_.assign(payload_.begin(), payload_.end());
+  payload_ = kept_;
+  outbound_[payload_channel_].released_bytes += kept_.size();
 }
 
 bool Sender::add_credit(uint32_t channel, uint32_t units) {
@@ -91,8 +104,11 @@ bool Sender::add_credit(uint32_t channel, uint32_t units) {
 }
 
 void Sender::abandon() {
-  outbound_[payload_channel_].released_bytes += payload_.size();
+  if (kept_.empty()) {
+    outbound_[payload_channel_].released_bytes += payload_.size();
+  }
   payload_ = {};
+  kept_ = {};
   copied_begin_ = copied_end_ = 0;
 }
 

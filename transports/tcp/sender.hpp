@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/status.hpp"
 #include "transport/transport.hpp"
@@ -41,6 +42,8 @@ class Sender {
   const Status& failure() const { return failure_; }
   // Drops what is not written yet: it counts as released.
   void abandon();
+  // Continues from a copy of its own: the caller's memory counts as released.
+  void let_go();
 
  private:
   struct Outbound {
@@ -56,7 +59,8 @@ class Sender {
   std::array<std::byte, kHeaderBytes + kCopiedPayloadBytes> copied_;  // the header, and the payload if it is small
   size_t copied_begin_ = 0;
   size_t copied_end_ = 0;
-  std::span<const std::byte> payload_;  // the caller's memory, what is left of it
+  std::span<const std::byte> payload_;  // what is left of it: the caller's memory, or kept_
+  std::vector<std::byte> kept_;         // not empty: the payload that let_go() copied, already counted as released
   uint32_t payload_channel_ = 0;
   Status failure_;
 };
