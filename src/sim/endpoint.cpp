@@ -54,6 +54,18 @@ size_t Incoming::pop() {
   return bytes;
 }
 
+void Incoming::let_go() {
+  landing_ = {};
+  if (!arrived_.empty() && arrived_.front().owned.empty()) {
+    ArrivedFrame& front = arrived_.front();
+    front.owned.assign(front.payload.begin(), front.payload.end());
+    front.payload = front.owned;
+  }
+  for (ArrivedFrame& frame : arrived_) {
+    frame.payload = frame.owned;
+  }
+}
+
 void Endpoint::capture_in_flight() {
   for (Outgoing& channel : outgoing) {
     for (FlyingFrame& frame : channel.in_flight) {

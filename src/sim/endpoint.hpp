@@ -67,6 +67,8 @@ class Incoming {
   const ArrivedFrame* peek(std::span<std::byte> landing);
   // Drops the oldest frame, which has been peeked; returns its payload's size.
   size_t pop();
+  // Forgets the landing that waits; what has already landed moves to memory of its own.
+  void let_go();
   bool empty() const { return arrived_.empty(); }
 
  private:

@@ -229,6 +229,13 @@ void Network::pop(EndpointId id, uint32_t channel) {
   }
 }
 
+void Network::let_go(EndpointId id) {
+  endpoints_[id]->capture_in_flight();
+  for (Incoming& channel : endpoints_[id]->incoming) {
+    channel.let_go();
+  }
+}
+
 void Network::on_hello(EndpointId id) {
   Endpoint& caller = *endpoints_[id];
   if (caller.severed || nodes_[caller.peer_node].halted) {
@@ -267,7 +274,7 @@ void Network::on_frame(EndpointId id, uint32_t channel) {
   }
   trace(sender, channel, frame);
   receiver.incoming[channel].place(frame);
-  if (sender.state == EndpointState::open) {
+  if (sender.state == EndpointState::open && frame.captured.empty()) {  // a copy has been released before
     outgoing.released_bytes += frame.payload.size();
   }
 }

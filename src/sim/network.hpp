@@ -130,6 +130,8 @@ class Network {
   // frame has been popped or the endpoint closed.
   Transfer peek(EndpointId endpoint, uint32_t channel, std::span<std::byte> landing, Message* message);
   void pop(EndpointId endpoint, uint32_t channel);
+  // No memory of the caller is used after this: payloads fly on as copies, landings are forgotten.
+  void let_go(EndpointId endpoint);
 
  private:
   struct Node {

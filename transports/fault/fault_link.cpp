@@ -97,6 +97,12 @@ void FaultLink::pop(uint32_t channel_number) {
   count(Direction::receive, channel_number);
 }
 
+void FaultLink::let_go() {
+  if (inner_ != nullptr) {
+    inner_->let_go();
+  }
+}
+
 const Status& FaultLink::failure() const { return failure_.ok() && inner_ != nullptr ? inner_->failure() : failure_; }
 
 void FaultLink::release(uint32_t channel) {

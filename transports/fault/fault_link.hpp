@@ -26,6 +26,7 @@ class FaultLink final : public transport::Link {
   uint64_t released_bytes(uint32_t channel) const override;
   transport::Outcome peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) override;
   void pop(uint32_t channel) override;
+  void let_go() override;
   const Status& failure() const override;
   size_t max_frame_bytes() const override { return max_frame_bytes_; }
   transport::LinkEstimate estimate() const override { return estimate_; }

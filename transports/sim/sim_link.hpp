@@ -24,6 +24,7 @@ class SimLink final : public transport::Link {
   uint64_t released_bytes(uint32_t channel) const override { return network_.released_bytes(endpoint_, channel); }
   transport::Outcome peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) override;
   void pop(uint32_t channel) override { network_.pop(endpoint_, channel); }
+  void let_go() override { network_.let_go(endpoint_); }
   const Status& failure() const override { return network_.failure(endpoint_); }
   size_t max_frame_bytes() const override { return network_.options().max_frame_bytes; }
   transport::LinkEstimate estimate() const override;
