@@ -145,15 +145,12 @@ void Executor::wait_until(const std::function<bool()>& done) {
   IdleStrategy idle(options_.crowding);
   bool owner = false;
   while (!done()) {
-    owner = owner || try_claim();
-    size_t worked = 0;
-    if (owner) {
-      worked = turn();
-      if (abort_requested_.load(std::memory_order_relaxed)) {
-        release_ownership();
-        owner = false;
-      }
+    const bool step_aside = abort_requested_.load(std::memory_order_relaxed);
+    if (owner && step_aside) {
+      release_ownership();
     }
+    owner = !step_aside && (owner || try_claim());
+    size_t worked = owner ? turn() : 0;
     // One thread may be driving several ranks: those nobody waits for need turns too.
     if (worked == 0 && idle.has_idled_long() && options_.engine != nullptr) {
       worked = options_.engine->help(*this);
@@ -269,8 +266,10 @@ Status Executor::start(Operation& operation) {
   operation.state = OperationState::running;
   operation.scaled_elements = 0;
   operation.watch = OperationWatch{};
-  log::trace("rank {} starts {}, {} steps in {} lanes", options_.rank, name_of(operation), request.schedule->steps.size(),
-             request.schedule->lanes.size());
+  if (log::enabled(log::Level::trace)) {  // the name is text that costs more than a small operation
+    log::trace("rank {} starts {}, {} steps in {} lanes", options_.rank, name_of(operation), request.schedule->steps.size(),
+               request.schedule->lanes.size());
+  }
   return {};
 }
 
