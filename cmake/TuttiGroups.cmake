@@ -20,15 +20,18 @@ function(tutti_executables_below folder result)
 endfunction()
 
 # tutti_add_group(<name> FOLDER <folder>): a target that builds every executable of a folder, nothing when there is no such folder.
+# The variable <name> becomes the list of the executables.
 function(tutti_add_group name)
   cmake_parse_arguments(GROUP "" "FOLDER" "" ${ARGN})
   add_custom_target(${name})
+  set(executables "")
   get_property(known DIRECTORY PROPERTY SUBDIRECTORIES)
   set(folder "${CMAKE_CURRENT_SOURCE_DIR}/${GROUP_FOLDER}")
   if(folder IN_LIST known)
     tutti_executables_below("${folder}" executables)
     add_dependencies(${name} tutti_shared ${executables})
   endif()
+  set(${name} "${executables}" PARENT_SCOPE)
 endfunction()
 
 # tutti_add_to_group(<target> <name>...): building any of the groups builds the target; a group is made by its first member.

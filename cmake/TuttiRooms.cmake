@@ -86,4 +86,8 @@ function(tutti_add_library)
     target_link_libraries(tutti_${kind} PRIVATE fmt::fmt spdlog::spdlog OpenSSL::Crypto Threads::Threads PkgConfig::HWY
                           PkgConfig::PMIX PkgConfig::HWLOC)
   endforeach()
+  add_library(tutti::tutti ALIAS tutti_shared)
+  set(exports "${PROJECT_SOURCE_DIR}/cmake/tutti.map")
+  target_link_options(tutti_shared PRIVATE "LINKER:--version-script=${exports}")
+  set_property(TARGET tutti_shared APPEND PROPERTY LINK_DEPENDS "${exports}")
 endfunction()
