@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/initialisation.hpp"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <bit>
-#include <set>
 
 #include "base/log.hpp"
 #include "comm/host.hpp"
@@ -16,9 +13,6 @@
 namespace tutti::comm {
 
 namespace {
-
-// How long ranks go on connecting before they tell each other how far they are.
-constexpr uint64_t kAnnouncementIntervalNs = 5'000'000;
 
 std::vector<planner::Algorithm> all_algorithms() {
   std::vector<planner::Algorithm> algorithms;
@@ -63,11 +57,9 @@ Result<bool> Initialisation::step() {
   if (stage_ == Stage::done) {
     return true;
   }
-  for (const NamedTransport& named : setup_.transports) {
-    named.transport->poll();
-  }
+  const bool should_announce = connector_->poll();
   if (stage_ == Stage::connecting) {
-    if (!is_connecting() || next_announcement_.passed(*setup_.clock)) {
+    if (should_announce) {
       TUTTI_UNEXPECTED_IF_ERROR(announce_reach());
     }
     return false;
@@ -103,9 +95,12 @@ Status Initialisation::begin() {
   }
   overrides_ = std::move(*overrides);
   foundation_->secret = setup_.exchange->secret();
-  pair_transport_.assign(size_t{rank_count()} * rank_count(), kUndecided);
-  pair_links_.resize(pair_transport_.size());
-  TUTTI_RETURN_IF_ERROR(make_transports());
+  auto transports = make_transports();
+  if (!transports) {
+    return transports.error();
+  }
+  connector_ = std::make_unique<Connector>(
+      Connector::Setup{.rank = rank(), .rank_count = rank_count(), .transports = std::move(*transports), .clock = setup_.clock});
 
   Introduction own{.version = TUTTI_VERSION_CODE,
                    .rank_count = rank_count(),
@@ -115,23 +110,18 @@ Status Initialisation::begin() {
                    .slice_bytes = foundation_->settings.slice_bytes,
                    .host_id = host_id(foundation_->settings),
                    .allowed_cores = allowed_cores(),
-                   .addresses = {}};
-  for (const NamedTransport& named : setup_.transports) {
-    const auto address = named.transport->address();
-    auto& bytes = own.addresses[named.name];
-    std::ranges::transform(address, std::back_inserter(bytes), [](std::byte byte) { return std::to_integer<uint8_t>(byte); });
-  }
+                   .addresses = connector_->addresses()};
   stage_ = Stage::introducing;
   return setup_.exchange->begin_all_gather(encode(own));
 }
 
-Status Initialisation::make_transports() {
+Result<std::vector<NamedTransport>> Initialisation::make_transports() {
   if (!setup_.transports.empty()) {
-    return {};
+    return std::move(setup_.transports);
   }
   const auto types = select_transports(setup_.config.transports);
   if (!types) {
-    return types.error();
+    return tl::make_unexpected(types.error());
   }
   const transport::TransportContext context{.rank = rank(),
                                             .rank_count = rank_count(),
@@ -140,14 +130,15 @@ Status Initialisation::make_transports() {
                                             .host_id = host_id(foundation_->settings),
                                             .clock = *setup_.clock,
                                             .settings = foundation_->settings};
+  std::vector<NamedTransport> transports;
   for (const transport::TransportType* type : *types) {
     auto made = type->create(context);
     if (!made) {
-      return Status(made.error().code(), fmt::format("transport {}: {}", type->name, made.error().message()));
+      return tl::make_unexpected(Status(made.error().code(), fmt::format("transport {}: {}", type->name, made.error().message())));
     }
-    setup_.transports.push_back({std::string(type->name), std::move(*made)});
+    transports.push_back({std::string(type->name), std::move(*made)});
   }
-  return {};
+  return transports;
 }
 
 Status Initialisation::take_introductions(const std::vector<bootstrap::Bytes>& records) {
@@ -164,7 +155,8 @@ Status Initialisation::take_introductions(const std::vector<bootstrap::Bytes>& r
   if (rank_count() == 1) {
     return begin_agreement();
   }
-  begin_connecting();
+  connector_->begin(introductions_);
+  stage_ = Stage::connecting;
   return {};
 }
 
@@ -183,61 +175,11 @@ Status Initialisation::check_introduction(uint32_t peer) const {
   return {};
 }
 
-// Whether the pair with `peer` is still to be decided on the current transport.
-bool Initialisation::wants_link(uint32_t peer) const {
-  return peer != rank() && pair_transport_[size_t{rank()} * rank_count() + peer] == kUndecided;
-}
-
-void Initialisation::begin_connecting() {
-  const NamedTransport& named = setup_.transports[current_];
-  std::ranges::replace(pair_transport_, kNoTransport, kUndecided);
-  for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (wants_link(peer)) {
-      const auto& addresses = introductions_[peer].addresses;
-      const auto found = addresses.find(named.name);
-      named.transport->connect(peer, found == addresses.end() ? std::span<const std::byte>{} : std::as_bytes(std::span(found->second)));
-    }
-  }
-  go_on_connecting();
-}
-
-void Initialisation::go_on_connecting() {
-  next_announcement_ = Deadline::after_ns(*setup_.clock, kAnnouncementIntervalNs);
-  stage_ = Stage::connecting;
-}
-
-bool Initialisation::is_connecting() const {
-  const transport::Transport& transport = *setup_.transports[current_].transport;
-  for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (wants_link(peer) && transport.state(peer) == transport::PeerState::connecting) {
-      return true;
-    }
-  }
-  return false;
-}
-
 Status Initialisation::announce_reach() {
-  transport::Transport& transport = *setup_.transports[current_].transport;
-  Reach reach;
-  reach.peers.resize(rank_count());
-  for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (!wants_link(peer)) {
-      continue;
-    }
-    Reach::Peer& view = reach.peers[peer];
-    view.state = transport.state(peer);
-    if (view.state == transport::PeerState::connected) {
-      const transport::LinkEstimate estimate = transport.link(peer)->estimate();
-      view.latency_ns = estimate.latency_ns;
-      view.bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s;
-      view.source = estimate.source;
-    }
-  }
   stage_ = Stage::agreeing_on_reach;
-  return setup_.exchange->begin_all_gather(encode(reach));
+  return setup_.exchange->begin_all_gather(encode(connector_->reach()));
 }
 
-// A pair uses the transport if both of its ranks say that it works, and goes without as soon as one says that it does not.
 Status Initialisation::take_reach(const std::vector<bootstrap::Bytes>& records) {
   std::vector<Reach> reaches;
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
@@ -247,61 +189,15 @@ Status Initialisation::take_reach(const std::vector<bootstrap::Bytes>& records) 
     }
     reaches.push_back(std::move(*reach));
   }
-  bool all_decided = true;
-  for (uint32_t a = 0; a < rank_count(); ++a) {
-    for (uint32_t b = 0; b < rank_count(); ++b) {
-      if (a != b && pair_transport_[size_t{a} * rank_count() + b] == kUndecided) {
-        all_decided &= decide({a, b}, reaches[a].peers[b], reaches[b].peers[a].state);
-      }
-    }
+  const auto verdict = connector_->decide(reaches);
+  if (!verdict) {
+    return verdict.error();
   }
-  if (!all_decided) {
-    go_on_connecting();
-    return {};
-  }
-  return after_transport();
-}
-
-bool Initialisation::decide(const Pair& pair, const Reach::Peer& view, transport::PeerState other_view) {
-  using transport::PeerState;
-  const size_t index = size_t{pair.a} * rank_count() + pair.b;
-  if (view.state == PeerState::unreachable || other_view == PeerState::unreachable) {
-    pair_transport_[index] = kNoTransport;
-    return true;
-  }
-  if (view.state == PeerState::connecting || other_view == PeerState::connecting) {
-    return false;
-  }
-  pair_transport_[index] = static_cast<int>(current_);
-  pair_links_[index] = {.latency_ns = view.latency_ns,
-                        .bandwidth_bytes_per_s = std::max<uint64_t>(view.bandwidth_bytes_per_s, 1),
-                        .source = view.source};
-  return true;
-}
-
-Status Initialisation::after_transport() {
-  if (std::ranges::find(pair_transport_, kNoTransport) == pair_transport_.end()) {
+  if (*verdict == Connector::Verdict::all_connected) {
     return begin_agreement();
   }
-  if (++current_ < setup_.transports.size()) {
-    begin_connecting();
-    return {};
-  }
-  return unreachable_peers();
-}
-
-Status Initialisation::unreachable_peers() const {
-  for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (pair_transport_[size_t{rank()} * rank_count() + peer] != kNoTransport) {
-      continue;
-    }
-    std::vector<std::string> reasons;
-    for (const NamedTransport& named : setup_.transports) {
-      reasons.push_back(fmt::format("{}: {}", named.name, named.transport->reason(peer)));
-    }
-    return tutti::failure(tuttiSystemError, "rank {} cannot reach rank {}: {}", rank(), peer, fmt::join(reasons, "; "));
-  }
-  return tutti::failure(tuttiSystemError, "rank {} reaches all others, but some of them do not reach each other", rank());
+  stage_ = Stage::connecting;
+  return {};
 }
 
 topology::Topology Initialisation::make_topology() const {
@@ -322,7 +218,7 @@ topology::Topology Initialisation::make_topology() const {
       cores[host][word] |= introduction.allowed_cores[word];
     }
     for (uint32_t other = 0; other < peer; ++other) {
-      topology.set_link(other, peer, pair_links_[size_t{other} * rank_count() + peer]);
+      topology.set_link(other, peer, connector_->link_spec(other, peer));
     }
   }
   topology.cores_per_host = UINT32_MAX;
@@ -372,28 +268,13 @@ Status Initialisation::take_agreements(const std::vector<bootstrap::Bytes>& reco
 }
 
 void Initialisation::build_executor() {
-  engine::Executor::Connections connections;
+  engine::Executor::Connections connections = connector_->take_connections();
   connections.foundation = foundation_;
-  connections.links.resize(rank_count());
-  std::set<size_t> used;
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (peer == rank()) {
-      continue;
+    if (peer != rank()) {
+      log::info("rank {} of \"{}\": rank {} over {}", rank(), setup_.config.name, peer, connections.links[peer]->describe());
     }
-    const auto chosen = static_cast<size_t>(pair_transport_[size_t{rank()} * rank_count() + peer]);
-    used.insert(chosen);
-    for (size_t index = 0; index < setup_.transports.size(); ++index) {
-      if (index != chosen) {
-        setup_.transports[index].transport->disconnect(peer);
-      }
-    }
-    connections.links[peer] = setup_.transports[chosen].transport->link(peer);
-    log::info("rank {} of \"{}\": rank {} over {}", rank(), setup_.config.name, peer, connections.links[peer]->describe());
   }
-  for (const size_t index : used) {
-    connections.transports.push_back(std::move(setup_.transports[index].transport));
-  }
-  setup_.transports.clear();
   parts_.executor = std::make_shared<engine::Executor>(engine::Executor::Options{.rank = rank(),
                                                                                  .rank_count = rank_count(),
                                                                                  .name = setup_.config.name,
@@ -405,19 +286,8 @@ void Initialisation::build_executor() {
 }
 
 Status Initialisation::timed_out() const {
-  if (stage_ != Stage::connecting) {
-    return timeout_error("initialisation of \"{}\": rank {} has waited {} ms for {}", setup_.config.name, rank(),
-                         setup_.config.timeout_ms, setup_.exchange->waiting_for());
-  }
-  std::vector<uint32_t> connecting;
-  const NamedTransport& named = setup_.transports[current_];
-  for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (peer != rank() && named.transport->state(peer) == transport::PeerState::connecting) {
-      connecting.push_back(peer);
-    }
-  }
-  return timeout_error("initialisation of \"{}\": rank {} has tried for {} ms to connect over {} to ranks {}", setup_.config.name,
-                       rank(), setup_.config.timeout_ms, named.name, fmt::join(connecting, ", "));
+  return timeout_error("initialisation of \"{}\": rank {} has waited {} ms for {}", setup_.config.name, rank(), setup_.config.timeout_ms,
+                       stage_ == Stage::connecting ? connector_->waiting_for() : setup_.exchange->waiting_for());
 }
 
 }  // namespace tutti::comm
