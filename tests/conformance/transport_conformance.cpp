@@ -29,7 +29,7 @@ TEST_P(TransportConformance, FramesOfAllSizesArriveInOrderWithTheirHeaders) {
   for (const size_t size : {size_t{0}, size_t{1}, size_t{7}, size_t{8}, size_t{40}, size_t{41}, size_t{63}, size_t{64}, size_t{65},
                             size_t{1000}, maximum - 1, maximum, size_t{0}, size_t{3}}) {
     SCOPED_TRACE(size);
-    const FrameHeader header{.sequence = ++sequence, .fingerprint = ~sequence};
+    const FrameHeader header{.call = ++sequence, .message_bytes = ~sequence};
     const std::vector<std::byte> payload = pattern(size, sequence);
     ASSERT_TRUE(send(*world, sender, kChannel, header, payload)) << sender.failure().message();
     Frame frame;
@@ -55,14 +55,14 @@ TEST_P(TransportConformance, ManyFramesWrapEveryWindow) {
       if (payloads.size() == sent) {
         payloads.push_back(pattern(sizes[sent % sizes.size()], sent));
       }
-      if (sender.try_send(kChannel, {.sequence = sent, .fingerprint = 1}, payloads[sent]) != Outcome::done) {
+      if (sender.try_send(kChannel, {.call = sent, .message_bytes = 1}, payloads[sent]) != Outcome::done) {
         break;
       }
       ++sent;
     }
     Frame frame;
     while (receiver.peek(kChannel, {}, &frame) == Outcome::done) {
-      EXPECT_EQ(frame.header.sequence, received);
+      EXPECT_EQ(frame.header.call, received);
       EXPECT_EQ(bytes_of(frame.payload), pattern(sizes[received % sizes.size()], received)) << "frame " << received;
       receiver.pop(kChannel);
       ++received;
@@ -79,7 +79,7 @@ TEST_P(TransportConformance, BothDirectionsAndAllChannelsAreIndependent) {
   std::vector<std::vector<std::byte>> payloads;  // unchanged until they have been received
   for (uint32_t channel = 0; channel < kChannelCount; ++channel) {
     for (const uint32_t rank : {0u, 1u}) {
-      const FrameHeader header{.sequence = channel, .fingerprint = rank};
+      const FrameHeader header{.call = channel, .message_bytes = rank};
       payloads.push_back(pattern(30, channel * 2 + rank));
       ASSERT_TRUE(send(*world, world->link(rank, 1 - rank), channel, header, payloads.back()));
     }
@@ -90,7 +90,7 @@ TEST_P(TransportConformance, BothDirectionsAndAllChannelsAreIndependent) {
       Frame frame;
       Link& link = world->link(rank, 1 - rank);
       ASSERT_TRUE(receive(*world, link, channel, {}, &frame));
-      EXPECT_EQ(frame.header, (FrameHeader{.sequence = channel, .fingerprint = 1 - rank}));
+      EXPECT_EQ(frame.header, (FrameHeader{.call = channel, .message_bytes = 1 - rank}));
       EXPECT_EQ(bytes_of(frame.payload), payloads[channel * 2 + (1 - rank)]);
       link.pop(channel);
       EXPECT_EQ(link.peek(channel, {}, &frame), Outcome::would_block);
@@ -114,7 +114,7 @@ TEST_P(TransportConformance, AnUnreadChannelBlocksItselfAlone) {
     SCOPED_TRACE(channel);
     const std::vector<std::byte> small = pattern(100, channel);
     Frame frame;
-    ASSERT_TRUE(send(*world, sender, channel, {.sequence = channel, .fingerprint = 9}, small));
+    ASSERT_TRUE(send(*world, sender, channel, {.call = channel, .message_bytes = 9}, small));
     ASSERT_TRUE(receive(*world, receiver, channel, {}, &frame));
     EXPECT_EQ(bytes_of(frame.payload), small);
     receiver.pop(channel);
@@ -124,14 +124,14 @@ TEST_P(TransportConformance, AnUnreadChannelBlocksItselfAlone) {
   for (size_t index = 0; index < taken; ++index) {
     Frame frame;
     ASSERT_TRUE(receive(*world, receiver, kChannel, {}, &frame)) << "frame " << index << " of " << taken;
-    ASSERT_EQ(frame.header.sequence, index);
+    ASSERT_EQ(frame.header.call, index);
     ASSERT_EQ(bytes_of(frame.payload), payload);
     receiver.pop(kChannel);
   }
   Frame frame;
-  ASSERT_TRUE(send(*world, sender, kChannel, {.sequence = 77, .fingerprint = 7}, payload));
+  ASSERT_TRUE(send(*world, sender, kChannel, {.call = 77, .message_bytes = 7}, payload));
   ASSERT_TRUE(receive(*world, receiver, kChannel, {}, &frame));
-  EXPECT_EQ(frame.header.sequence, 77u);
+  EXPECT_EQ(frame.header.call, 77u);
   receiver.pop(kChannel);
 }
 
@@ -142,8 +142,8 @@ TEST_P(TransportConformance, TheSameFrameIsShownUntilItIsPopped) {
   Link& receiver = world->link(1, 0);
   const std::vector<std::byte> first = pattern(500, 1);
   const std::vector<std::byte> second = pattern(300, 2);
-  ASSERT_TRUE(send(*world, sender, kChannel, {.sequence = 1, .fingerprint = 0}, first));
-  ASSERT_TRUE(send(*world, sender, kChannel, {.sequence = 2, .fingerprint = 0}, second));
+  ASSERT_TRUE(send(*world, sender, kChannel, {.call = 1, .message_bytes = 0}, first));
+  ASSERT_TRUE(send(*world, sender, kChannel, {.call = 2, .message_bytes = 0}, second));
   Frame frame;
   ASSERT_TRUE(receive(*world, receiver, kChannel, {}, &frame));
   const std::byte* const place = frame.payload.data();
@@ -151,13 +151,13 @@ TEST_P(TransportConformance, TheSameFrameIsShownUntilItIsPopped) {
     world->step();
     Frame again;
     ASSERT_EQ(receiver.peek(kChannel, {}, &again), Outcome::done);
-    EXPECT_EQ(again.header.sequence, 1u);
+    EXPECT_EQ(again.header.call, 1u);
     EXPECT_EQ(again.payload.data(), place);
     ASSERT_EQ(bytes_of(again.payload), first);
   }
   receiver.pop(kChannel);
   ASSERT_TRUE(receive(*world, receiver, kChannel, {}, &frame));
-  EXPECT_EQ(frame.header.sequence, 2u);
+  EXPECT_EQ(frame.header.call, 2u);
   EXPECT_EQ(bytes_of(frame.payload), second);
 }
 
@@ -178,9 +178,9 @@ TEST_P(TransportConformance, ALandingReceivesNoMoreThanThePayload) {
       Frame frame;
       // Handed over before anything has been sent, as a waiting receiver does.
       ASSERT_EQ(receiver.peek(kChannel, landing, &frame), Outcome::would_block);
-      ASSERT_TRUE(send(*world, sender, kChannel, {.sequence = sequence, .fingerprint = 0}, payload));
+      ASSERT_TRUE(send(*world, sender, kChannel, {.call = sequence, .message_bytes = 0}, payload));
       ASSERT_TRUE(receive(*world, receiver, kChannel, landing, &frame));
-      EXPECT_EQ(frame.header.sequence, sequence);
+      EXPECT_EQ(frame.header.call, sequence);
       EXPECT_EQ(bytes_of(frame.payload), payload);
       receiver.pop(kChannel);
       EXPECT_TRUE(std::all_of(memory.begin() + static_cast<std::ptrdiff_t>(size), memory.end(),
@@ -222,7 +222,7 @@ TEST_P(TransportConformance, ReleasedBytesReachWhatWasSentAndNeverPassIt) {
   for (uint64_t index = 0; index < 200; ++index) {
     std::vector<std::byte> payload = pattern(1 + index * 31 % sender.max_frame_bytes(), index);
     const std::vector<std::byte> original = payload;
-    ASSERT_TRUE(send(*world, sender, kChannel, {.sequence = index, .fingerprint = 0}, payload));
+    ASSERT_TRUE(send(*world, sender, kChannel, {.call = index, .message_bytes = 0}, payload));
     taken_bytes += payload.size();
     ASSERT_TRUE(world->run_until([&] {
       EXPECT_LE(sender.released_bytes(kChannel), taken_bytes);
@@ -251,7 +251,7 @@ TEST_P(TransportConformance, AllPairsOfSeveralRanksExchangeFrames) {
       for (uint32_t target = 0; target < rank_count; ++target) {
         payloads.push_back(pattern(700, source * 16 + target));
         if (source != target) {
-          ASSERT_TRUE(send(*world, world->link(source, target), kChannel, {.sequence = source, .fingerprint = target},
+          ASSERT_TRUE(send(*world, world->link(source, target), kChannel, {.call = source, .message_bytes = target},
                            payloads.back()));
         }
       }
@@ -263,7 +263,7 @@ TEST_P(TransportConformance, AllPairsOfSeveralRanksExchangeFrames) {
         }
         Frame frame;
         ASSERT_TRUE(receive(*world, world->link(target, source), kChannel, {}, &frame));
-        EXPECT_EQ(frame.header, (FrameHeader{.sequence = source, .fingerprint = target}));
+        EXPECT_EQ(frame.header, (FrameHeader{.call = source, .message_bytes = target}));
         EXPECT_EQ(bytes_of(frame.payload), payloads[source * rank_count + target]);
         world->link(target, source).pop(kChannel);
       }

@@ -39,13 +39,13 @@ TEST_P(TransportFaults, AResetFailsBothEndsAndTheSendersBuffersAreFree) {
   Link& broken = world->link(0, 1);
   Link& survivor = world->link(1, 0);
   for (uint64_t sequence = 1; sequence <= 3; ++sequence) {
-    ASSERT_TRUE(send(*world, broken, kChannel, {.sequence = sequence, .fingerprint = 0}, payload_));
+    ASSERT_TRUE(send(*world, broken, kChannel, {.call = sequence, .message_bytes = 0}, payload_));
     Frame frame;
     ASSERT_TRUE(receive(*world, survivor, kChannel, {}, &frame));
-    EXPECT_EQ(frame.header.sequence, sequence);
+    EXPECT_EQ(frame.header.call, sequence);
     survivor.pop(kChannel);
   }
-  EXPECT_FALSE(send(*world, broken, kChannel, {.sequence = 4, .fingerprint = 0}, payload_));
+  EXPECT_FALSE(send(*world, broken, kChannel, {.call = 4, .message_bytes = 0}, payload_));
   EXPECT_EQ(broken.failure().message(), "injected failure");
   Frame frame;
   EXPECT_FALSE(receive(*world, survivor, kChannel, {}, &frame));
@@ -76,11 +76,11 @@ TEST_P(TransportFaults, AStalledReceiverHoldsItsSenderBackAndNothingElse) {
   ASSERT_NE(world, nullptr);
   Link& sender = world->link(1, 0);
   Link& stalled = world->link(0, 1);
-  ASSERT_TRUE(send(*world, sender, kChannel, {.sequence = 1, .fingerprint = 0}, payload_));
-  ASSERT_TRUE(send(*world, sender, kChannel + 1, {.sequence = 2, .fingerprint = 0}, payload_));
+  ASSERT_TRUE(send(*world, sender, kChannel, {.call = 1, .message_bytes = 0}, payload_));
+  ASSERT_TRUE(send(*world, sender, kChannel + 1, {.call = 2, .message_bytes = 0}, payload_));
   Frame frame;
   ASSERT_TRUE(receive(*world, stalled, kChannel + 1, {}, &frame));
-  EXPECT_EQ(frame.header.sequence, 2u);
+  EXPECT_EQ(frame.header.call, 2u);
   stalled.pop(kChannel + 1);
   EXPECT_EQ(stalled.peek(kChannel, {}, &frame), Outcome::would_block);
   ASSERT_TRUE(receive(*world, stalled, kChannel, {}, &frame));

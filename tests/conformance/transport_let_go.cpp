@@ -30,7 +30,7 @@ TEST_P(TransportLetGo, WhatWasTakenArrivesAsItWasAndIsReleased) {
   for (size_t index = 0; index < taken; ++index) {
     Frame frame;
     ASSERT_TRUE(receive(*world, receiver, kChannel, {}, &frame)) << "frame " << index << " of " << taken;
-    ASSERT_EQ(frame.header.sequence, index);
+    ASSERT_EQ(frame.header.call, index);
     ASSERT_EQ(bytes_of(frame.payload), original);
     receiver.pop(kChannel);
   }
@@ -47,12 +47,12 @@ TEST_P(TransportLetGo, LandingsStayUntouched) {
   std::vector<std::byte> shown(payload.size(), kOverwritten);
   Frame frame;
   ASSERT_EQ(receiver.peek(kChannel, waiting, &frame), Outcome::would_block);
-  ASSERT_TRUE(send(*world, sender, kChannel + 1, {.sequence = 1, .fingerprint = 0}, payload));
+  ASSERT_TRUE(send(*world, sender, kChannel + 1, {.call = 1, .message_bytes = 0}, payload));
   ASSERT_TRUE(receive(*world, receiver, kChannel + 1, shown, &frame));
   receiver.let_go();
   std::ranges::fill(shown, kOverwritten);
 
-  ASSERT_TRUE(send(*world, sender, kChannel, {.sequence = 2, .fingerprint = 0}, payload));
+  ASSERT_TRUE(send(*world, sender, kChannel, {.call = 2, .message_bytes = 0}, payload));
   ASSERT_TRUE(receive(*world, receiver, kChannel, {}, &frame));
   EXPECT_EQ(bytes_of(frame.payload), payload);
   receiver.pop(kChannel);
@@ -73,7 +73,7 @@ TEST_P(TransportLetGo, TheLinkWorksOn) {
     const std::vector<std::byte> payload = pattern(5'000, sequence);
     std::vector<std::byte> landing(payload.size());
     Frame frame;
-    ASSERT_TRUE(send(*world, world->link(0, 1), kChannel, {.sequence = sequence, .fingerprint = 0}, payload));
+    ASSERT_TRUE(send(*world, world->link(0, 1), kChannel, {.call = sequence, .message_bytes = 0}, payload));
     ASSERT_TRUE(receive(*world, world->link(1, 0), kChannel, landing, &frame));
     EXPECT_EQ(bytes_of(frame.payload), payload);
     world->link(1, 0).pop(kChannel);

@@ -21,7 +21,7 @@ TEST_P(TransportLifecycle, FramesSentBeforeThePeerIsGoneStillArrive) {
   std::vector<std::vector<std::byte>> payloads;
   for (uint64_t index = 0; index < kFrames; ++index) {
     payloads.push_back(pattern(600 + index, index));
-    ASSERT_TRUE(send(*world, world->link(0, 1), kChannel, {.sequence = index, .fingerprint = 0}, payloads[index]));
+    ASSERT_TRUE(send(*world, world->link(0, 1), kChannel, {.call = index, .message_bytes = 0}, payloads[index]));
   }
   // A rank that leaves waits for its buffers first.
   uint64_t sent_bytes = 0;
@@ -35,7 +35,7 @@ TEST_P(TransportLifecycle, FramesSentBeforeThePeerIsGoneStillArrive) {
   for (uint64_t index = 0; index < kFrames; ++index) {
     Frame frame;
     ASSERT_TRUE(receive(*world, survivor, kChannel, {}, &frame)) << "frame " << index << ": " << survivor.failure().message();
-    EXPECT_EQ(frame.header.sequence, index);
+    EXPECT_EQ(frame.header.call, index);
     EXPECT_EQ(bytes_of(frame.payload), payloads[index]);
     survivor.pop(kChannel);
   }
@@ -65,7 +65,7 @@ TEST_P(TransportLifecycle, ADeadPeerFailsEveryChannelForGood) {
   // The others go on.
   Frame frame;
   const std::vector<std::byte> payload = pattern(50, 3);
-  ASSERT_TRUE(send(*world, world->link(1, 2), kChannel, {.sequence = 5, .fingerprint = 0}, payload));
+  ASSERT_TRUE(send(*world, world->link(1, 2), kChannel, {.call = 5, .message_bytes = 0}, payload));
   ASSERT_TRUE(receive(*world, world->link(2, 1), kChannel, {}, &frame));
   EXPECT_EQ(bytes_of(frame.payload), payload);
   world->link(2, 1).pop(kChannel);

@@ -39,7 +39,7 @@ inline size_t fill(TransportWorld& world, transport::Link& link, uint32_t channe
   size_t refused_in_a_row = 0;
   // A storm of the fault transport ends after a few calls, a full channel does not.
   while (refused_in_a_row < 5'000 && taken <= limit) {
-    const transport::Outcome outcome = link.try_send(channel, {.sequence = taken, .fingerprint = channel}, payload);
+    const transport::Outcome outcome = link.try_send(channel, {.call = taken, .message_bytes = channel}, payload);
     if (outcome == transport::Outcome::failed) {
       return 0;
     }
