@@ -191,11 +191,11 @@ class LaneRunner {
     trouble_ = Trouble{.kind = Trouble::Kind::none,
                        .peer = step.peer,
                        .expected_bytes = state.total_bytes,
-                       .received_bytes = frame.header.fingerprint,
-                       .received_word = frame.header.sequence};
-    if (frame.header.sequence != operation_.frame_word) {
+                       .received_bytes = frame.header.message_bytes,
+                       .received_word = frame.header.call};
+    if (frame.header.call != operation_.frame_word) {
       trouble_.kind = Trouble::Kind::foreign_frame;
-    } else if (frame.header.fingerprint != state.total_bytes ||
+    } else if (frame.header.message_bytes != state.total_bytes ||
                frame.payload.size() > state.total_bytes - state.moved_bytes ||
                frame.payload.size() % operation_.element_bytes != 0) {
       trouble_.kind = Trouble::Kind::wrong_length;

@@ -30,10 +30,10 @@ inline constexpr uint32_t kFirstCollectiveChannel = 2;
 inline constexpr uint32_t kCollectiveChannelCount = 6;
 inline constexpr uint32_t kChannelCount = kFirstCollectiveChannel + kCollectiveChannelCount;
 
-// Opaque to transports.
+// What the engine says with each frame; opaque to transports.
 struct FrameHeader {
-  uint64_t sequence = 0;
-  uint64_t fingerprint = 0;
+  uint64_t call = 0;           // fingerprint and sequence of the call it belongs to
+  uint64_t message_bytes = 0;  // of the whole message, of which the frame carries a piece
 
   bool operator==(const FrameHeader&) const = default;
 };

@@ -21,14 +21,14 @@ transport::Outcome outcome_of(tutti::sim::Transfer transfer) {
 
 transport::Outcome SimLink::try_send(uint32_t channel, const transport::FrameHeader& header,
                                      std::span<const std::byte> payload) {
-  return outcome_of(network_.send(endpoint_, channel, {.header = {header.sequence, header.fingerprint}, .payload = payload}));
+  return outcome_of(network_.send(endpoint_, channel, {.header = {header.call, header.message_bytes}, .payload = payload}));
 }
 
 transport::Outcome SimLink::peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) {
   tutti::sim::Message message;
   const transport::Outcome outcome = outcome_of(network_.peek(endpoint_, channel, landing, &message));
   if (outcome == transport::Outcome::done) {
-    *frame = {.header = {.sequence = message.header[0], .fingerprint = message.header[1]}, .payload = message.payload};
+    *frame = {.header = {.call = message.header[0], .message_bytes = message.header[1]}, .payload = message.payload};
   }
   return outcome;
 }

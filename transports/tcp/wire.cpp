@@ -31,8 +31,8 @@ void encode(const Header& header, HeaderBytes bytes) {
   store<uint32_t>(header.payload_bytes, &bytes[4]);
   store<uint32_t>(header.credit_units, &bytes[8]);
   store<uint32_t>(0, &bytes[12]);
-  store<uint64_t>(header.frame.sequence, &bytes[16]);
-  store<uint64_t>(header.frame.fingerprint, &bytes[24]);
+  store<uint64_t>(header.frame.call, &bytes[16]);
+  store<uint64_t>(header.frame.message_bytes, &bytes[24]);
 }
 
 std::optional<Header> decode(ConstHeaderBytes bytes) {
@@ -42,8 +42,8 @@ std::optional<Header> decode(ConstHeaderBytes bytes) {
   header.credit_channel = std::to_integer<uint8_t>(bytes[2]);
   header.payload_bytes = load<uint32_t>(&bytes[4]);
   header.credit_units = load<uint32_t>(&bytes[8]);
-  header.frame.sequence = load<uint64_t>(&bytes[16]);
-  header.frame.fingerprint = load<uint64_t>(&bytes[24]);
+  header.frame.call = load<uint64_t>(&bytes[16]);
+  header.frame.message_bytes = load<uint64_t>(&bytes[24]);
   const bool known_kind = header.kind == Kind::data || header.kind == Kind::credit;
   const bool known_channels = header.channel < transport::kChannelCount && header.credit_channel < transport::kChannelCount;
   const size_t payload_limit = header.kind == Kind::data ? kMaxFrameBytes : 0;

@@ -8,7 +8,7 @@
 //   bytes 4-7   payload bytes
 //   bytes 8-11  credit: units the receiver of this header may send more on the credit's channel
 //   bytes 12-15 0
-//   bytes 16-31 the frame's sequence and fingerprint
+//   bytes 16-31 the frame header: call and message bytes
 //
 // Flow control: each channel has a window of credit units. A frame costs one unit for its header and one for each kCreditUnitBytes of payload begun,
 // which is also what it takes in staging memory. The sender never exceeds its credit and the receiver checks that it does not.

@@ -33,7 +33,7 @@ struct Subject {
   }
   Link& link(uint32_t peer = kPeer) { return *transport->link(peer); }
   Outcome send(uint64_t sequence, uint32_t channel = kChannel) {
-    return link().try_send(channel, {.sequence = sequence, .fingerprint = 0}, payload);
+    return link().try_send(channel, {.call = sequence, .message_bytes = 0}, payload);
   }
   Outcome peek(Frame* frame, uint32_t channel = kChannel) { return link().peek(channel, {}, frame); }
 

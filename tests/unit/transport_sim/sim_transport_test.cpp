@@ -119,7 +119,7 @@ TEST_F(SimTransportTest, FramesThatArrivedBeforeACrashCanBeReadEvenIfNobodyPolle
   b->connect(0, a->address());
   settle({a.get()});
   const std::vector<std::byte> payload(100, std::byte{5});
-  ASSERT_EQ(a->link(1)->try_send(3, {.sequence = 8, .fingerprint = 9}, payload), Outcome::done);
+  ASSERT_EQ(a->link(1)->try_send(3, {.call = 8, .message_bytes = 9}, payload), Outcome::done);
   while (network_.advance()) {
   }
   network_.crash(0);
@@ -129,7 +129,7 @@ TEST_F(SimTransportTest, FramesThatArrivedBeforeACrashCanBeReadEvenIfNobodyPolle
   ASSERT_EQ(b->state(0), PeerState::connected);
   transport::Frame frame;
   ASSERT_EQ(b->link(0)->peek(3, {}, &frame), Outcome::done);
-  EXPECT_EQ(frame.header, (transport::FrameHeader{.sequence = 8, .fingerprint = 9}));
+  EXPECT_EQ(frame.header, (transport::FrameHeader{.call = 8, .message_bytes = 9}));
   EXPECT_TRUE(std::ranges::equal(frame.payload, payload));
   b->link(0)->pop(3);
   EXPECT_EQ(b->link(0)->peek(3, {}, &frame), Outcome::failed);

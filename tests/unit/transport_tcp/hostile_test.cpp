@@ -35,10 +35,10 @@ class TcpStrangerTest : public testing::Test {
   RawSocket stranger() { return RawSocket(first_address(world_[1])); }
   void expect_the_job_goes_on() {
     world_.connect_all();
-    ASSERT_EQ(world_.link(0, 1).try_send(kChannel, {.sequence = 5, .fingerprint = 6}, {}), Outcome::done);
+    ASSERT_EQ(world_.link(0, 1).try_send(kChannel, {.call = 5, .message_bytes = 6}, {}), Outcome::done);
     Frame frame;
     ASSERT_TRUE(world_.poll_until([&] { return world_.link(1, 0).peek(kChannel, {}, &frame) == Outcome::done; }));
-    EXPECT_EQ(frame.header, (FrameHeader{.sequence = 5, .fingerprint = 6}));
+    EXPECT_EQ(frame.header, (FrameHeader{.call = 5, .message_bytes = 6}));
   }
 
   ManualClock clock_;

@@ -19,7 +19,7 @@ TEST(TcpLetGo, APartlySentPayloadGoesOnAsACopy) {
   std::array<size_t, transport::kChannelCount> sent_counts{};
   uint64_t unreleased_bytes = 0;
   for (uint32_t channel = transport::kFirstCollectiveChannel; channel < transport::kChannelCount; ++channel) {
-    while (sender.try_send(channel, {.sequence = sent_counts[channel], .fingerprint = channel}, payload) == Outcome::done) {
+    while (sender.try_send(channel, {.call = sent_counts[channel], .message_bytes = channel}, payload) == Outcome::done) {
       ++sent_counts[channel];
     }
     unreleased_bytes += sent_counts[channel] * payload.size() - sender.released_bytes(channel);
@@ -34,7 +34,7 @@ TEST(TcpLetGo, APartlySentPayloadGoesOnAsACopy) {
     for (uint64_t sequence = 0; sequence < sent_counts[channel]; ++sequence) {
       Frame frame;
       ASSERT_TRUE(world.poll_until([&] { return receiver.peek(channel, {}, &frame) == Outcome::done; }));
-      EXPECT_EQ(frame.header.sequence, sequence);
+      EXPECT_EQ(frame.header.call, sequence);
       ASSERT_TRUE(equal(frame.payload, original)) << "channel " << channel << ", frame " << sequence;
       receiver.pop(channel);
     }
@@ -58,7 +58,7 @@ TEST(TcpLetGo, APartlyReceivedPayloadIsRedirected) {
   const auto payload = payload_of(2, kPayloadBytes);
   std::vector<std::byte> landing(kPayloadBytes, kOverwritten);
   std::array<std::byte, kHeaderBytes> header;
-  encode({.kind = Kind::data, .channel = kChannel, .payload_bytes = kPayloadBytes, .frame = {.sequence = 9, .fingerprint = 0}}, header);
+  encode({.kind = Kind::data, .channel = kChannel, .payload_bytes = kPayloadBytes, .frame = {.call = 9, .message_bytes = 0}}, header);
   Frame frame;
   ASSERT_EQ(receiver.peek(kChannel, landing, &frame), Outcome::would_block);
   const auto look = [&] { (void)receiver.peek(kChannel, landing, &frame); };
@@ -73,7 +73,7 @@ TEST(TcpLetGo, APartlyReceivedPayloadIsRedirected) {
   std::ranges::fill(landing, kOverwritten);
   ASSERT_TRUE(peer.send_all(std::span(payload).subspan(kFirstBytes), poll));
   ASSERT_TRUE(world.poll_until([&] { return receiver.peek(kChannel, {}, &frame) == Outcome::done; }));
-  EXPECT_EQ(frame.header.sequence, 9u);
+  EXPECT_EQ(frame.header.call, 9u);
   EXPECT_TRUE(equal(frame.payload, payload));
   EXPECT_EQ(landing, std::vector<std::byte>(kPayloadBytes, kOverwritten));
   receiver.pop(kChannel);

@@ -40,7 +40,7 @@ TEST_F(TcpLinkTest, CarriesFramesOfEverySize) {
   for (const size_t size : sizes) {
     for (uint32_t channel = 0; channel < transport::kChannelCount; channel += 3) {
       const auto payload = payload_of(sequence, size);
-      const FrameHeader header{.sequence = sequence, .fingerprint = ~sequence};
+      const FrameHeader header{.call = sequence, .message_bytes = ~sequence};
       bool sent = false;
       Frame frame;
       const std::span<std::byte> offered = sequence % 2 == 0 ? std::span<std::byte>(landing) : std::span<std::byte>();
@@ -78,17 +78,17 @@ TEST_F(TcpLinkTest, PutsThePayloadIntoALandingThatIsLargeEnough) {
 TEST_F(TcpLinkTest, TheSameFrameIsPeekedUntilItIsPopped) {
   const auto first = payload_of(1, 100);
   const auto second = payload_of(2, 200);
-  send(kChannel, {.sequence = 1, .fingerprint = 0}, first);
-  send(kChannel, {.sequence = 2, .fingerprint = 0}, second);
+  send(kChannel, {.call = 1, .message_bytes = 0}, first);
+  send(kChannel, {.call = 2, .message_bytes = 0}, second);
   Frame frame;
   for (int look = 0; look < 3; ++look) {
     receive(kChannel, {}, &frame);
-    EXPECT_EQ(frame.header.sequence, 1u);
+    EXPECT_EQ(frame.header.call, 1u);
     EXPECT_TRUE(equal(frame.payload, first));
   }
   receiver().pop(kChannel);
   receive(kChannel, {}, &frame);
-  EXPECT_EQ(frame.header.sequence, 2u);
+  EXPECT_EQ(frame.header.call, 2u);
   EXPECT_TRUE(equal(frame.payload, second));
 }
 
@@ -99,7 +99,7 @@ TEST_F(TcpLinkTest, AnUnreadChannelFillsUpAndDelaysNoOther) {
     // Full means: still full after the peer had every opportunity to take more.
     int sent_count = 0;
     for (int refusals = 0; refusals < 1000;) {
-      if (sender().try_send(stuffed, {.sequence = static_cast<uint64_t>(sent_count), .fingerprint = 0}, payload) == Outcome::done) {
+      if (sender().try_send(stuffed, {.call = static_cast<uint64_t>(sent_count), .message_bytes = 0}, payload) == Outcome::done) {
         ++sent_count;
         refusals = 0;
       } else {
@@ -121,7 +121,7 @@ TEST_F(TcpLinkTest, AnUnreadChannelFillsUpAndDelaysNoOther) {
     for (int index = 0; index < sent_count; ++index) {
       Frame frame;
       receive(stuffed, {}, &frame);
-      EXPECT_EQ(frame.header.sequence, static_cast<uint64_t>(index));
+      EXPECT_EQ(frame.header.call, static_cast<uint64_t>(index));
       ASSERT_TRUE(equal(frame.payload, payload));
       receiver().pop(stuffed);
     }
@@ -131,7 +131,7 @@ TEST_F(TcpLinkTest, AnUnreadChannelFillsUpAndDelaysNoOther) {
 TEST_F(TcpLinkTest, FramesWithoutPayloadAreBoundedToo) {
   uint64_t sent_count = 0;
   for (int refusals = 0; refusals < 1000;) {
-    const bool done = sender().try_send(transport::kControlChannel, {.sequence = sent_count, .fingerprint = 0}, {}) == Outcome::done;
+    const bool done = sender().try_send(transport::kControlChannel, {.call = sent_count, .message_bytes = 0}, {}) == Outcome::done;
     sent_count += done ? 1 : 0;
     refusals = done ? 0 : refusals + 1;
     world_.poll();
@@ -140,7 +140,7 @@ TEST_F(TcpLinkTest, FramesWithoutPayloadAreBoundedToo) {
   for (uint64_t index = 0; index < sent_count; ++index) {
     Frame frame;
     receive(transport::kControlChannel, {}, &frame);
-    ASSERT_EQ(frame.header.sequence, index);
+    ASSERT_EQ(frame.header.call, index);
     receiver().pop(transport::kControlChannel);
   }
 }
@@ -183,7 +183,7 @@ TEST_F(TcpLinkTest, RandomTrafficInBothDirectionsArrivesInOrder) {
     Link& in = world_.link(1 - rank, rank);
     if (flow.sent < kFrameCount && out.released_bytes(channel) == flow.sent_bytes) {
       auto payload = payload_of(flow.sent * 100 + channel, size_of(flow.sent, channel));
-      if (out.try_send(channel, {.sequence = flow.sent, .fingerprint = channel}, payload) == Outcome::done) {
+      if (out.try_send(channel, {.call = flow.sent, .message_bytes = channel}, payload) == Outcome::done) {
         flow.sending = std::move(payload);
         flow.sent_bytes += flow.sending.size();
         ++flow.sent;
@@ -193,7 +193,7 @@ TEST_F(TcpLinkTest, RandomTrafficInBothDirectionsArrivesInOrder) {
       Frame frame;
       const std::span<std::byte> landing = flow.received % 3 == 0 ? std::span<std::byte>() : std::span<std::byte>(flow.landing);
       if (in.peek(channel, landing, &frame) == Outcome::done) {
-        ASSERT_EQ(frame.header, (FrameHeader{.sequence = flow.received, .fingerprint = channel}));
+        ASSERT_EQ(frame.header, (FrameHeader{.call = flow.received, .message_bytes = channel}));
         ASSERT_TRUE(equal(frame.payload, payload_of(flow.received * 100 + channel, size_of(flow.received, channel))));
         in.pop(channel);
         ++flow.received;
@@ -223,13 +223,13 @@ TEST(TcpLink, TwoThreadsExchangeAStream) {
         if (!prepared) {
           sending = payload_of(sent * 2 + rank, 1 + mix64(sent) % kMaxFrameBytes);
         }
-        prepared = link.try_send(kChannel, {.sequence = sent, .fingerprint = rank}, sending) != Outcome::done;
+        prepared = link.try_send(kChannel, {.call = sent, .message_bytes = rank}, sending) != Outcome::done;
         taken_bytes += prepared ? 0 : sending.size();
         sent += prepared ? 0 : 1;
       }
       Frame frame;
       if (received < kFrameCount && link.peek(kChannel, landing, &frame) == Outcome::done) {
-        ASSERT_EQ(frame.header.sequence, received);
+        ASSERT_EQ(frame.header.call, received);
         ASSERT_TRUE(equal(frame.payload, payload_of(received * 2 + 1 - rank, 1 + mix64(received) % kMaxFrameBytes)));
         link.pop(kChannel);
         ++received;

@@ -32,7 +32,7 @@ std::vector<std::byte> read_address(int socket) {
   for (;;) {
     rank.transport->poll();
     if (Link* const link = rank.transport->link(0); link != nullptr && !sent) {
-      sent = link->try_send(kChannel, {.sequence = 1, .fingerprint = 0}, {}) == Outcome::done;
+      sent = link->try_send(kChannel, {.call = 1, .message_bytes = 0}, {}) == Outcome::done;
     }
     if (::getppid() == 1) {
       ::_exit(1);
@@ -86,7 +86,7 @@ TEST(TcpPeerDeath, FramesThatArrivedBeforeItCanStillBePeeked) {
   for (uint64_t sequence = 0; sequence < 10; ++sequence) {
     for (const uint32_t channel : {kChannel, kChannel + 1}) {
       ASSERT_TRUE(world.poll_until([&] {
-        return world.link(0, 1).try_send(channel, {.sequence = sequence, .fingerprint = 0}, payload) == Outcome::done;
+        return world.link(0, 1).try_send(channel, {.call = sequence, .message_bytes = 0}, payload) == Outcome::done;
       }));
     }
   }
@@ -98,7 +98,7 @@ TEST(TcpPeerDeath, FramesThatArrivedBeforeItCanStillBePeeked) {
     for (uint64_t sequence = 0; sequence < 10; ++sequence) {
       Frame frame;
       ASSERT_TRUE(world.poll_until([&] { return link.peek(channel, landing, &frame) == Outcome::done; }));
-      EXPECT_EQ(frame.header.sequence, sequence);
+      EXPECT_EQ(frame.header.call, sequence);
       EXPECT_TRUE(equal(frame.payload, payload));
       link.pop(channel);
     }
@@ -177,11 +177,11 @@ TEST(TcpPeerDeath, TheLastWordsOfALeavingPeerArrive) {
   world.connect_all();
   // Rank 1 leaves with unread bytes in its socket, which must not cost rank 0 the farewell.
   ASSERT_EQ(world.link(0, 1).try_send(kChannel, {}, payload_of(1, 1000)), Outcome::done);
-  ASSERT_EQ(world.link(1, 0).try_send(transport::kControlChannel, {.sequence = 9, .fingerprint = 9}, {}), Outcome::done);
+  ASSERT_EQ(world.link(1, 0).try_send(transport::kControlChannel, {.call = 9, .message_bytes = 9}, {}), Outcome::done);
   world.destroy(1);
   Frame frame;
   ASSERT_TRUE(world.poll_until([&] { return world.link(0, 1).peek(transport::kControlChannel, {}, &frame) != Outcome::would_block; }));
-  EXPECT_EQ(frame.header.sequence, 9u);
+  EXPECT_EQ(frame.header.call, 9u);
 }
 
 }  // namespace

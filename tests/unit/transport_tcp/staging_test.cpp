@@ -14,14 +14,14 @@ TEST(Staging, AFrameIsReadyOnceItIsComplete) {
   Staging staging(kDataWindowUnits);
   EXPECT_TRUE(staging.empty());
   EXPECT_FALSE(staging.ready());
-  std::byte* const payload = staging.append({.sequence = 1, .fingerprint = 2}, 3);
+  std::byte* const payload = staging.append({.call = 1, .message_bytes = 2}, 3);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(payload) % kCreditUnitBytes, 0u);
   std::memcpy(payload, "abc", 3);
   EXPECT_FALSE(staging.empty());
   EXPECT_FALSE(staging.ready());
   staging.commit();
   ASSERT_TRUE(staging.ready());
-  EXPECT_EQ(staging.front().header, (transport::FrameHeader{.sequence = 1, .fingerprint = 2}));
+  EXPECT_EQ(staging.front().header, (transport::FrameHeader{.call = 1, .message_bytes = 2}));
   ASSERT_EQ(staging.front().payload.size(), 3u);
   EXPECT_EQ(std::memcmp(staging.front().payload.data(), "abc", 3), 0);
   staging.append({}, 0);
@@ -52,7 +52,7 @@ TEST(Staging, HoldsAWindowOfFramesInOrder) {
       const uint32_t size = random() % (largest + 1);
       if (random() % 2 == 0 && used_units + credit_units(size) <= window) {
         const auto fill = static_cast<std::byte>(appended);
-        std::byte* const payload = staging.append({.sequence = appended, .fingerprint = 0}, size);
+        std::byte* const payload = staging.append({.call = appended, .message_bytes = 0}, size);
         if (size > 0) {
           payload[0] = payload[size - 1] = fill;
         }
@@ -61,7 +61,7 @@ TEST(Staging, HoldsAWindowOfFramesInOrder) {
         used_units += credit_units(size);
       } else if (!model.empty()) {
         const transport::Frame frame = staging.front();
-        ASSERT_EQ(frame.header.sequence, model.front().sequence);
+        ASSERT_EQ(frame.header.call, model.front().sequence);
         ASSERT_EQ(frame.payload.size(), model.front().size);
         if (!frame.payload.empty()) {
           ASSERT_EQ(frame.payload.front(), model.front().fill);

@@ -17,7 +17,7 @@ const Header kData{.kind = Kind::data,
                    .credit_channel = 5,
                    .payload_bytes = 0x0102,
                    .credit_units = 0x0a0b,
-                   .frame = {.sequence = 0x1122334455667788, .fingerprint = 0x99}};
+                   .frame = {.call = 0x1122334455667788, .message_bytes = 0x99}};
 
 TEST(Wire, HeadersAreLittleEndian) {
   const auto bytes = encoded(kData);
