@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -13,6 +14,9 @@ class Scratch {
  public:
   // At least `byte_count` bytes, aligned to a cache line; null when there is no memory.
   std::byte* at_least(size_t byte_count) {
+    if (byte_count > kMostBytes) {  // sizes saturate on their way here, and rounding up must not wrap around
+      return nullptr;
+    }
     if (byte_count > size_) {
       memory_.reset();
       size_ = (byte_count + kAlignment - 1) & ~(kAlignment - 1);
@@ -26,6 +30,7 @@ class Scratch {
 
  private:
   static constexpr size_t kAlignment = 64;
+  static constexpr size_t kMostBytes = size_t{PTRDIFF_MAX} - kAlignment;
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }
   };
