@@ -2,7 +2,6 @@
 #include "engine/control.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 
 namespace tutti::engine {
@@ -44,6 +43,9 @@ std::optional<ControlMessage> decode_inquiry(std::span<const std::byte> bytes) {
   return inquiry;
 }
 
+// Not std::isprint, which depends on the locale that the application has chosen.
+bool is_printable(std::byte byte) { return byte >= std::byte{0x20} && byte <= std::byte{0x7e}; }
+
 // The text comes from another process: only printable characters are kept.
 std::optional<ControlMessage> decode_failure(std::span<const std::byte> bytes) {
   if (bytes.size() < 2 || bytes.size() > kMaxControlBytes) {
@@ -55,8 +57,7 @@ std::optional<ControlMessage> decode_failure(std::span<const std::byte> bytes) {
   }
   std::string text;
   for (const std::byte byte : bytes.subspan(2)) {
-    const char character = static_cast<char>(byte);
-    text.push_back(std::isprint(static_cast<unsigned char>(character)) ? character : '?');
+    text.push_back(is_printable(byte) ? static_cast<char>(byte) : '?');
   }
   return FailureNotice{Status(static_cast<tuttiResult_t>(code), std::move(text))};
 }
