@@ -179,11 +179,13 @@ TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tut
                                        const tuttiConfig_t* config);
 
 /* Collective: waits until all work of this rank on `comm` is done and every rank has come here, so that a later
- * tuttiCommDestroy cannot cut off a peer. Afterwards only destroy, abort and queries are allowed. Blocks. */
+ * tuttiCommDestroy cannot cut off a peer. Afterwards only destroy, abort and queries are allowed. Blocks; of ranks that one thread initialised
+ * together only the last one's call waits for peers. */
 TUTTI_API tuttiResult_t tuttiCommFinalize(tuttiComm_t comm);
 
 /* Finalises if that has not been done, and frees everything `comm` holds. The handle is invalid afterwards, also on error.
- * On a communicator that has failed it does not wait for peers. NULL is allowed and does nothing. */
+ * On a communicator that has failed it does not wait for peers. Ranks that one thread initialised together (tuttiCommInitAll, or a group)
+ * leave together: only the last call among them waits for peers. NULL is allowed and does nothing. */
 TUTTI_API tuttiResult_t tuttiCommDestroy(tuttiComm_t comm);
 
 /* Ends all work on `comm` at once with tuttiAborted, on this rank and, by a message, on its peers, and frees what it holds.

@@ -146,6 +146,18 @@ Status split(const CommunicatorPin& parent, int color, int key, tuttiComm_t* new
 // Takes the handle away and waits for the calls that still use it.
 void release(tuttiComm_t comm) { communicators().remove(comm); }
 
+Status finalize(CommunicatorObject& object) {
+  TUTTI_RETURN_IF_ERROR(object.communicator->begin_finalizing());
+  return object.has_left.exchange(true) ? Status() : object.cohort->leave(object.communicator);
+}
+
+// The rank leaves by another way than finalize(), if it has not left yet. What that lets finish concerns the others.
+void drop_out(CommunicatorObject& object) {
+  if (!object.has_left.exchange(true)) {
+    (void)object.cohort->drop_out();
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -216,10 +228,16 @@ tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* 
 }
 
 tuttiResult_t tuttiCommFinalize(tuttiComm_t comm) {
-  return guarded_on(comm, "tuttiCommFinalize", [](comm::Communicator& communicator) -> Status {
+  return guarded([&]() -> Status {
     TUTTI_RETURN_IF_ERROR(outside_group("tuttiCommFinalize"));
-    TUTTI_RETURN_IF_ERROR(communicator.check_usable("tuttiCommFinalize"));
-    return communicator.finalize();
+    const auto pin = pin_communicator(comm, "tuttiCommFinalize");
+    if (!pin) {
+      return pin.error();
+    }
+    Status status = (*pin)->communicator->check_usable("tuttiCommFinalize");
+    status = status.ok() ? finalize(**pin) : status;
+    keep_error(**pin, status);
+    return status;
   });
 }
 
@@ -237,10 +255,11 @@ tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) {
       }
       comm::Communicator& communicator = *(*pin)->communicator;
       if (communicator.state() == comm::State::ready && communicator.failure().ok()) {
-        outcome = communicator.finalize();
+        outcome = finalize(**pin);
       } else if (communicator.state() == comm::State::initialising) {
         communicator.abort(aborted_error("destroyed while initialising"));
       }
+      drop_out(**pin);
     }
     release(comm);
     return outcome;
@@ -260,6 +279,7 @@ tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
       }
       comm::Communicator& communicator = *(*pin)->communicator;
       communicator.abort(aborted_error("\"{}\" was aborted by rank {}", communicator.config().name, communicator.rank()));
+      drop_out(**pin);
     }
     release(comm);
     return {};

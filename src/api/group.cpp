@@ -95,6 +95,7 @@ Status bring_up(std::vector<PendingInitialisation>& pending) {
   }
   Status outcome = comm::Communicator::initialise(blocking);
   bool in_background = false;
+  std::map<uint64_t, std::shared_ptr<Cohort>> cohorts;  // by job
   for (PendingInitialisation& one : pending) {
     *one.handle = nullptr;
     if (!one.communicator->config().blocking) {
@@ -103,10 +104,13 @@ Status bring_up(std::vector<PendingInitialisation>& pending) {
     } else if (one.communicator->state() != comm::State::ready) {
       continue;
     }
-    *one.handle = static_cast<tuttiComm_t>(communicators().insert(std::make_shared<CommunicatorObject>(one.communicator)));
+    auto& cohort = cohorts[one.communicator->job_id()];
+    cohort = cohort != nullptr ? cohort : std::make_shared<Cohort>();
+    *one.handle = static_cast<tuttiComm_t>(communicators().insert(std::make_shared<CommunicatorObject>(one.communicator, cohort)));
     if (*one.handle == nullptr) {
       return failure(tuttiSystemError, "too many communicators");
     }
+    cohort->join();
   }
   if (outcome.ok() && in_background) {
     outcome = failure(tuttiInProgress, "initialisation goes on in the background");

@@ -68,6 +68,13 @@ tuttiResult_t report(const Status& status) {
   return status.code();
 }
 
+void keep_error(CommunicatorObject& object, const Status& status) {
+  if (!status.ok()) {
+    const std::lock_guard lock(object.mutex);
+    object.last_error = status.message();
+  }
+}
+
 const std::string& last_error_of_thread() { return thread_error(); }
 
 }  // namespace tutti::api

@@ -2,12 +2,14 @@
 // What stands behind the handles of the C API, and how every C function is guarded.
 #pragma once
 
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <string>
 
+#include "api/cohort.hpp"
 #include "api/handles.hpp"
 #include "base/status.hpp"
 #include "comm/communicator.hpp"
@@ -16,9 +18,12 @@
 namespace tutti::api {
 
 struct CommunicatorObject {
-  explicit CommunicatorObject(std::shared_ptr<comm::Communicator> made) : communicator(std::move(made)) {}
+  CommunicatorObject(std::shared_ptr<comm::Communicator> made, std::shared_ptr<Cohort> together)
+      : communicator(std::move(made)), cohort(std::move(together)) {}
 
   const std::shared_ptr<comm::Communicator> communicator;
+  const std::shared_ptr<Cohort> cohort;
+  std::atomic<bool> has_left{false};  // the cohort; exchanged by whoever ends the communicator, so that it leaves once
   std::mutex mutex;  // guards last_error
   std::string last_error;
 };
@@ -51,6 +56,9 @@ tuttiResult_t report(const Status& status);
 // The calling thread's last error.
 const std::string& last_error_of_thread();
 
+// Keeps the text of a failure for tuttiGetLastError(comm).
+void keep_error(CommunicatorObject& object, const Status& status);
+
 // Runs a C function's body: nothing is thrown into C, and nothing runs in a forked child.
 template <typename Body>
 tuttiResult_t guarded(Body&& body) noexcept {
@@ -77,10 +85,7 @@ tuttiResult_t guarded_on(tuttiComm_t comm, std::string_view function, Body&& bod
       return pin.error();
     }
     Status status = body(*(*pin)->communicator);
-    if (!status.ok()) {
-      const std::lock_guard lock((*pin)->mutex);
-      (*pin)->last_error = status.message();
-    }
+    keep_error(**pin, status);
     return status;
   });
 }

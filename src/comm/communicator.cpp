@@ -82,6 +82,7 @@ void pause_initialisation(uint32_t idle_rounds) {
 Communicator::Communicator(Initialisation::Setup setup)
     : config_(setup.config),
       position_{setup.exchange->rank(), setup.exchange->rank_count()},
+      job_id_(setup.exchange->job_id()),
       clock_(*setup.clock),
       engine_(setup.engine),
       initialisation_(std::make_unique<Initialisation>(std::move(setup))) {}
@@ -298,15 +299,28 @@ Status Communicator::synchronize() {
   return executor_->has_failed() ? executor_->failure() : own;
 }
 
-Status Communicator::finalize() {
+Status Communicator::begin_finalizing() {
   TUTTI_RETURN_IF_ERROR(synchronize());
   TUTTI_RETURN_IF_ERROR(enqueue(barrier_call("tuttiCommFinalize"), nullptr));
-  TUTTI_RETURN_IF_ERROR(synchronize());
-  executor_->say_goodbye();
-  const Deadline deadline = Deadline::after_timeout_ms(clock_, config_.timeout_ms);
-  executor_->wait_until([&] { return executor_->has_parted() || executor_->has_failed() || deadline.passed(clock_); });
   state_.store(State::finalised, std::memory_order_release);
-  return executor_->failure();
+  return {};
+}
+
+Status Communicator::finish_finalizing(std::span<const std::shared_ptr<Communicator>> communicators) {
+  Status first;
+  const auto note = [&](const Status& status) { first = first.ok() ? status : first; };
+  for (const auto& communicator : communicators) {
+    note(communicator->synchronize());
+    communicator->executor_->say_goodbye();
+  }
+  for (const auto& communicator : communicators) {
+    engine::Executor& executor = *communicator->executor_;
+    const Clock& clock = communicator->clock_;
+    const Deadline deadline = Deadline::after_timeout_ms(clock, communicator->config_.timeout_ms);
+    executor.wait_until([&] { return executor.has_parted() || executor.has_failed() || deadline.passed(clock); });
+    note(executor.failure());
+  }
+  return first;
 }
 
 void Communicator::abort(const Status& why) {

@@ -37,6 +37,8 @@ class Communicator {
 
   uint32_t rank() const { return position_.rank; }
   uint32_t rank_count() const { return position_.rank_count; }
+  // Equal on the ranks of one communicator, as bootstrap::Exchange::job_id.
+  uint64_t job_id() const { return job_id_; }
   const Position& position() const { return position_; }
   const Config& config() const { return config_; }
   State state() const { return state_.load(std::memory_order_acquire); }
@@ -53,8 +55,11 @@ class Communicator {
 
   // Blocks until everything enqueued so far has completed.
   Status synchronize();
-  // Waits for own work and for every rank to come here.
-  Status finalize();
+  // Waits for own work and announces that this rank leaves; later calls are refused.
+  Status begin_finalizing();
+  // Waits for every rank to come there too, and parts from them. Ranks of one thread do so together, since they wait for each other. Returns the
+  // first failure.
+  static Status finish_finalizing(std::span<const std::shared_ptr<Communicator>> communicators);
   // Ends everything with `why`. Returns within 100 ms, in any state.
   void abort(const Status& why);
   // The id of this rank's part of a split, and its place there; nothing without a colour.
@@ -81,6 +86,7 @@ class Communicator {
 
   const Config config_;
   const Position position_;
+  const uint64_t job_id_;
   const Clock& clock_;
   engine::Engine* const engine_;
   const std::shared_ptr<engine::Stream> own_stream_ = std::make_shared<engine::Stream>();
