@@ -37,7 +37,7 @@ Status submit(const Call& call, const Destination& destination) {
     return stream.error();
   }
   if (Group& group = Group::of_thread(); group.is_open()) {
-    group.add(std::move(*pin), call, std::move(*stream));
+    group.add(pin->shared(), call, std::move(*stream));
     return {};
   }
   return communicator.enqueue(call, *stream);

@@ -43,9 +43,9 @@ void Group::note(const Status& status) {
   }
 }
 
-void Group::add(CommunicatorPin pin, const comm::Call& call, std::shared_ptr<engine::Stream> stream) {
-  const uint32_t rank_count = pin->communicator->rank_count();
-  PendingCall& pending = calls_.emplace_back(PendingCall{std::move(pin), call, {}, std::move(stream)});
+void Group::add(std::shared_ptr<CommunicatorObject> object, const comm::Call& call, std::shared_ptr<engine::Stream> stream) {
+  const uint32_t rank_count = object->communicator->rank_count();
+  PendingCall& pending = calls_.emplace_back(PendingCall{std::move(object), call, {}, std::move(stream)});
   const size_t** const tables[] = {&pending.call.send_counts, &pending.call.send_displacements, &pending.call.receive_counts,
                                    &pending.call.receive_displacements};
   for (size_t index = 0; index < std::size(tables); ++index) {
@@ -65,23 +65,31 @@ Status Group::run() {
 Status Group::check_sizes() const {
   std::map<const comm::Communicator*, size_t> counts;
   for (const PendingCall& pending : calls_) {
-    TUTTI_RETURN_IF_ERROR(pending.pin->communicator->check_usable(pending.call.function));
-    if (++counts[pending.pin->communicator.get()] > engine::kQueueCapacity) {
+    TUTTI_RETURN_IF_ERROR(pending.communicator().check_usable(pending.call.function));
+    if (++counts[&pending.communicator()] > engine::kQueueCapacity) {
       return invalid_usage("tuttiGroupEnd: more than {} calls of one communicator in a group", engine::kQueueCapacity);
     }
   }
   return {};
 }
 
-// All calls of one stream start where its first one does, so that they run side by side.
+// All calls of one stream start where its first one does, so that they run side by side. Whatever can be wrong shows before the first is enqueued.
 Status Group::enqueue_calls() {
-  std::map<const engine::Stream*, engine::Stream::Ticket> starts;
+  std::vector<engine::Request> requests;
+  requests.reserve(calls_.size());
   for (const PendingCall& pending : calls_) {
-    comm::Communicator& communicator = *pending.pin->communicator;
-    const auto& stream = pending.stream != nullptr ? pending.stream : communicator.own_stream();
-    const auto [start, is_new] = starts.try_emplace(stream.get(), engine::Stream::Ticket{stream->issued()});
-    (void)is_new;
-    TUTTI_RETURN_IF_ERROR(communicator.enqueue(pending.call, stream, &start->second));
+    auto request = pending.communicator().prepare(pending.call);
+    if (!request) {
+      return request.error();
+    }
+    requests.push_back(std::move(*request));
+  }
+  std::map<const engine::Stream*, engine::Stream::Ticket> starts;
+  for (size_t index = 0; index < calls_.size(); ++index) {
+    comm::Communicator& communicator = calls_[index].communicator();
+    const auto& stream = calls_[index].stream != nullptr ? calls_[index].stream : communicator.own_stream();
+    const auto start = starts.try_emplace(stream.get(), engine::Stream::Ticket{stream->issued()}).first;
+    TUTTI_RETURN_IF_ERROR(communicator.submit(std::move(requests[index]), stream, &start->second));
   }
   return {};
 }

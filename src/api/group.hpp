@@ -27,18 +27,20 @@ class Group {
   Status start();
   Status end();
 
-  // Takes a call that has been checked; its arrays are copied.
-  void add(CommunicatorPin pin, const comm::Call& call, std::shared_ptr<engine::Stream> stream);
+  // Takes a call that has been checked; its arrays are copied. The communicator is not pinned: another thread may end it before the group does.
+  void add(std::shared_ptr<CommunicatorObject> object, const comm::Call& call, std::shared_ptr<engine::Stream> stream);
   void add(PendingInitialisation pending) { initialisations_.push_back(std::move(pending)); }
   // A call of the group was wrong: the group will fail with it.
   void note(const Status& status);
 
  private:
   struct PendingCall {
-    CommunicatorPin pin;
+    std::shared_ptr<CommunicatorObject> object;
     comm::Call call;
     std::array<std::vector<size_t>, 4> tables;
     std::shared_ptr<engine::Stream> stream;
+
+    comm::Communicator& communicator() const { return *object->communicator; }
   };
 
   Status run();

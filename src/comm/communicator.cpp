@@ -88,18 +88,31 @@ Communicator::Communicator(Initialisation::Setup setup)
       initialisation_(std::make_unique<Initialisation>(std::move(setup))) {}
 
 Communicator::~Communicator() {
-  cancelled_.store(true, std::memory_order_relaxed);
-  if (background_.joinable()) {
-    background_.join();
-  }
+  cancel_initialisation();
   if (executor_ != nullptr && engine_ != nullptr) {
     engine_->detach(*executor_);
+    // A call that was on its way while another thread ended the communicator: nobody else would complete it.
+    if (executor_->has_work()) {
+      executor_->abort(aborted_error("\"{}\" was destroyed with work pending", config_.name));
+    }
+  }
+}
+
+void Communicator::cancel_initialisation() {
+  cancelled_.store(true, std::memory_order_relaxed);
+  const std::lock_guard lock(background_mutex_);
+  if (background_.joinable()) {
+    background_.join();
   }
 }
 
 Result<bool> Communicator::poll_initialisation() {
   if (cancelled_.load(std::memory_order_relaxed)) {
-    return tl::make_unexpected(aborted_error("initialisation of \"{}\" was aborted", config_.name));
+    const Status why = aborted_error("initialisation of \"{}\" was aborted by rank {}", config_.name, position_.rank);
+    initialisation_->abandon(why);
+    initialisation_.reset();
+    fail(why);
+    return tl::make_unexpected(why);
   }
   auto done = initialisation_->poll();
   if (!done) {
@@ -163,19 +176,21 @@ Status Communicator::initialise(std::span<const std::shared_ptr<Communicator>> c
 void Communicator::initialise_in_background(const std::shared_ptr<Communicator>& communicator) {
   // The destructor joins it, so the pointer outlives the thread.
   communicator->background_ = std::thread([self = communicator.get()] {
-    uint32_t idle_rounds = 0;
-    for (;;) {
-      const auto done = self->poll_initialisation();
-      if (!done) {
-        self->fail(done.error());
-        return;
-      }
-      if (*done) {
-        return;
-      }
-      pause_initialisation(++idle_rounds);
+    try {
+      self->carry_initialisation();
+    } catch (const std::exception& error) {
+      self->fail(internal_error("initialisation of \"{}\": unexpected exception: {}", self->config_.name, error.what()));
     }
   });
+}
+
+void Communicator::carry_initialisation() {
+  for (uint32_t idle_rounds = 0;; ++idle_rounds) {
+    if (const auto done = poll_initialisation(); !done || *done) {
+      return;
+    }
+    pause_initialisation(idle_rounds);
+  }
 }
 
 Status Communicator::failure() const {
@@ -213,14 +228,15 @@ Status Communicator::check_call(const Call& call) const {
 }
 
 Status Communicator::enqueue(const Call& call, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start) {
-  auto request = make_request(call);
-  if (!request) {
-    return request.error();
-  }
-  return executor_->submit(std::move(*request), stream != nullptr ? stream : own_stream_, start);
+  auto request = prepare(call);
+  return request ? submit(std::move(*request), stream, start) : request.error();
 }
 
-Result<engine::Request> Communicator::make_request(const Call& call) {
+Status Communicator::submit(engine::Request request, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start) {
+  return executor_->submit(std::move(request), stream != nullptr ? stream : own_stream_, start);
+}
+
+Result<engine::Request> Communicator::prepare(const Call& call) {
   schedule::Problem problem{.collective = call.collective,
                             .rank_count = position_.rank_count,
                             .root = is_rooted(call.collective) ? static_cast<uint32_t>(call.root) : 0,
@@ -324,10 +340,7 @@ Status Communicator::finish_finalizing(std::span<const std::shared_ptr<Communica
 }
 
 void Communicator::abort(const Status& why) {
-  cancelled_.store(true, std::memory_order_relaxed);
-  if (background_.joinable()) {
-    background_.join();
-  }
+  cancel_initialisation();
   if (const State now = state(); now == State::ready || now == State::finalised) {
     executor_->abort(why);
   } else {

@@ -49,7 +49,11 @@ class Communicator {
 
   // All that can be found wrong with a call here and now.
   Status check_call(const Call& call) const;
-  // Enqueues a checked call. A null `stream` is the communicator's own; `start` as in engine::Executor::submit.
+  // What a checked call asks of the engine. Errors: what has become wrong since it was checked, and what cannot be planned.
+  Result<engine::Request> prepare(const Call& call);
+  // Enqueues it. A null `stream` is the communicator's own; `start` as in engine::Executor::submit.
+  Status submit(engine::Request request, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start = nullptr);
+  // Both at once.
   Status enqueue(const Call& call, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start = nullptr);
   const std::shared_ptr<engine::Stream>& own_stream() const { return own_stream_; }
 
@@ -77,11 +81,12 @@ class Communicator {
   std::string explain(const Call& call) const;
 
  private:
-  Result<engine::Request> make_request(const Call& call);
   Result<std::shared_ptr<const schedule::Schedule>> find_schedule(const Call& call, const schedule::Problem& problem);
   Status set_operator(const Call& call, engine::Request* request) const;
   Status gather_from_all(std::span<const std::byte> own, std::span<std::byte> all);
   void become_ready(Initialisation::Parts parts);
+  void carry_initialisation();
+  void cancel_initialisation();
   void fail(const Status& why);
 
   const Config config_;
@@ -97,6 +102,7 @@ class Communicator {
   std::byte barrier_output_{0};
 
   std::unique_ptr<Initialisation> initialisation_;  // while initialising; one thread's
+  std::mutex background_mutex_;  // guards the joining of background_
   std::thread background_;
   std::atomic<bool> cancelled_{false};  // set by abort(), read by the initialising thread
   std::atomic<State> state_{State::initialising};  // release after what the state promises has been written; pairs with state()

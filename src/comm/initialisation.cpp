@@ -47,6 +47,8 @@ Result<bool> Initialisation::poll() {
   return result;
 }
 
+void Initialisation::abandon(const Status& why) { setup_.exchange->abandon(why); }
+
 Initialisation::Parts Initialisation::take() { return std::move(parts_); }
 
 Result<bool> Initialisation::step() {

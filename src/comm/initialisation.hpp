@@ -38,6 +38,8 @@ class Initialisation {
   // Carries on; true once take() may be called. A failure is final, and has been told to the other ranks as far as possible.
   Result<bool> poll();
   Parts take();
+  // Gives up, and tells the other ranks why as far as possible.
+  void abandon(const Status& why);
 
  private:
   enum class Stage : uint8_t { begin, introducing, connecting, agreeing_on_reach, agreeing_on_plans, done };
