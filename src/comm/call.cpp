@@ -93,10 +93,21 @@ bool is_root(const Call& call, const Position& position) { return static_cast<ui
 Extent input_of(const Call& call, size_t count) { return {"sendbuff", call.send, count}; }
 Extent output_of(const Call& call, size_t count) { return {"recvbuff", call.receive, count}; }
 
+// What a rank sends itself it also receives.
+Status block_to_itself(const Call& call, const Position& position) {
+  const size_t sent = call.send_counts[position.rank];
+  const size_t received = call.receive_counts[position.rank];
+  if (sent == received) {
+    return {};
+  }
+  return invalid_argument("{}: sendcounts[{}] is {}, but recvcounts[{}] is {}, on rank {} itself", call.function, position.rank, sent,
+                          position.rank, received, position.rank);
+}
+
 Result<Extents> variable_extents(const Call& call, const Position& position) {
   Extents extents;
   const Tables receives{"recvcounts", call.receive_counts, "rdispls", call.receive_displacements, true};
-  const Tables sends{call.collective == Collective::scatter ? "sendcounts" : "sendcounts", call.send_counts, "sdispls",
+  const Tables sends{"sendcounts", call.send_counts, "sdispls",
                      call.send_displacements, false};
   const bool uses_receives = call.collective == Collective::all_gather || call.collective == Collective::reduce_scatter ||
                              call.collective == Collective::all_to_all ||
@@ -146,6 +157,7 @@ Result<Extents> variable_extents(const Call& call, const Position& position) {
       }
       break;
     default:
+      TUTTI_UNEXPECTED_IF_ERROR(block_to_itself(call, position));
       extents.input = input_of(call, send_extent);
       extents.output = output_of(call, receive_extent);
       break;
@@ -288,7 +300,8 @@ schedule::InPlace is_in_place(const Call& call, const Position& position) {
     case Collective::all_to_all:
       if (call.blocks == Blocks::variable) {
         const auto same = [&](const size_t* sends, const size_t* receives) {
-          return sends != nullptr && receives != nullptr && std::equal(sends, sends + position.rank_count, receives);
+          // Without displacements blocks follow one another, on both sides.
+          return sends == receives || (sends != nullptr && receives != nullptr && std::equal(sends, sends + position.rank_count, receives));
         };
         return answer(call.send == call.receive && same(call.send_counts, call.receive_counts) &&
                       same(call.send_displacements, call.receive_displacements));
