@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <numeric>
 

@@ -9,10 +9,9 @@ namespace {
 constexpr const char* kColumns = "# {:>10}  {:>12}  {:>8}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>6}";
 constexpr const char* kIterationColumns = "  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}";
 
-std::string library_version() {
+int library_version() {
   int version = 0;
-  if (tuttiGetVersion(&version) != tuttiSuccess) return "unknown";
-  return fmt::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+  return tuttiGetVersion(&version) == tuttiSuccess ? version : 0;
 }
 
 std::string columns_text(const Options& options) {
@@ -56,8 +55,7 @@ std::string fitted(double value, int width) {
 std::string header_text(const Run& run) {
   const Options& options = run.options;
   const bool by_factor = options.step_factor > 1;
-  std::string text = fmt::format("# tutti-perf {} tutti-headers={} tutti-library={}\n", run.program, TUTTI_VERSION_CODE,
-                                 library_version());
+  std::string text = fmt::format("# tutti-headers={} tutti-library={}\n", TUTTI_VERSION_CODE, library_version());
   text += fmt::format("# Collective test starting: {}\n", run.program);
   text += fmt::format("# nThread {} minBytes {} maxBytes {} step: {}({}) warmup iters: {} iters: {} agg iters: {} validation: {}\n",
                       options.thread_count, options.min_bytes, options.max_bytes,
