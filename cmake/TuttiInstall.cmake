@@ -24,6 +24,8 @@ install(FILES "${PROJECT_BINARY_DIR}/generated/tuttiConfig.cmake" "${PROJECT_BIN
 
 file(RELATIVE_PATH TUTTI_PC_TO_PREFIX "/${TUTTI_PC_FOLDER}" "/")
 string(REGEX REPLACE "/$" "" TUTTI_PC_TO_PREFIX "${TUTTI_PC_TO_PREFIX}")
+set(pc_libraries ${HWY_LDFLAGS} ${PMIX_LDFLAGS} ${HWLOC_LDFLAGS})
+list(JOIN pc_libraries " " TUTTI_PC_LIBRARIES)
 configure_file("${PROJECT_SOURCE_DIR}/cmake/tutti.pc.in" "${PROJECT_BINARY_DIR}/generated/tutti.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/generated/tutti.pc" DESTINATION "${TUTTI_PC_FOLDER}")
 

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs Tutti into a temporary prefix, moves the prefix, and builds and runs examples/ against it: by find_package and by
+pkg-config, shared and static, in C and in C++."""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+RUN_TIMEOUT_S = 60
+
+
+class Failure(Exception):
+    pass
+
+
+def run(command, **options):
+    command = [str(word) for word in command]
+    print("+", " ".join(command), flush=True)
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                            timeout=RUN_TIMEOUT_S, **options)
+    print(result.stdout, flush=True)
+    if result.returncode != 0:
+        raise Failure(f"status {result.returncode}: {' '.join(command)}")
+    return result.stdout
+
+
+def launcher(rank_count):
+    """mpirun with what Open MPI asks of root and of small machines; the other launchers do not know these options."""
+    command = ["mpirun", "-n", rank_count]
+    if "Open MPI" in run(["mpirun", "--version"]):
+        command.append("--oversubscribe")
+        if os.geteuid() == 0:
+            command.append("--allow-run-as-root")
+    return command
+
+
+def expect_right(output, lines):
+    found = output.count(": 0 of ")
+    if found != lines:
+        raise Failure(f"{found} of {lines} lines say that nothing is wrong")
+
+
+def run_examples(folder, environment):
+    expect_right(run([folder / "allreduce_threads", 3], env=environment), 1)
+    if shutil.which("mpirun"):
+        expect_right(run(launcher(2) + [folder / "allreduce_processes"], env=environment), 2)
+        if (folder / "allreduce_mpi").exists():
+            run(launcher(2) + [folder / "allreduce_mpi"], env=environment)
+
+
+def install(options, work):
+    """Installs into one folder and moves that to another: nothing in a prefix may name where it was made."""
+    run([options.cmake, "--install", options.build, "--prefix", work / "made"])
+    (work / "made").rename(work / "prefix")
+    prefix = work / "prefix"
+    for pattern in ("include/tutti/tutti.h", "include/tutti/mpi.h", "**/libtutti.so", "**/libtutti.a", "**/tutti.pc",
+                    "**/tuttiConfig.cmake", "**/tuttiConfigVersion.cmake"):
+        if not list(prefix.glob(pattern)):
+            raise Failure(f"{pattern} has not been installed")
+    for text in [*prefix.glob("**/*.cmake"), *prefix.glob("**/*.pc")]:
+        if str(work) in text.read_text(encoding="utf-8"):
+            raise Failure(f"{text} names the prefix it was installed into")
+    return prefix
+
+
+def by_find_package(options, prefix, linkage, folder):
+    run([options.cmake, "-S", options.source / "examples", "-B", folder, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}",
+         f"-DTUTTI_LINKAGE={linkage}", f"-DCMAKE_C_COMPILER={options.c_compiler}", f"-DCMAKE_CXX_COMPILER={options.cxx_compiler}",
+         f"-DCMAKE_C_FLAGS={' '.join(WARNINGS)}", f"-DCMAKE_CXX_FLAGS={' '.join(WARNINGS)}"])
+    run([options.cmake, "--build", folder])
+    run_examples(folder, os.environ)
+
+
+def by_pkg_config(options, prefix, linkage, folder):
+    folder.mkdir()
+    library = next(prefix.glob("**/libtutti.so")).parent
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(library / "pkgconfig"), LD_LIBRARY_PATH=str(library))
+    compile_flags = run(["pkg-config", "--cflags", "tutti"], env=environment).split()
+    link_flags = run(["pkg-config", "--libs", "tutti"] + (["--static"] if linkage == "static" else []), env=environment).split()
+    if linkage == "static":
+        link_flags = ["-l:libtutti.a" if flag == "-ltutti" else flag for flag in link_flags]
+        environment.pop("LD_LIBRARY_PATH")
+    for compiler, standard, source in ((options.c_compiler, "c11", "allreduce_processes.c"),
+                                       (options.cxx_compiler, "c++20", "allreduce_threads.cpp")):
+        run([compiler, f"-std={standard}", *WARNINGS, *compile_flags, options.source / "examples" / source,
+             "-o", folder / pathlib.Path(source).stem, *link_flags], env=environment)
+    run_examples(folder, environment)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("--source", "--build", "--cmake", "--c-compiler", "--cxx-compiler"):
+        parser.add_argument(name, type=pathlib.Path, required=True)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tutti-install-") as name:
+        work = pathlib.Path(name)
+        try:
+            prefix = install(options, work)
+            for linkage in ("shared", "static"):
+                by_find_package(options, prefix, linkage, work / f"cmake-{linkage}")
+                by_pkg_config(options, prefix, linkage, work / f"pkgconfig-{linkage}")
+        except (Failure, subprocess.TimeoutExpired) as failure:
+            print(f"install test: {failure}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
