@@ -164,11 +164,12 @@ void Executor::look_for_lost_peers() {
 }
 
 void Executor::look_for_stalls(uint64_t now_ns) {
-  constexpr size_t kMostLookedAt = 64;  // later work waits for earlier work, not for a peer
-  const size_t end = std::min(window_.size(), window_begin_ + kMostLookedAt);
-  for (size_t index = window_begin_; index < end; ++index) {
+  constexpr size_t kMostLookedAt = 64;  // of those that run; the others wait for earlier work, not for a peer
+  size_t looked_at = 0;
+  for (size_t index = window_begin_; index < window_.size() && looked_at < kMostLookedAt; ++index) {
     if (window_[index]->state == OperationState::running) {
       look_after(*window_[index], now_ns);
+      ++looked_at;
     }
   }
 }
