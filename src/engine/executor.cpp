@@ -54,7 +54,14 @@ Executor::Executor(Options options, Connections connections)
   awaited_.reserve(options_.rank_count);
 }
 
-Executor::~Executor() = default;
+// Links outlive the messages in the outboxes, which they may not have sent yet.
+Executor::~Executor() { let_go_of_memory(); }
+
+void Executor::let_go_of_memory() {
+  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+    links_[peer].let_go();
+  }
+}
 
 Status Executor::failure() const {
   const std::lock_guard lock(failure_mutex_);

@@ -136,6 +136,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   Status lost_peer(uint32_t peer);
   std::string name_of(const Operation& operation) const;
   void fail(const Status& why);
+  void let_go_of_memory();
   void complete_all_with_failure();
 
   const Options options_;

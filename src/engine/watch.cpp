@@ -156,6 +156,7 @@ void Executor::look_for_lost_peers() {
     }
     read_control(peer);  // its last words may say why
     state.lost = true;
+    links_[peer].let_go();  // of the outbox
     state.outbox.clear();
     if (!state.said_goodbye) {
       note_failure(lost_peer(peer));
@@ -293,9 +294,7 @@ void Executor::fail(const Status& why) {
     has_failed_.store(true, std::memory_order_release);
   }
   log::info("rank {} of \"{}\": {}: {}", options_.rank, options_.name, tutti::name_of(why.code()), why.message());
-  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
-    links_[peer].let_go();
-  }
+  let_go_of_memory();
   post_to_all(FailureNotice{why});
   for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
     flush_outbox(peer);
