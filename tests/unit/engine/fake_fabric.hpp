@@ -4,6 +4,8 @@
 // borrowed, so that a payload overwritten too early is counted. Nothing is allocated once a fabric has been made.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <random>
