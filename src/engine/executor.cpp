@@ -152,7 +152,7 @@ void Executor::wait_until(const std::function<bool()>& done) {
   IdleStrategy idle(options_.crowding);
   bool owner = false;
   while (!done()) {
-    const bool step_aside = abort_requested_.load(std::memory_order_relaxed);
+    const bool step_aside = aborts_.load(std::memory_order_relaxed) != 0;
     if (owner && step_aside) {
       release_ownership();
     }

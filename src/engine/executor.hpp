@@ -183,7 +183,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   mutable std::mutex failure_mutex_;
   Status failure_;
   std::atomic<bool> has_failed_{false};  // release after failure_ is written; pairs with the acquire in has_failed()
-  std::atomic<bool> abort_requested_{false};
+  std::atomic<uint32_t> aborts_{0};  // threads in abort(); relaxed: waiters only step aside while there are any
 };
 
 }  // namespace tutti::engine

@@ -304,7 +304,7 @@ void Executor::fail(const Status& why) {
 
 void Executor::abort(const Status& why) {
   // Relaxed: waiters poll it, and ownership orders the rest.
-  abort_requested_.store(true, std::memory_order_relaxed);
+  aborts_.fetch_add(1, std::memory_order_relaxed);
   while (!try_claim()) {
     sched_yield();  // a turn is short
   }
@@ -313,7 +313,7 @@ void Executor::abort(const Status& why) {
   for (uint32_t turns = 0; turns < kFarewellTurns; ++turns) {
     full_turn();
   }
-  abort_requested_.store(false, std::memory_order_relaxed);
+  aborts_.fetch_sub(1, std::memory_order_relaxed);
   release_ownership();
 }
 
