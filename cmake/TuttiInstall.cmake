@@ -29,11 +29,13 @@ list(JOIN pc_libraries " " TUTTI_PC_LIBRARIES)
 configure_file("${PROJECT_SOURCE_DIR}/cmake/tutti.pc.in" "${PROJECT_BINARY_DIR}/generated/tutti.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/generated/tutti.pc" DESTINATION "${TUTTI_PC_FOLDER}")
 
-# tutti_install_benchmarks(<target>...): they find libtutti.so beside themselves in the prefix.
+# tutti_install_benchmarks(<target>...): those of the public API, named *_perf. They find libtutti.so by their own place in the prefix.
 function(tutti_install_benchmarks)
-  if(ARGN)
+  set(programs ${ARGN})
+  list(FILTER programs INCLUDE REGEX "_perf$")
+  if(programs)
     file(RELATIVE_PATH to_library "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")
-    set_property(TARGET ${ARGN} APPEND PROPERTY INSTALL_RPATH "$ORIGIN/${to_library}")
-    install(TARGETS ${ARGN} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+    set_property(TARGET ${programs} APPEND PROPERTY INSTALL_RPATH "$ORIGIN/${to_library}")
+    install(TARGETS ${programs} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
   endif()
 endfunction()
