@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "base/hash.hpp"
+#include "base/log.hpp"
 #include "cost/cost.hpp"
 
 namespace tutti::planner {
@@ -81,6 +82,9 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
                                                      .price_ns = chosen.price_ns,
                                                      .schedule = schedule_for(*chosen.algorithm, problem)}));
   table_.insert(key, plans_.back().get());
+  if (options_.rank == 0 && log::enabled(log::Level::info)) {  // one rank speaks for all: they choose alike
+    log::info("planner: {}", explain(call));
+  }
   return plans_.back().get();
 }
 
