@@ -15,13 +15,41 @@ bootstrap::Bytes pack(const json& value) {
   return {bytes.begin(), bytes.end()};
 }
 
+// Says beforehand whether a record is one that this library may have written: it has natural numbers, texts and bytes, and little nesting. The
+// parser recurses, so that a hostile record could exhaust the stack, and it turns other numbers into natural ones silently.
+class Screen final : public json::json_sax_t {
+ public:
+  bool null() override { return false; }
+  bool boolean(bool) override { return false; }
+  bool number_integer(number_integer_t) override { return false; }  // negative
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return false; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(size_t) override { return ++depth_ <= kMostNested; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return --depth_, true; }
+  bool start_array(size_t) override { return ++depth_ <= kMostNested; }
+  bool end_array() override { return --depth_, true; }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+
+ private:
+  static constexpr uint32_t kMostNested = 4;
+  uint32_t depth_ = 0;
+};
+
 // Runs `read` on the parsed record; whatever is missing or of the wrong type becomes an error naming the rank.
 template <typename T, typename Read>
 Result<T> unpack(const bootstrap::Bytes& bytes, uint32_t rank, Read read) {
   try {
-    const auto* begin = reinterpret_cast<const uint8_t*>(bytes.data());
+    const auto* const begin = reinterpret_cast<const uint8_t*>(bytes.data());
+    const auto* const end = begin + bytes.size();
+    Screen screen;
+    if (!json::sax_parse(begin, end, &screen, json::input_format_t::msgpack)) {
+      return tl::make_unexpected(remote_error("rank {} sent a record of {} bytes that makes no sense", rank, bytes.size()));
+    }
     T record;
-    read(json::from_msgpack(begin, begin + bytes.size()), record);
+    read(json::from_msgpack(begin, end), record);
     return record;
   } catch (const json::exception& error) {
     return tl::make_unexpected(remote_error("rank {} sent a record that makes no sense: {}", rank, error.what()));
