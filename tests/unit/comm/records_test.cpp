@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "comm/records.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace tutti::comm {
+namespace {
+
+using bootstrap::Bytes;
+using testing::HasSubstr;
+
+Introduction some_introduction() {
+  return {.version = 100,
+          .rank_count = 3,
+          .name = "world",
+          .transports = "shm,tcp",
+          .algorithms = "",
+          .slice_bytes = 65536,
+          .host_id = "a host",
+          .allowed_cores = {0b1011, UINT64_MAX},
+          .addresses = {{"shm", {1, 2, 255}}, {"tcp", {}}}};
+}
+
+TEST(Records, IntroductionSurvivesEncoding) {
+  const Introduction before = some_introduction();
+  const auto after = decode_introduction(encode(before), 1);
+  ASSERT_TRUE(after) << after.error().message();
+  EXPECT_EQ(after->version, before.version);
+  EXPECT_EQ(after->rank_count, before.rank_count);
+  EXPECT_EQ(after->name, before.name);
+  EXPECT_EQ(after->transports, before.transports);
+  EXPECT_EQ(after->algorithms, before.algorithms);
+  EXPECT_EQ(after->slice_bytes, before.slice_bytes);
+  EXPECT_EQ(after->host_id, before.host_id);
+  EXPECT_EQ(after->allowed_cores, before.allowed_cores);
+  EXPECT_EQ(after->addresses, before.addresses);
+}
+
+TEST(Records, ReachSurvivesEncoding) {
+  using transport::PeerState;
+  Reach before;
+  before.peers = {{PeerState::connecting, 0, 0, ""}, {PeerState::connected, 1500, UINT64_MAX, "measured"}, {PeerState::unreachable, 0, 0, ""}};
+  const auto after = decode_reach(encode(before), 1, 3);
+  ASSERT_TRUE(after) << after.error().message();
+  ASSERT_EQ(after->peers.size(), 3u);
+  for (size_t peer = 0; peer < 3; ++peer) {
+    EXPECT_EQ(after->peers[peer].state, before.peers[peer].state);
+    EXPECT_EQ(after->peers[peer].latency_ns, before.peers[peer].latency_ns);
+    EXPECT_EQ(after->peers[peer].bandwidth_bytes_per_s, before.peers[peer].bandwidth_bytes_per_s);
+    EXPECT_EQ(after->peers[peer].source, before.peers[peer].source);
+  }
+}
+
+TEST(Records, AReachCoversEveryRank) {
+  Reach reach;
+  reach.peers.resize(2);
+  const auto decoded = decode_reach(encode(reach), 4, 3);
+  ASSERT_FALSE(decoded);
+  EXPECT_EQ(decoded.error().code(), tuttiRemoteError);
+  EXPECT_EQ(decoded.error().message(), "rank 4 sent a record of 2 peers, expected 3");
+}
+
+TEST(Records, AgreementSurvivesEncoding) {
+  const auto after = decode_agreement(encode(Agreement{.planner_hash = UINT64_MAX - 1}), 0);
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->planner_hash, UINT64_MAX - 1);
+}
+
+// Decodes `bytes` as every kind of record; an error has to name the rank.
+uint32_t accepted_kinds(const Bytes& bytes) {
+  const auto introduction = decode_introduction(bytes, 5);
+  const auto reach = decode_reach(bytes, 5, 2);
+  const auto agreement = decode_agreement(bytes, 5);
+  uint32_t accepted = 0;
+  const auto count = [&](const auto& result) {
+    if (result) {
+      ++accepted;
+    } else {
+      EXPECT_EQ(result.error().code(), tuttiRemoteError);
+      EXPECT_THAT(result.error().message(), HasSubstr("rank 5"));
+    }
+  };
+  count(introduction);
+  count(reach);
+  count(agreement);
+  return accepted;
+}
+
+TEST(Records, OneKindIsNotAnother) {
+  EXPECT_EQ(accepted_kinds({}), 0u);
+  EXPECT_EQ(accepted_kinds(encode(some_introduction())), 1u);
+  EXPECT_EQ(accepted_kinds(encode(Agreement{})), 1u);
+}
+
+TEST(Records, CutRecordsAreErrors) {
+  const Bytes whole = encode(some_introduction());
+  for (size_t size = 0; size < whole.size(); ++size) {
+    ASSERT_FALSE(decode_introduction(Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size)), 5)) << size;
+  }
+}
+
+TEST(Records, TakesAnyBytesWithoutHarm) {
+  constexpr uint32_t kSeed = 11;
+  std::mt19937 random(kSeed);
+  Reach reach;
+  reach.peers.resize(2);
+  const Bytes samples[] = {encode(some_introduction()), encode(reach), encode(Agreement{.planner_hash = 77})};
+  for (int round = 0; round < 5'000; ++round) {
+    SCOPED_TRACE(testing::Message() << "seed " << kSeed << ", round " << round);
+    Bytes bytes = samples[random() % 3];
+    for (uint32_t change = random() % 4; change > 0; --change) {
+      bytes[random() % bytes.size()] = static_cast<std::byte>(random());
+    }
+    bytes.resize(random() % 2 == 0 ? bytes.size() : random() % (bytes.size() + 8));
+    (void)accepted_kinds(bytes);
+  }
+}
+
+// Arrays in arrays in arrays, as deep as a contribution can be long: parsing them must not exhaust the stack.
+TEST(Records, DeepNestingIsAnError) {
+  for (const std::byte open : {std::byte{0x91}, std::byte{0x81}}) {
+    EXPECT_EQ(accepted_kinds(Bytes(bootstrap::kMaxContributionBytes, open)), 0u);
+  }
+  Bytes maps;
+  while (maps.size() < bootstrap::kMaxContributionBytes - 3) {
+    maps.insert(maps.end(), {std::byte{0x81}, std::byte{0xa1}, std::byte{'x'}});
+  }
+  EXPECT_EQ(accepted_kinds(maps), 0u);
+}
+
+TEST(Records, LengthsThatPromiseTooMuchAreErrors) {
+  for (const unsigned char kind : {0xdd, 0xdf, 0xdb, 0xc6}) {  // array, map, text, binary, each of 2^32 - 1
+    const Bytes bytes{std::byte{kind}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0x01}};
+    EXPECT_EQ(accepted_kinds(bytes), 0u) << int{kind};
+  }
+}
+
+TEST(Records, OnlyNaturalNumbersAreNumbers) {
+  const auto record_with = [](std::string_view value) {
+    const std::string text = "\x81\xa7planner" + std::string(value);
+    const auto bytes = std::as_bytes(std::span(text));
+    return Bytes(bytes.begin(), bytes.end());
+  };
+  ASSERT_TRUE(decode_agreement(record_with("\x01"), 5));
+  for (const std::string_view value : {std::string_view("\xff"),                      // -1
+                                       std::string_view("\xca\x3f\xc0\x00\x00", 5),  // 1.5
+                                       std::string_view("\xc3"), std::string_view("\xc0"), std::string_view("\xa1x")}) {
+    EXPECT_FALSE(decode_agreement(record_with(value), 5)) << "value " << int{static_cast<unsigned char>(value[0])};
+  }
+}
+
+}  // namespace
+}  // namespace tutti::comm
