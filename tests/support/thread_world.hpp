@@ -13,8 +13,8 @@ namespace tutti::tests {
 
 struct ThreadWorldOptions {
   int rank_count = 2;
-  std::string transports;  // as tuttiConfig_t's; empty: the default
-  std::string algorithms;
+  std::string transports = {};  // as tuttiConfig_t's; empty: the default
+  std::string algorithms = {};
 };
 
 class ThreadWorld {

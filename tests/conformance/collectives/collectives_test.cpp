@@ -22,7 +22,7 @@ void PrintTo(const Parameters& parameters, std::ostream* out) {
 
 class CollectivesTest : public testing::TestWithParam<Parameters> {
  protected:
-  CollectivesTest() : world_({.rank_count = GetParam().rank_count, .transports = GetParam().transports, .algorithms = {}}) {}
+  CollectivesTest() : world_({.rank_count = GetParam().rank_count, .transports = GetParam().transports}) {}
 
   void perform_all(const std::vector<Exercise>& exercises) {
     ASSERT_FALSE(exercises.empty());
