@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a *_perf program says about its collective: sizes, the call, and what the buffers hold afterwards. Each program defines one.
+// What a *_perf program says about its collective: sizes, the call, and what the buffers hold afterwards. collectives/ has them.
 #pragma once
 
 #include <tutti/tutti.h>
@@ -80,9 +80,6 @@ class Collective {
   // Stretches that are in no block are not checked.
   virtual std::vector<Block> result(const Geometry& geometry) const = 0;
 };
-
-// The program's collective; lives as long as the program.
-const Collective& collective();
 
 // Factors several collectives share.
 inline double share_of_peers(int rank_count) { return static_cast<double>(rank_count - 1) / rank_count; }

@@ -63,7 +63,7 @@ Json environment() {
   return variables;
 }
 
-Json configuration(const Run& run) {
+Json configuration(const RunInfo& run) {
   const Options& options = run.options;
   Json config;
   config["nthreads"] = options.thread_count;
@@ -104,7 +104,7 @@ struct JsonReport::Document {
   Json json;
 };
 
-JsonReport::JsonReport(const Run& run) : document_(new Document{File(run.options.output_file), Json()}) {
+JsonReport::JsonReport(const RunInfo& run) : document_(new Document{File(run.options.output_file), Json()}) {
   Json& json = document_->json;
   json["version"] = kFileVersion;
   json["start_time"] = now();

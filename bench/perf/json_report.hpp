@@ -13,7 +13,7 @@ class JsonReport {
  public:
   // Creates the file at once, so that a wrong path fails before the run. An existing file is kept: then the first free one of
   // <file>.0, <file>.1 ... is taken. Throws Failure.
-  explicit JsonReport(const Run& run);
+  explicit JsonReport(const RunInfo& run);
   ~JsonReport();
 
   const std::string& path() const;

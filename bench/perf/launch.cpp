@@ -48,7 +48,7 @@ void print(const std::string& text) {
 
 // Prints on rank 0 only.
 Summary run_reported(const Program& program, Runner& runner, const Communicator& communicator, const Stream& stream) {
-  const Run run{program.name, std::string(program.collective.name()), program.arguments,
+  const RunInfo run{program.name, std::string(program.collective.name()), program.arguments,
                 all_gather(own_place(), communicator, stream), program.options};
   if (communicator.rank() != 0) return runner.run([](const Row&) {});
   std::optional<JsonReport> json;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+// Built once for each collective, which TUTTI_PERF_COLLECTIVE names.
+#include "collectives/collectives.hpp"
 #include "launch.hpp"
 
-int main(int argc, char** argv) { return tutti::perf::run_program(tutti::perf::collective(), argc, argv); }
+int main(int argc, char** argv) {
+  return tutti::perf::run_program(tutti::perf::collectives::TUTTI_PERF_COLLECTIVE(), argc, argv);
+}

@@ -31,7 +31,7 @@ struct Row {
   std::optional<Measurement> in_place;  // none: the collective has no in-place form
 };
 
-struct Run {
+struct RunInfo {
   std::string program;
   std::string collective;
   std::vector<std::string> arguments;

@@ -52,7 +52,7 @@ std::string fitted(double value, int width) {
   return fmt::format("{:{}.{}e}", value, width, width >= 7 ? 1 : 0);
 }
 
-std::string header_text(const Run& run) {
+std::string header_text(const RunInfo& run) {
   const Options& options = run.options;
   const bool by_factor = options.step_factor > 1;
   std::string text = fmt::format("# tutti-headers={} tutti-library={}\n", TUTTI_VERSION_CODE, library_version());
@@ -76,7 +76,7 @@ std::string row_text(const Row& row) {
   return text + "\n";
 }
 
-std::string footer_text(const Run& run, const Summary& summary) {
+std::string footer_text(const RunInfo& run, const Summary& summary) {
   return fmt::format(
       "# Out of bounds values : {} {}\n"
       "# Avg bus bandwidth    : {:g}\n"

@@ -8,9 +8,9 @@
 
 namespace tutti::perf {
 
-std::string header_text(const Run& run);
+std::string header_text(const RunInfo& run);
 std::string row_text(const Row& row);
-std::string footer_text(const Run& run, const Summary& summary);
+std::string footer_text(const RunInfo& run, const Summary& summary);
 
 // `value` right-aligned in `width` with as many decimals, at most two, as fit.
 std::string fitted(double value, int width);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -34,7 +34,7 @@ class AllGather final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::all_gather() {
   static const AllGather instance;
   return instance;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -27,7 +27,7 @@ class AllReduce final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::all_reduce() {
   static const AllReduce instance;
   return instance;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -33,7 +33,7 @@ class AlltoAll final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::alltoall() {
   static const AlltoAll instance;
   return instance;
 }

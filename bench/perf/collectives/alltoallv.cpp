@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unequal blocks: of the `block` elements the pair of ranks has room for, rank a sends rank b between half and all, depending on a + b.
 // The matrix is symmetric, so that one array of counts and displacements serves both directions and in place.
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -73,7 +73,7 @@ class AlltoAllV final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::alltoallv() {
   static const AlltoAllV instance;
   return instance;
 }

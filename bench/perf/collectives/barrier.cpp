@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -18,7 +18,7 @@ class Barrier final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::barrier() {
   static const Barrier instance;
   return instance;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -27,7 +27,7 @@ class Broadcast final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::broadcast() {
   static const Broadcast instance;
   return instance;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -39,7 +39,7 @@ class Gather final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::gather() {
   static const Gather instance;
   return instance;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -31,7 +31,7 @@ class Reduce final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::reduce() {
   static const Reduce instance;
   return instance;
 }

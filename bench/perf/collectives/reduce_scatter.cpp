@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -34,7 +34,7 @@ class ReduceScatter final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::reduce_scatter() {
   static const ReduceScatter instance;
   return instance;
 }

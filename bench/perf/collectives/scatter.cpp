@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -33,7 +33,7 @@ class Scatter final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::scatter() {
   static const Scatter instance;
   return instance;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each rank sends to the next and receives from the one before, as a ring.
-#include "collective.hpp"
+#include "collectives/collectives.hpp"
 
 namespace tutti::perf {
 namespace {
@@ -38,7 +38,7 @@ class SendRecv final : public Collective {
 
 }  // namespace
 
-const Collective& collective() {
+const Collective& collectives::sendrecv() {
   static const SendRecv instance;
   return instance;
 }
