@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "base/hash.hpp"
 #include "base/types.hpp"
 #include "bootstrap/unique_id.hpp"
 #include "schedule/builder.hpp"
@@ -53,7 +54,17 @@ uint64_t known_count(const Call& call, const Position& position) {
                   : 0;
 }
 
-engine::Signature signature_of(const Call& call) {
+// Of the counts that every rank must pass alike.
+uint64_t digest_of_counts(const Call& call, const Position& position) {
+  const bool all_know = call.collective == Collective::all_gather || call.collective == Collective::reduce_scatter;
+  uint64_t digest = 0;
+  for (uint32_t rank = 0; all_know && rank < position.rank_count; ++rank) {
+    digest = hash_combine(digest, call.receive_counts[rank]);
+  }
+  return digest;
+}
+
+engine::Signature signature_of(const Call& call, const Position& position) {
   engine::Signature signature{.collective = call.collective, .blocks = call.blocks, .datatype = call.datatype};
   if (is_reducing(call.collective)) {
     signature.op = call.op >= tuttiNumOps ? engine::kCustomOperator : static_cast<int32_t>(call.op);
@@ -61,9 +72,7 @@ engine::Signature signature_of(const Call& call) {
   if (is_rooted(call.collective)) {
     signature.root = call.root;
   }
-  if (call.blocks == Blocks::equal) {
-    signature.count = call.count;
-  }
+  signature.count = call.blocks == Blocks::equal ? call.count : digest_of_counts(call, position);
   return signature;
 }
 
@@ -247,7 +256,7 @@ Result<engine::Request> Communicator::prepare(const Call& call) {
     return tl::make_unexpected(schedule.error());
   }
   engine::Request request;
-  request.signature = signature_of(call);
+  request.signature = signature_of(call, position_);
   request.layout = schedule::LayoutRequest{.problem = problem,
                                            .rank = position_.rank,
                                            .chunk_count = (*schedule)->chunk_count,
@@ -293,7 +302,7 @@ Status Communicator::set_operator(const Call& call, engine::Request* request) co
     request->op.op = call.op;
     return {};
   }
-  const auto custom = operators_.find(call.op);
+  const auto custom = call.custom ? call.custom : operators_.find(call.op);
   if (!custom) {  // destroyed since the call was checked
     return invalid_argument("{}: op is {}, which no operator of \"{}\" has", call.function, static_cast<int>(call.op), config_.name);
   }

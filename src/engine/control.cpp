@@ -10,7 +10,7 @@ namespace {
 
 enum class Kind : uint8_t { inquiry = 1, failure = 2, goodbye = 3 };
 
-constexpr size_t kInquiryBytes = 1 + sizeof(uint64_t) + Signature::kEncodedBytes;
+constexpr size_t kInquiryBytes = 1 + sizeof(uint64_t) + Signature::kEncodedBytes + sizeof(uint32_t);
 
 std::vector<std::byte> encode_inquiry(const Inquiry& inquiry) {
   std::vector<std::byte> bytes(kInquiryBytes);
@@ -18,6 +18,7 @@ std::vector<std::byte> encode_inquiry(const Inquiry& inquiry) {
   std::memcpy(&bytes[1], &inquiry.sequence, sizeof inquiry.sequence);
   const auto signature = inquiry.signature.encode();
   std::ranges::copy(signature, bytes.begin() + 1 + sizeof inquiry.sequence);
+  std::memcpy(&bytes[kInquiryBytes - sizeof inquiry.chain], &inquiry.chain, sizeof inquiry.chain);
   return bytes;
 }
 
@@ -36,6 +37,7 @@ std::optional<ControlMessage> decode_inquiry(std::span<const std::byte> bytes) {
   }
   Inquiry inquiry;
   std::memcpy(&inquiry.sequence, &bytes[1], sizeof inquiry.sequence);
+  std::memcpy(&inquiry.chain, &bytes[kInquiryBytes - sizeof inquiry.chain], sizeof inquiry.chain);
   const auto signature = bytes.subspan<1 + sizeof(uint64_t), Signature::kEncodedBytes>();
   if (!Signature::decode(signature, &inquiry.signature)) {
     return std::nullopt;

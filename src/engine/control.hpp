@@ -19,6 +19,7 @@ namespace tutti::engine {
 struct Inquiry {
   uint64_t sequence = 0;
   Signature signature;
+  uint32_t chain = 0;  // of all calls up to this one
 };
 // "The communicator has failed, and this is why." Everyone who gets it fails with the same words.
 struct FailureNotice {

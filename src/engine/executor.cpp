@@ -123,8 +123,9 @@ void Executor::number(Operation& operation) {
   operation.sequence = next_sequence_++;
   operation.first_channel = next_channel_;
   next_channel_ = (next_channel_ + operation.request.schedule->channel_count) % transport::kCollectiveChannelCount;
-  operation.frame_word = static_cast<uint64_t>(fingerprint(signature)) << 32 | static_cast<uint32_t>(operation.sequence);
-  history_[operation.sequence % kHistoryLength] = HistoryEntry{operation.sequence, signature};
+  chain_ = chain(chain_, signature);
+  operation.frame_word = static_cast<uint64_t>(chain_) << 32 | static_cast<uint32_t>(operation.sequence);
+  history_[operation.sequence % kHistoryLength] = HistoryEntry{operation.sequence, signature, chain_};
 }
 
 Operation* Executor::take_free_operation() {

@@ -101,6 +101,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   struct HistoryEntry {
     uint64_t sequence = UINT64_MAX;
     Signature signature;
+    uint32_t chain = 0;
   };
 
   // executor.cpp: from submission to completion.
@@ -121,6 +122,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   size_t read_control(uint32_t peer);
   void handle(uint32_t peer, const ControlMessage& message);
   void answer(uint32_t peer, const Inquiry& inquiry);
+  HistoryEntry recall(uint64_t sequence);
   size_t flush_outbox(uint32_t peer);
   void post(uint32_t peer, const ControlMessage& message);
   void post_to_all(const ControlMessage& message);
@@ -152,6 +154,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   Queue<Operation*> free_;   // the owner gives them back
   uint64_t next_sequence_ = 0;
   uint32_t next_channel_ = 0;
+  uint32_t chain_ = 0;  // of all collectives so far
   std::vector<uint64_t> next_send_, next_receive_;  // by peer
   std::vector<HistoryEntry> history_;
   // Written under submit_mutex_; release pairs with the acquire in submitted().

@@ -65,7 +65,7 @@ struct Operation {
   Stream::Ticket ticket;
   uint64_t index = 0;         // among all work of the executor
   uint64_t sequence = 0;      // of collectives on the communicator; of sends, or receives, with this peer
-  uint64_t frame_word = 0;    // fingerprint and sequence, as every frame carries them
+  uint64_t frame_word = 0;    // chain and sequence, as every frame carries them
   uint32_t first_channel = 0;  // of the collective channels
   uint32_t element_bytes = 1;
   OperationState state = OperationState::waiting;

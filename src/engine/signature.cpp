@@ -45,6 +45,10 @@ uint32_t fingerprint(const Signature& signature) {
   return static_cast<uint32_t>(hash >> 32);
 }
 
+uint32_t chain(uint32_t before, const Signature& signature) {
+  return static_cast<uint32_t>(hash_combine(before, fingerprint(signature)) >> 32);
+}
+
 std::string collective_name(const Signature& signature) {
   return fmt::format("{}{}", schedule::name_of(signature.collective),
                      signature.blocks == schedule::Blocks::variable ? "v" : "");
@@ -79,6 +83,9 @@ std::string describe_difference(const SignatureOfRank& one, const SignatureOfRan
   if (a.op != b.op) {
     return two_sides(one, other, fmt::format("passed operator {}", operator_name(a.op)),
                      fmt::format("passed operator {}", operator_name(b.op)));
+  }
+  if (a.blocks == schedule::Blocks::variable) {
+    return two_sides(one, other, fmt::format("passed counts with digest {:x}", a.count), fmt::format("passed counts with digest {:x}", b.count));
   }
   return two_sides(one, other, fmt::format("passed count {}", a.count), fmt::format("passed count {}", b.count));
 }

@@ -20,7 +20,8 @@ struct Signature {
   tuttiDataType_t datatype = tuttiInt8;
   int32_t op = 0;      // tuttiRedOp_t; operators made at run time all count as kCustomOperator
   int32_t root = -1;   // -1: the collective has none
-  uint64_t count = 0;  // 0 for variable blocks, whose messages carry their own lengths
+  // For variable blocks a digest of the counts where all ranks pass the same ones, else 0: their messages carry their own lengths.
+  uint64_t count = 0;
 
   bool operator==(const Signature&) const = default;
 
@@ -32,8 +33,11 @@ struct Signature {
 
 inline constexpr int32_t kCustomOperator = tuttiNumOps;
 
-// Covers all of the signature; travels in every frame.
+// Covers all of the signature.
 uint32_t fingerprint(const Signature& signature);
+// Covers all calls up to and including this one; travels in every frame. Ranks that once disagreed never agree again, so that a disagreement that
+// no frame of its own call tells, as when two ranks take each other for the root, shows in the next call.
+uint32_t chain(uint32_t before, const Signature& signature);
 
 // "allgatherv" for variable blocks.
 std::string collective_name(const Signature& signature);

@@ -82,14 +82,25 @@ void Executor::handle(uint32_t peer, const ControlMessage& message) {
   }
 }
 
-// A peer waits for this rank in a call. Silence is the answer while this rank has not come there, or when both made the same call.
+// Its sequence differs from the one asked for if that call has not been made, or was made too long ago.
+Executor::HistoryEntry Executor::recall(uint64_t sequence) {
+  const std::lock_guard lock(submit_mutex_);
+  return history_[sequence % history_.size()];
+}
+
+// A peer waits for this rank in a call. Silence is the answer while this rank has not come there, or when both have made the same calls.
 void Executor::answer(uint32_t peer, const Inquiry& inquiry) {
-  HistoryEntry entry;
-  {
-    const std::lock_guard lock(submit_mutex_);
-    entry = history_[inquiry.sequence % history_.size()];
+  const HistoryEntry entry = recall(inquiry.sequence);
+  if (entry.sequence != inquiry.sequence || (entry.signature == inquiry.signature && entry.chain == inquiry.chain)) {
+    return;
   }
-  if (entry.sequence != inquiry.sequence || entry.signature == inquiry.signature) {
+  if (entry.signature == inquiry.signature) {  // the disagreement lies further back: both go there, asking each other
+    if (const HistoryEntry before = recall(inquiry.sequence - 1); before.sequence == inquiry.sequence - 1) {
+      post(peer, Inquiry{before.sequence, before.signature, before.chain});
+    } else {
+      note_failure(mismatch_error("{}: rank {} and rank {} have disagreed about an earlier call",
+                                  to_string(OperationName{entry.signature, entry.sequence, options_.name}), options_.rank, peer));
+    }
     return;
   }
   const SignatureOfRank own{options_.rank, entry.signature};
@@ -201,7 +212,7 @@ void Executor::inquire(Operation& operation, uint64_t now_ns) {
   collect_awaited_peers(operation, &awaited_);
   log::trace("rank {}: {} waits for ranks {}", options_.rank, name_of(operation), fmt::join(awaited_, ", "));
   for (const uint32_t peer : awaited_) {
-    post(peer, Inquiry{operation.sequence, operation.request.signature});
+    post(peer, Inquiry{operation.sequence, operation.request.signature, static_cast<uint32_t>(operation.frame_word >> 32)});
   }
 }
 
@@ -263,7 +274,11 @@ Status Executor::explain_frame(const Operation& operation, const Trouble& troubl
                           trouble.received_bytes / element_bytes, options_.rank, trouble.expected_bytes / element_bytes);
   }
   if (!operation.is_point_to_point()) {
-    return {};  // the inquiry of a stalled operation will tell what the peer called
+    // The inquiry of a stalled operation will tell what the peer called, unless the peer has forgotten it over many later calls.
+    return operation.watch.inquiry_interval_ns < kMaxInquiryIntervalNs
+               ? Status()
+               : mismatch_error("{}: rank {} sends data of its call #{}, which rank {} has made otherwise", name_of(operation), trouble.peer,
+                                static_cast<uint32_t>(trouble.received_word), options_.rank);
   }
   const auto sent_type = static_cast<tuttiDataType_t>(trouble.received_word >> 32);
   return mismatch_error("{}: rank {} sends datatype {}, rank {} expects {}", name_of(operation), trouble.peer,
