@@ -286,13 +286,13 @@ TEST(WrongGroups, DestroyedWhileAnotherThreadsGroupIsOpen) {
 
 class WrongConfigurations : public testing::Test {
  protected:
+  void SetUp() override { ASSERT_EQ(tuttiGetUniqueId(&id_), tuttiSuccess); }
   void expect_refused(const tuttiConfig_t& config, const std::vector<std::string>& words, tuttiResult_t code = tuttiInvalidArgument) {
-    tuttiUniqueId id;
-    ASSERT_EQ(tuttiGetUniqueId(&id), tuttiSuccess);
     tuttiComm_t comm = reinterpret_cast<tuttiComm_t>(&input);
-    expect_error(outcome_of(tuttiCommInitRankConfig(&comm, 1, id, 0, &config)), code, words);
+    expect_error(outcome_of(tuttiCommInitRankConfig(&comm, 1, id_, 0, &config)), code, words);
     EXPECT_EQ(comm, nullptr);
   }
+  tuttiUniqueId id_{};
   tuttiConfig_t config_ = default_config();
 };
 
@@ -337,7 +337,10 @@ TEST_F(WrongConfigurations, Environment) {
     const ScopedVariable scoped(variable, value);
     expect_refused(default_config(), {variable, value});
   };
-  refused("TUTTI_ALGO", "allreduce:warp");
+  {
+    const ScopedVariable scoped("TUTTI_ALGO", "allreduce:warp");
+    expect_refused(default_config(), {"TUTTI_ALGO", "\"warp\""});
+  }
   refused("TUTTI_TRANSPORTS", "warp");
   refused("TUTTI_TIMEOUT_MS", "-1");
   refused("TUTTI_TIMEOUT_MS", "soon");
@@ -363,14 +366,14 @@ TEST(WrongPlaces, RanksAndIds) {
   expect_error(outcome_of(tuttiCommInitAll(&comm, -1, nullptr)), tuttiInvalidArgument, {"ndev is -1"});
 
   const tuttiUniqueId zeros{};
-  expect_error(outcome_of(tuttiCommInitRank(&comm, 1, zeros, 0)), tuttiInvalidArgument, {"id"});
+  expect_error(outcome_of(tuttiCommInitRank(&comm, 1, zeros, 0)), tuttiInvalidArgument, {"commId"});
   tuttiUniqueId garbage;
   std::mt19937_64 random(seed());
   for (int round = 0; round < 100; ++round) {
     for (char& byte : garbage.internal) {
       byte = static_cast<char>(random());
     }
-    expect_error(outcome_of(tuttiCommInitRank(&comm, 1, garbage, 0)), tuttiInvalidArgument, {"id"});
+    expect_error(outcome_of(tuttiCommInitRank(&comm, 1, garbage, 0)), tuttiInvalidArgument, {"commId"});
   }
 }
 
@@ -378,7 +381,7 @@ TEST(WrongPlaces, NoLauncher) {
   const ScopedVariable rank("RANK", "");
   tuttiComm_t comm = nullptr;
   const Outcome outcome = outcome_of(tuttiCommInitFromEnv(&comm, nullptr));
-  expect_error(outcome, tuttiInvalidUsage, {"PMIx", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"});
+  expect_error(outcome, tuttiInvalidUsage, {"PMIX_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"});
 }
 
 TEST(WrongSplits, ColoursAndUse) {
