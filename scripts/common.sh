@@ -25,3 +25,6 @@ phase() {
   fi
   return "$status"
 }
+
+# Compilations are found again in another clone: ccache sees paths relative to the tree.
+export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=true
