@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranks that come up together in one thread, over simulated transports and in virtual time.
+#include "comm/initialisation.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+
+#include "bootstrap/unique_id.hpp"
+#include "sim/network.hpp"
+#include "transports/sim/sim_transport.hpp"
+
+namespace tutti::comm {
+namespace {
+
+using testing::HasSubstr;
+using transport::PeerState;
+
+// Reaches nobody; what it believes about that is up to the test.
+class UselessTransport final : public transport::Transport {
+ public:
+  explicit UselessTransport(PeerState state) : state_(state) {}
+  std::vector<std::byte> address() const override { return {}; }
+  void connect(uint32_t, std::span<const std::byte>) override {}
+  void disconnect(uint32_t) override {}
+  PeerState state(uint32_t) const override { return state_; }
+  std::string reason(uint32_t) const override { return "it is useless"; }
+  transport::Link* link(uint32_t) override { return nullptr; }
+  size_t poll() override { return 0; }
+
+ private:
+  const PeerState state_;
+};
+
+class InitialisationTest : public testing::Test {
+ protected:
+  static constexpr uint32_t kRanks = 3;
+  static constexpr uint64_t kTimeoutMs = 1'000;
+
+  InitialisationTest() {
+    for (Config& config : configs_) {
+      config.timeout_ms = kTimeoutMs;
+    }
+  }
+
+  NamedTransport sim_transport(uint32_t rank) {
+    return {"sim", std::make_unique<transports::sim::SimTransport>(network_,
+                                                                  transport::TransportContext{.rank = rank,
+                                                                                              .rank_count = kRanks,
+                                                                                              .communicator_id = 1,
+                                                                                              .secret = secret_,
+                                                                                              .host_id = "",
+                                                                                              .clock = network_.clock(),
+                                                                                              .settings = settings_},
+                                                                  rank)};
+  }
+  static NamedTransport useless_transport(PeerState state) { return {"useless", std::make_unique<UselessTransport>(state)}; }
+
+  // Polls the first `rank_count` ranks until each has come up or failed.
+  void run(std::array<std::vector<NamedTransport>, kRanks> transports, uint32_t rank_count = kRanks) {
+    auto exchanges = bootstrap::in_memory_exchanges(kRanks, 1);
+    for (uint32_t rank = 0; rank < rank_count; ++rank) {
+      ranks_.push_back(std::make_unique<Initialisation>(Initialisation::Setup{.config = configs_[rank],
+                                                                             .exchange = std::move(exchanges[rank]),
+                                                                             .clock = &network_.clock(),
+                                                                             .engine = nullptr,
+                                                                             .transports = std::move(transports[rank])}));
+    }
+    std::vector<bool> ended(rank_count, false);
+    for (uint32_t round = 0; round < 10'000 && std::ranges::count(ended, false) != 0; ++round) {
+      for (uint32_t rank = 0; rank < rank_count; ++rank) {
+        if (ended[rank]) {
+          continue;
+        }
+        const auto done = ranks_[rank]->poll();
+        ended[rank] = !done || *done;
+        outcomes_[rank] = done ? Status() : done.error();
+      }
+      network_.advance_until(network_.now_ns() + 1'000'000);
+    }
+    ASSERT_EQ(std::ranges::count(ended, false), 0) << "a rank has neither come up nor failed";
+  }
+  void expect_all(tuttiResult_t code, const std::string& text) const {
+    for (const Status& outcome : outcomes_) {
+      EXPECT_EQ(outcome.code(), code);
+      EXPECT_THAT(outcome.message(), HasSubstr(text));
+    }
+  }
+  std::array<std::vector<NamedTransport>, kRanks> sim_transports() {
+    std::array<std::vector<NamedTransport>, kRanks> transports;
+    for (uint32_t rank = 0; rank < kRanks; ++rank) {
+      transports[rank].push_back(sim_transport(rank));
+    }
+    return transports;
+  }
+
+  transport::Secret secret_{};
+  Settings settings_;
+  sim::Network network_{topology::Topology::uniform(kRanks, {.latency_ns = 1'000, .bandwidth_bytes_per_s = 1'000'000'000, .source = "a test"})};
+  std::array<Config, kRanks> configs_;
+  std::vector<std::unique_ptr<Initialisation>> ranks_;
+  std::array<Status, kRanks> outcomes_;
+};
+
+TEST_F(InitialisationTest, RanksComeUpWithEqualPlans) {
+  run(sim_transports());
+  expect_all(tuttiSuccess, "");
+  const auto first = ranks_[0]->take();
+  for (uint32_t rank = 1; rank < kRanks; ++rank) {
+    const auto parts = ranks_[rank]->take();
+    ASSERT_NE(parts.executor, nullptr);
+    EXPECT_EQ(parts.planner->hash(), first.planner->hash());
+    EXPECT_EQ(parts.executor->options().rank, rank);
+    EXPECT_EQ(parts.executor->options().timeout_ms, kTimeoutMs);
+  }
+}
+
+TEST_F(InitialisationTest, DifferentNamesAreAMismatch) {
+  configs_[2].name = "other";
+  run(sim_transports());
+  expect_all(tuttiMismatch, "rank 0 has communicator name \"world\", rank 2 has \"other\"");
+}
+
+TEST_F(InitialisationTest, DifferentTransportsAreAMismatch) {
+  configs_[1].transports = "tcp";
+  run(sim_transports());
+  expect_all(tuttiMismatch, "rank 0 has TUTTI_TRANSPORTS \"\", rank 1 has \"tcp\"");
+}
+
+TEST_F(InitialisationTest, DifferentAlgorithmsAreAMismatch) {
+  configs_[1].algorithms = "allreduce:ring";
+  run(sim_transports());
+  expect_all(tuttiMismatch, "rank 0 has TUTTI_ALGO \"\", rank 1 has \"allreduce:ring\"");
+}
+
+TEST_F(InitialisationTest, AMissingRankIsATimeoutThatNamesIt) {
+  run(sim_transports(), kRanks - 1);
+  EXPECT_GE(network_.now_ns(), kTimeoutMs * 1'000'000);
+  EXPECT_LT(network_.now_ns(), 2 * kTimeoutMs * 1'000'000);
+  EXPECT_EQ(outcomes_[0].code(), tuttiTimeout);
+  EXPECT_THAT(outcomes_[0].message(), HasSubstr("rank 0 has waited 1000 ms for rank"));
+  EXPECT_THAT(outcomes_[0].message(), HasSubstr("2"));
+  EXPECT_FALSE(outcomes_[1].ok());
+}
+
+// Rank 0 knows that the transport cannot work; the others would go on trying until the timeout.
+TEST_F(InitialisationTest, OneSideThatCannotConnectMakesBothTakeTheNextTransport) {
+  std::array<std::vector<NamedTransport>, kRanks> transports;
+  for (uint32_t rank = 0; rank < kRanks; ++rank) {
+    transports[rank].push_back(useless_transport(rank == 1 ? PeerState::connecting : PeerState::unreachable));
+    transports[rank].push_back(sim_transport(rank));
+  }
+  run(std::move(transports));
+  expect_all(tuttiSuccess, "");
+  EXPECT_LT(network_.now_ns(), kTimeoutMs * 1'000'000);
+}
+
+TEST_F(InitialisationTest, WithoutAWayToAPeerTheErrorTellsWhatWasTried) {
+  std::array<std::vector<NamedTransport>, kRanks> transports;
+  for (auto& own : transports) {
+    own.push_back(useless_transport(PeerState::unreachable));
+  }
+  run(std::move(transports));
+  EXPECT_EQ(outcomes_[0].code(), tuttiSystemError);
+  EXPECT_EQ(outcomes_[0].message(), "rank 0 cannot reach rank 1: useless: it is useless");
+  EXPECT_FALSE(outcomes_[1].ok());
+  EXPECT_FALSE(outcomes_[2].ok());
+}
+
+TEST_F(InitialisationTest, ATransportThatNeverDecidesIsATimeoutThatNamesThePeers) {
+  std::array<std::vector<NamedTransport>, kRanks> transports;
+  for (auto& own : transports) {
+    own.push_back(useless_transport(PeerState::connecting));
+  }
+  run(std::move(transports));
+  EXPECT_EQ(outcomes_[0].code(), tuttiTimeout);
+  EXPECT_LT(network_.now_ns(), 2 * kTimeoutMs * 1'000'000);
+}
+
+TEST_F(InitialisationTest, AnUnknownAlgorithmEndsEveryone) {
+  for (Config& config : configs_) {
+    config.algorithms = "allreduce:magic";
+  }
+  run(sim_transports());
+  for (const Status& outcome : outcomes_) {
+    EXPECT_FALSE(outcome.ok());
+  }
+  EXPECT_EQ(outcomes_[0].code(), tuttiInvalidArgument);
+  EXPECT_THAT(outcomes_[0].message(), HasSubstr("magic"));
+}
+
+}  // namespace
+}  // namespace tutti::comm
