@@ -140,7 +140,7 @@ TEST(ExecutorFailure, ALinkThatEndsWithoutGoodbyeIsADeath) {
 TEST(ExecutorFailure, TheLastWordsOfAPeerExplainItsDeath) {
   ExecutorWorld world;
   const auto words = encode(FailureNotice{timeout_error("the real reason")});
-  ASSERT_EQ(world.fabric.link(1, 0).try_send(transport::kControlChannel, {}, words), transport::Outcome::done);
+  ASSERT_TRUE(world.fabric.inject(1, 0, transport::kControlChannel, words));
   world.fabric.cut(0, 1);
   world.run_for_ms(5);
   expect_failure(world[0].failure(), tuttiTimeout, "the real reason");
@@ -263,7 +263,7 @@ TEST(ExecutorFailure, AStuckMessageTimesOutBehindManyThatWait) {
 TEST(ExecutorFailure, AControlMessageThatMakesNoSenseIsAnError) {
   ExecutorWorld world;
   const std::vector<std::byte> garbage(100, std::byte{0xff});
-  ASSERT_EQ(world.fabric.link(1, 0).try_send(transport::kControlChannel, {}, garbage), transport::Outcome::done);
+  ASSERT_TRUE(world.fabric.inject(1, 0, transport::kControlChannel, garbage));
   world.run_for_ms(5);
   expect_failure(world[0].failure(), tuttiRemoteError, "rank 1 sent a control message of 100 bytes that makes no sense");
 }
@@ -272,7 +272,7 @@ TEST(ExecutorFailure, AnInquiryAboutTheFutureIsAnsweredBySilence) {
   ExecutorWorld world;
   for (const uint64_t sequence : {uint64_t{0}, uint64_t{5}, UINT64_MAX}) {
     const auto question = encode(Inquiry{.sequence = sequence, .signature = {}});
-    ASSERT_EQ(world.fabric.link(1, 0).try_send(transport::kControlChannel, {}, question), transport::Outcome::done);
+    ASSERT_TRUE(world.fabric.inject(1, 0, transport::kControlChannel, question));
   }
   world.run_for_ms(5);
   EXPECT_FALSE(world[0].has_failed());

@@ -50,6 +50,12 @@ class FakeFabric {
     return links;
   }
 
+  // A frame that no executor sent; nothing of `payload` is needed afterwards.
+  bool inject(uint32_t source, uint32_t target, uint32_t channel, std::span<const std::byte> payload) {
+    const bool taken = link(source, target).try_send(channel, {}, payload) == transport::Outcome::done;
+    release_all(pipe(source, target, channel));
+    return taken;
+  }
   // Both ends of the link fail; what was sent can still be received.
   void cut(uint32_t rank, uint32_t peer) {
     const Status reset(tuttiRemoteError, "connection reset by peer");
