@@ -46,6 +46,9 @@ void Group::note(const Status& status) {
 void Group::add(std::shared_ptr<CommunicatorObject> object, const comm::Call& call, std::shared_ptr<engine::Stream> stream) {
   const uint32_t rank_count = object->communicator->rank_count();
   PendingCall& pending = calls_.emplace_back(PendingCall{std::move(object), call, {}, std::move(stream)});
+  if (call.op >= tuttiNumOps) {  // as in NCCL, an operator may be destroyed once the call has returned
+    pending.call.custom = pending.communicator().operators().find(call.op);
+  }
   const size_t** const tables[] = {&pending.call.send_counts, &pending.call.send_displacements, &pending.call.receive_counts,
                                    &pending.call.receive_displacements};
   for (size_t index = 0; index < std::size(tables); ++index) {

@@ -4,10 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "base/status.hpp"
+#include "comm/operators.hpp"
 #include "schedule/problem.hpp"
 #include "tutti/tutti.h"
 
@@ -23,6 +25,8 @@ struct Call {
   size_t count = 0;
   tuttiDataType_t datatype = tuttiInt8;
   tuttiRedOp_t op = tuttiSum;
+  // What `op` stood for when the call was made, for calls that are enqueued later; otherwise it is looked up then.
+  std::optional<CustomOperator> custom = std::nullopt;
   int root = 0;  // the peer of a send or receive
   // Variable blocks; null where the function has none, or where they are the root's alone.
   const size_t* send_counts = nullptr;
