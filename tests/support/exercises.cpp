@@ -125,7 +125,7 @@ std::vector<Exercise> random_exercises(int rank_count, size_t how_many, uint64_t
 std::vector<Exercise> large_exercises(int rank_count, uint64_t seed) {
   Dice dice(seed);
   std::vector<Exercise> exercises;
-  const size_t total_bytes = test_size() == Size::small ? 600'000 : 5'000'000;
+  const size_t total_bytes = test_size() == Size::small ? 300'000 : rank_count <= 4 ? 5'000'000 : 2'000'000;
   for (int index = 0; index < kOperationCount; ++index) {
     if (operation_of(index) == Operation::barrier) {
       continue;

@@ -203,7 +203,7 @@ void Part::place() {
   output_base_ = output_start + (shared ? output_.offset_in_place * unit : 0);
 
   for (size_t byte = 0; byte < memory_.size(); ++byte) {
-    memory_[byte] = static_cast<std::byte>(mix(kNoise, byte % kPeriod) & 0xff);
+    memory_[byte] = byte < kPeriod ? static_cast<std::byte>(mix(kNoise, byte) & 0xff) : memory_[byte - kPeriod];
   }
   if (input_.used) {
     write(memory_, input_, input_base_);
