@@ -18,7 +18,7 @@ namespace {
 // A guest this young is not thrown out for a newer one: honest handshakes take a few round trips.
 constexpr uint64_t kGuestGraceNs = 500'000'000;
 // How often the ranks that wait are told for whom.
-constexpr uint64_t kReportIntervalNs = 1'000'000'000;
+constexpr uint64_t kReportIntervalNs = 100'000'000;
 // How long ranks that arrive after the job has failed are told so, instead of finding nobody.
 constexpr uint64_t kFailureLingerNs = 30'000'000'000;
 constexpr int kMaxAcceptsPerTurn = 64;
@@ -26,6 +26,12 @@ constexpr int kMaxAcceptsPerTurn = 64;
 constexpr uint64_t kAcceptPauseNs = 10'000'000;
 // Honest ranks are refused once each, when a job was started wrongly.
 constexpr size_t kMaxRefused = 64;
+
+// What a rank's reason to give up means for the others: what concerns all of them stays what it is, the rest is a peer's trouble.
+tuttiResult_t code_for_others(const Status& why) {
+  const bool concerns_all = why.code() == tuttiMismatch || why.code() == tuttiTimeout || why.code() == tuttiAborted;
+  return concerns_all ? why.code() : tuttiRemoteError;
+}
 
 }  // namespace
 
@@ -251,7 +257,8 @@ void Service::handle(uint32_t rank, Member& member, const Frame& frame) {
     case FrameType::abandonment: {
       const auto why = decode_status(frame.payload);
       member.presence = Member::Presence::left;
-      return fail(remote_error("bootstrap: rank {} gave up: {}", rank, why ? why->message() : "for an unreadable reason"));
+      return fail(tutti::failure(why ? code_for_others(*why) : tuttiRemoteError, "bootstrap: rank {} gave up: {}", rank,
+                          why ? why->message() : "for an unreadable reason"));
     }
     default: break;
   }
