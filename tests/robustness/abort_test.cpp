@@ -169,8 +169,34 @@ TEST_P(Abort, DuringInitialisation) {
   int64_t value = 0;
   expect_error(outcome_of(tuttiAllReduce(&value, &value, 1, tuttiInt64, tuttiSum, comms[1], nullptr)), tuttiInvalidUsage,
                {"still initialising"});
-  for (tuttiComm_t& comm : comms) {
-    abort_timed(comm, "initialising");
+  abort_timed(comms[0], "initialising");
+  // The other one is told, unless rank 0 had not yet been met when it gave up.
+  abort_timed(comms[1], "initialising or told");
+}
+
+TEST_P(Abort, OfAnInitialisingRankIsToldToTheOthers) {
+  tuttiUniqueId id;
+  ASSERT_EQ(tuttiGetUniqueId(&id), tuttiSuccess);
+  tuttiConfig_t config = default_config();
+  config.blocking = 0;
+  config.transports = GetParam();
+  config.timeoutMs = 2'000;
+  std::vector<tuttiComm_t> comms(2);
+  for (int rank = 0; rank < 2; ++rank) {
+    ASSERT_EQ(tuttiCommInitRankConfig(&comms[static_cast<size_t>(rank)], 3, id, rank, &config), tuttiInProgress);
+  }
+  // A rank that gives up before anyone has met it counts as missing; else the others are told of the abort.
+  tuttiComm_t third = nullptr;
+  ASSERT_EQ(tuttiCommInitRankConfig(&third, 3, id, 2, &config), tuttiInProgress);
+  abort_timed(comms[0], "initialising or up");
+  for (const tuttiComm_t comm : {comms[1], third}) {
+    tuttiResult_t state = tuttiInProgress;
+    while (state == tuttiInProgress || state == tuttiSuccess) {
+      ASSERT_EQ(tuttiCommGetAsyncError(comm, &state), tuttiSuccess);
+    }
+    EXPECT_TRUE(state == tuttiAborted || state == tuttiRemoteError || state == tuttiTimeout) << tuttiGetLastError(comm);
+    EXPECT_THAT(tuttiGetLastError(comm), testing::ContainsRegex("ranks? ([0-9]+, )*0"));
+    EXPECT_EQ(tuttiCommDestroy(comm), tuttiSuccess);
   }
 }
 
