@@ -126,6 +126,10 @@ void Executor::post(uint32_t peer, const ControlMessage& message) {
   if (std::holds_alternative<Inquiry>(message) && state.outbox.size() >= kMaxQueuedInquiries) {
     return;
   }
+  // A peer that has said goodbye needs nothing more, but may not have heard this rank's own yet: an abort now must not look like one in its work.
+  if (std::holds_alternative<FailureNotice>(message) && leaving_ && state.said_goodbye) {
+    return;
+  }
   state.outbox.push_back(encode(message));
 }
 
