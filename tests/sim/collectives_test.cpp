@@ -33,7 +33,9 @@ class SimulatedCollectivesTest : public testing::TestWithParam<uint32_t> {};
 
 TEST_P(SimulatedCollectivesTest, EveryTypeAndOperator) {
   SimWorld world(options_of(GetParam(), 1));
-  perform_all(every_combination(static_cast<int>(GetParam()), 1, test_seed()), world);
+  perform_all(test_size() == Size::small ? random_exercises(static_cast<int>(GetParam()), 60, test_seed() + 1)
+                                         : every_combination(static_cast<int>(GetParam()), 1, test_seed()),
+              world);
 }
 
 TEST_P(SimulatedCollectivesTest, EveryCountAndRootInPlaceAndNot) {
@@ -48,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(Ranks, SimulatedCollectivesTest, testing::Range<uint32_
 TEST(SimulatedCollectives, AllReduceOf64Ranks) {
   SimWorld world(options_of(64, 3));
   std::vector<Exercise> exercises;
-  for (const size_t count : {1, 61, 1009, 20'000}) {
+  for (const size_t count : test_size() == Size::small ? std::vector<size_t>{1009} : std::vector<size_t>{1, 61, 1009, 20'000}) {
     exercises.push_back({.count = count, .rank_count = 64, .in_place_ranks = mix(1, count), .seed = count});
   }
   perform_all(exercises, world);

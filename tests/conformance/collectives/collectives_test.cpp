@@ -41,19 +41,32 @@ class CollectivesTest : public testing::TestWithParam<Parameters> {
 };
 
 TEST_P(CollectivesTest, EveryTypeAndOperator) {
-  const int repeats = test_size() == Size::small || GetParam().rank_count > 4 ? 1 : 3;
-  perform_all(every_combination(GetParam().rank_count, repeats, test_seed()));
+  const std::vector<Exercise> all = every_combination(GetParam().rank_count, GetParam().rank_count > 4 ? 1 : 3, test_seed());
+  if (test_size() == Size::full) {
+    return perform_all(all);
+  }
+  // A ninth each: all rank counts together see every combination.
+  std::vector<Exercise> some;
+  for (auto index = static_cast<size_t>(GetParam().rank_count - 1); index < all.size(); index += 9) {
+    some.push_back(all[index]);
+  }
+  perform_all(some);
 }
 
 TEST_P(CollectivesTest, EveryCountAndRootInPlaceAndNot) {
   std::vector<Exercise> exercises = every_shape(GetParam().rank_count, test_seed() + 1);
   if (test_size() == Size::small) {
-    exercises = random_exercises(GetParam().rank_count, 100, test_seed() + 1);
+    exercises = random_exercises(GetParam().rank_count, 30, test_seed() + 1);
   }
   perform_all(exercises);
 }
 
-TEST_P(CollectivesTest, MessagesOfManySlices) { perform_all(large_exercises(GetParam().rank_count, test_seed() + 2)); }
+TEST_P(CollectivesTest, MessagesOfManySlices) {
+  if (test_size() == Size::small && GetParam().rank_count > 4) {
+    GTEST_SKIP() << "TUTTI_TEST_SIZE=small";
+  }
+  perform_all(large_exercises(GetParam().rank_count, test_seed() + 2));
+}
 
 std::vector<Parameters> parameters() {
   std::vector<Parameters> all;
