@@ -271,7 +271,6 @@ tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
     return tuttiSuccess;
   }
   return guarded([&]() -> Status {
-    TUTTI_RETURN_IF_ERROR(outside_group("tuttiCommAbort"));
     {
       const auto pin = pin_communicator(comm, "tuttiCommAbort");
       if (!pin) {

@@ -251,11 +251,15 @@ Result<engine::Request> Communicator::prepare(const Call& call) {
                             .root = is_rooted(call.collective) ? static_cast<uint32_t>(call.root) : 0,
                             .in_place = is_in_place(call, position_),
                             .blocks = call.blocks};
+  engine::Request request;
+  TUTTI_UNEXPECTED_IF_ERROR(set_operator(call, &request));
+  if (request.has_input_scale) {  // the scaled input lies apart, wherever the caller's is
+    problem.in_place = schedule::InPlace::no;
+  }
   auto schedule = find_schedule(call, problem);
   if (!schedule) {
     return tl::make_unexpected(schedule.error());
   }
-  engine::Request request;
   request.signature = signature_of(call, position_);
   request.layout = schedule::LayoutRequest{.problem = problem,
                                            .rank = position_.rank,
@@ -278,7 +282,6 @@ Result<engine::Request> Communicator::prepare(const Call& call) {
     request.output = &barrier_output_;
   }
   request.peer = is_message(call.collective) ? static_cast<uint32_t>(call.root) : 0;
-  TUTTI_UNEXPECTED_IF_ERROR(set_operator(call, &request));
   return request;
 }
 
@@ -344,6 +347,10 @@ Status Communicator::finish_finalizing(std::span<const std::shared_ptr<Communica
     const Deadline deadline = Deadline::after_timeout_ms(clock, communicator->config_.timeout_ms);
     executor.wait_until([&] { return executor.has_parted() || executor.has_failed() || deadline.passed(clock); });
     note(executor.failure());
+    if (!executor.has_parted() && !executor.has_failed()) {
+      note(timeout_error("tuttiCommFinalize: \"{}\": not every rank has come here within {} ms", communicator->config_.name,
+                         communicator->config_.timeout_ms));
+    }
   }
   return first;
 }
@@ -413,7 +420,8 @@ Result<std::optional<Communicator::SplitPlace>> Communicator::agree_on_split(int
   }
   const Offer& chosen = offers[members.front()];
   if (chosen.result != tuttiSuccess) {
-    return tl::make_unexpected(tutti::failure(static_cast<tuttiResult_t>(chosen.result),
+    const bool known = chosen.result > tuttiSuccess && chosen.result < tuttiNumResults;
+    return tl::make_unexpected(tutti::failure(known ? static_cast<tuttiResult_t>(chosen.result) : tuttiRemoteError,
                                               "tuttiCommSplit: rank {} could not make an id for colour {}", members.front(), color));
   }
   return SplitPlace{.id = chosen.id,

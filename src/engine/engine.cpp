@@ -198,7 +198,9 @@ Engine::Load Engine::load() {
 void Engine::sleep_deeply() {
   std::unique_lock lock(sleep_mutex_);
   sleeps_deeply_.store(true, std::memory_order_relaxed);
-  wake_.wait_for(lock, kDeepSleep, [this] { return woken_; });
+  if (load() == Load::none) {  // what came before anybody could see that the thread sleeps
+    wake_.wait_for(lock, kDeepSleep, [this] { return woken_; });
+  }
   sleeps_deeply_.store(false, std::memory_order_relaxed);
   woken_ = false;
 }

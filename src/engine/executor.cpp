@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <exception>
+#include <new>
 
 #include "base/log.hpp"
 #include "engine/engine.hpp"
@@ -172,19 +174,31 @@ void Executor::wait_until(const std::function<bool()>& done) {
 }
 
 size_t Executor::turn() {
-  size_t worked = drain_queue();
-  worked += run_window();
-  const uint32_t limit = worked != 0 ? kBusyTurnsBetweenTending : kIdleTurnsBetweenTending;
-  if (++turns_since_tending_ >= limit) {
-    worked += tend();
-  }
-  return worked;
+  return guarded_turn([this](size_t worked) {
+    const uint32_t limit = worked != 0 ? kBusyTurnsBetweenTending : kIdleTurnsBetweenTending;
+    return ++turns_since_tending_ >= limit;
+  });
 }
 
 size_t Executor::full_turn() {
-  size_t worked = drain_queue();
-  worked += run_window();
-  return worked + tend();
+  return guarded_turn([](size_t) { return true; });
+}
+
+// What is thrown in a turn, by a user's reduction function or for want of memory, ends the communicator, not the thread that happens to own it.
+template <typename ShouldTend>
+size_t Executor::guarded_turn(ShouldTend should_tend) {
+  try {
+    size_t worked = drain_queue();
+    worked += run_window();
+    return should_tend(worked) ? worked + tend() : worked;
+  } catch (const std::bad_alloc&) {
+    fail(tutti::failure(tuttiSystemError, "\"{}\": out of memory", options_.name));
+  } catch (const std::exception& error) {
+    fail(internal_error("\"{}\": an exception ended it: {}", options_.name, error.what()));
+  } catch (...) {
+    fail(internal_error("\"{}\": an exception ended it", options_.name));
+  }
+  return 1;
 }
 
 size_t Executor::drain_queue() {
@@ -264,7 +278,10 @@ bool Executor::may_run(const Operation& operation, uint32_t busy_channels) const
 
 Status Executor::start(Operation& operation) {
   Request& request = operation.request;
-  const uint64_t scratch_bytes = operation.layout->scratch_elements(request.schedule->scratch_slots) * operation.element_bytes;
+  uint64_t scratch_bytes = 0;
+  if (__builtin_mul_overflow(operation.layout->scratch_elements(request.schedule->scratch_slots), operation.element_bytes, &scratch_bytes)) {
+    scratch_bytes = UINT64_MAX;  // which no allocation gives
+  }
   const uint64_t scaled_bytes = request.has_input_scale ? request.input_elements * operation.element_bytes : 0;
   operation.scratch = scratch_bytes == 0 ? nullptr : scratch_[operation.first_channel].at_least(scratch_bytes);
   operation.scaled_input = scaled_bytes == 0 ? nullptr : scaled_input_[operation.first_channel].at_least(scaled_bytes);

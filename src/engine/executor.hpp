@@ -109,6 +109,8 @@ class Executor : public std::enable_shared_from_this<Executor> {
   void number(Operation& operation);
   Operation* take_free_operation();
   void wait_for_room();
+  template <typename ShouldTend>
+  size_t guarded_turn(ShouldTend should_tend);
   size_t drain_queue();
   size_t run_window();
   bool may_run(const Operation& operation, uint32_t busy_channels) const;

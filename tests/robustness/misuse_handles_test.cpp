@@ -232,13 +232,21 @@ TEST(WrongGroups, LifecycleInsideAGroup) {
   ASSERT_EQ(tuttiGroupStart(), tuttiSuccess);
   const std::vector<std::string> words{"between tuttiGroupStart and tuttiGroupEnd"};
   expect_error(outcome_of(tuttiCommDestroy(comm)), tuttiInvalidUsage, words);
-  expect_error(outcome_of(tuttiCommAbort(comm)), tuttiInvalidUsage, words);
   expect_error(outcome_of(tuttiCommFinalize(comm)), tuttiInvalidUsage, words);
   expect_error(outcome_of(tuttiCommSplit(comm, 0, 0, &child, nullptr)), tuttiInvalidUsage, words);
   expect_error(outcome_of(tuttiCommInitAll(&child, 1, nullptr)), tuttiInvalidUsage, words);
   expect_error(outcome_of(tuttiCommInitFromEnv(&child, nullptr)), tuttiInvalidUsage, words);
   EXPECT_EQ(tuttiGroupEnd(), tuttiSuccess);
   ranks.expect_works();
+}
+
+// An abort is allowed in any state, so also where its thread has a group open.
+TEST(WrongGroups, AbortInsideAGroupFailsTheGroup) {
+  LocalRanks ranks(2);
+  ASSERT_EQ(tuttiGroupStart(), tuttiSuccess);
+  EXPECT_EQ(tuttiBarrier(ranks[0], nullptr), tuttiSuccess);
+  EXPECT_EQ(tuttiCommAbort(ranks.take(0)), tuttiSuccess);
+  expect_error(outcome_of(tuttiGroupEnd()), tuttiAborted, {"aborted by rank 0"});
 }
 
 TEST(WrongGroups, AnErrorOfANestedGroupIsToldByTheOutermostEnd) {
