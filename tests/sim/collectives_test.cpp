@@ -47,13 +47,30 @@ TEST_P(SimulatedCollectivesTest, EveryCountAndRootInPlaceAndNot) {
 
 INSTANTIATE_TEST_SUITE_P(Ranks, SimulatedCollectivesTest, testing::Range<uint32_t>(1, 10));
 
-TEST(SimulatedCollectives, AllReduceOf64Ranks) {
-  SimWorld world(options_of(64, 3));
+TEST(SimulatedCollectives, AllReduceOfManyRanks) {
+  const int rank_count = test_size() == Size::small ? 17 : 64;
+  SimWorld world(options_of(static_cast<uint32_t>(rank_count), 3));
   std::vector<Exercise> exercises;
-  for (const size_t count : test_size() == Size::small ? std::vector<size_t>{1009} : std::vector<size_t>{1, 61, 1009, 20'000}) {
-    exercises.push_back({.count = count, .rank_count = 64, .in_place_ranks = mix(1, count), .seed = count});
+  for (const size_t count : {1, 61, 1009, 20'000}) {
+    exercises.push_back({.count = count, .rank_count = rank_count, .in_place_ranks = mix(1, count), .seed = count});
   }
   perform_all(exercises, world);
+}
+
+// An override is what runs, not merely accepted.
+TEST(SimulatedCollectives, ForcedAlgorithmsAreUsed) {
+  for (const char* name : {"ring", "recursive_doubling", "one_shot", "two_shot", "double_binary_tree"}) {
+    SimWorldOptions options = options_of(5, 11);
+    options.algorithms = fmt::format("allreduce:{}", name);
+    SimWorld world(options);
+    perform_all({{.count = 1009, .rank_count = 5}}, world);
+    for (const uint64_t count : {1u, 1'000'000u}) {
+      const auto plan = world.communicator(2).planner()->plan(
+          {.problem = {.collective = schedule::Collective::all_reduce, .rank_count = 5}, .element_count = count, .element_bytes = 4});
+      ASSERT_TRUE(plan.has_value()) << plan.error().message();
+      EXPECT_EQ((*plan)->algorithm, name);
+    }
+  }
 }
 
 struct Trace {
