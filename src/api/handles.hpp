@@ -50,6 +50,15 @@ class HandleTable {
     Slot* slot_ = nullptr;
   };
 
+  HandleTable() = default;
+  HandleTable(const HandleTable&) = delete;
+  HandleTable& operator=(const HandleTable&) = delete;
+  ~HandleTable() {
+    for (const auto& chunk : chunks_) {
+      delete chunk.load(std::memory_order_relaxed);
+    }
+  }
+
   // Null when all slots are taken.
   void* insert(std::shared_ptr<T> object) {
     const std::lock_guard lock(mutex_);
@@ -63,7 +72,7 @@ class HandleTable {
       index = slot_count_++;
       auto& chunk = chunks_[index / kChunkSlots];
       if (chunk.load(std::memory_order_relaxed) == nullptr) {
-        chunk.store(new std::array<Slot, kChunkSlots>, std::memory_order_release);  // never freed: a stale handle may look at it any time
+        chunk.store(new std::array<Slot, kChunkSlots>, std::memory_order_release);  // kept as long as the table: a stale handle may look at it any time
       }
     }
     Slot& slot = *slot_at(index);

@@ -299,7 +299,7 @@ TEST_F(WrongTables, BuffersThatOverlap) {
 
 // Operators made at run time.
 
-TEST(WrongOperatorArguments, OfAnotherTypeOrDestroyedOrOfAnotherCommunicator) {
+TEST(WrongOperators, OfAnotherTypeOrDestroyedOrOfAnotherCommunicator) {
   LocalRanks ranks(2);
   LocalRanks others(2);
   float scalar = 2;
@@ -322,7 +322,7 @@ TEST(WrongOperatorArguments, OfAnotherTypeOrDestroyedOrOfAnotherCommunicator) {
   ranks.expect_works();
 }
 
-TEST(WrongOperatorArguments, MadeFromNothing) {
+TEST(WrongOperators, MadeFromNothing) {
   LocalRanks ranks(2);
   const tuttiComm_t comm = ranks[0];
   float scalar = 2;
