@@ -364,15 +364,6 @@ void Communicator::abort(const Status& why) {
   }
 }
 
-std::string Communicator::explain(const Call& call) const {
-  const schedule::Problem problem{.collective = call.collective,
-                                  .rank_count = position_.rank_count,
-                                  .root = is_rooted(call.collective) ? static_cast<uint32_t>(call.root) : 0,
-                                  .in_place = is_in_place(call, position_),
-                                  .blocks = call.blocks};
-  return planner_->explain({.problem = problem, .element_count = known_count(call, position_), .element_bytes = size_of(call.datatype)});
-}
-
 Status Communicator::gather_from_all(std::span<const std::byte> own, std::span<std::byte> all) {
   const Call gather{.function = "tuttiCommSplit",
                     .collective = Collective::all_gather,

@@ -78,7 +78,6 @@ class Communicator {
   // Null until ready.
   engine::Executor* executor() const { return executor_.get(); }
   planner::Planner* planner() const { return planner_.get(); }
-  std::string explain(const Call& call) const;
 
  private:
   Result<std::shared_ptr<const schedule::Schedule>> find_schedule(const Call& call, const schedule::Problem& problem);
