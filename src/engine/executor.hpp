@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -94,7 +95,9 @@ class Executor : public std::enable_shared_from_this<Executor> {
  private:
   struct Peer {
     bool said_goodbye = false;
-    bool lost = false;  // its link has failed, which has been dealt with
+    std::optional<uint64_t> link_failed_ns;  // when it was seen
+    bool is_silent = false;  // its link has failed, and everything it said before has been read
+    bool lost = false;       // its link has failed, which has been dealt with
     std::deque<std::vector<std::byte>> outbox;
     bool front_taken = false;  // the link has taken the first message, but may still read it
   };
@@ -128,7 +131,8 @@ class Executor : public std::enable_shared_from_this<Executor> {
   size_t flush_outbox(uint32_t peer);
   void post(uint32_t peer, const ControlMessage& message);
   void post_to_all(const ControlMessage& message);
-  void look_for_lost_peers();
+  void look_for_lost_peers(uint64_t now_ns);
+  void lose(uint32_t peer, uint64_t now_ns);
   void look_for_stalls(uint64_t now_ns);
   void look_after(Operation& operation, uint64_t now_ns);
   void inquire(Operation& operation, uint64_t now_ns);
@@ -137,9 +141,10 @@ class Executor : public std::enable_shared_from_this<Executor> {
   Status explain(const Operation& operation, const Trouble& trouble);
   Status explain_timeout(const Operation& operation) const;
   Status explain_frame(const Operation& operation, const Trouble& trouble) const;
-  Status lost_peer(uint32_t peer);
+  Status explain_deaths();
   std::string name_of(const Operation& operation) const;
   void fail(const Status& why);
+  bool has_unsent_words() const;
   void let_go_of_memory();
   void complete_all_with_failure();
 
@@ -178,6 +183,8 @@ class Executor : public std::enable_shared_from_this<Executor> {
   uint32_t turns_since_tending_ = 0;
   uint64_t last_watch_ns_ = 0;
   bool leaving_ = false;
+  std::vector<uint32_t> deaths_;  // peers lost without a goodbye, in the order noticed, until the verdict
+  uint64_t verdict_due_ns_ = 0;
   Status noted_failure_;  // found while looking after the peers, acted on at the end of the turn
 
   std::atomic<bool> owned_{false};      // see try_claim

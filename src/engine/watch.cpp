@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an executor does beside moving data: it looks after transports and peers, answers and asks questions, and fails in words.
+#include <sched.h>
+
 #include <algorithm>
+#include <span>
 
 #include "base/log.hpp"
 #include "base/types.hpp"
@@ -17,8 +20,13 @@ constexpr uint64_t kFirstInquiryNs = 2'000'000;
 constexpr uint64_t kMaxInquiryIntervalNs = 100'000'000;
 // Inquiries that cannot be sent are dropped, they will be repeated; failures and goodbyes always find a place.
 constexpr size_t kMaxQueuedInquiries = 4;
-// How long abort() tries to tell the peers.
+// How long abort() tries to tell the peers, at least and at most: a peer that does not read may be full to the brim.
 constexpr uint32_t kFarewellTurns = 64;
+constexpr uint32_t kMaxFarewellTurns = 10'000;
+constexpr uint64_t kMaxFarewellNs = 10'000'000;
+// A rank that a death makes fail may end before others have met that death, and they lose both: before a lost rank is named, the others have this
+// long to say why, or to be found lost too.
+constexpr uint64_t kVerdictDelayNs = 5'000'000;
 
 }  // namespace
 
@@ -44,7 +52,7 @@ size_t Executor::watch(uint64_t now_ns) {
       worked += flush_outbox(peer);
     }
   }
-  look_for_lost_peers();
+  look_for_lost_peers(now_ns);
   if (!has_failed()) {
     look_for_stalls(now_ns);
     if (!noted_failure_.ok()) {
@@ -59,8 +67,8 @@ size_t Executor::read_control(uint32_t peer) {
   constexpr size_t kMaxMessages = 16;
   size_t count = 0;
   transport::Frame frame;
-  while (count < kMaxMessages &&
-         links_[peer].peek(transport::kControlChannel, {}, &frame) == transport::Outcome::done) {
+  transport::Outcome outcome{};
+  while (count < kMaxMessages && (outcome = links_[peer].peek(transport::kControlChannel, {}, &frame)) == transport::Outcome::done) {
     if (const auto message = decode_control(frame.payload)) {
       handle(peer, *message);
     } else {
@@ -69,6 +77,7 @@ size_t Executor::read_control(uint32_t peer) {
     links_[peer].pop(transport::kControlChannel);
     ++count;
   }
+  peers_[peer].is_silent = outcome == transport::Outcome::failed;
   return count;
 }
 
@@ -163,20 +172,38 @@ size_t Executor::flush_outbox(uint32_t peer) {
   return worked;
 }
 
-void Executor::look_for_lost_peers() {
+void Executor::look_for_lost_peers(uint64_t now_ns) {
   for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
     Peer& state = peers_[peer];
     if (peer == options_.rank || state.lost || links_[peer].failure().ok()) {
       continue;
     }
-    read_control(peer);  // its last words may say why
-    state.lost = true;
-    links_[peer].let_go();  // of the outbox
-    state.outbox.clear();
-    if (!state.said_goodbye) {
-      note_failure(lost_peer(peer));
+    if (!state.link_failed_ns) {
+      state.link_failed_ns = now_ns;
+    }
+    // Its last words may lie behind much data.
+    if (state.is_silent || now_ns - *state.link_failed_ns >= kVerdictDelayNs) {
+      lose(peer, now_ns);
     }
   }
+  if (!deaths_.empty() && now_ns >= verdict_due_ns_) {
+    note_failure(explain_deaths());
+    deaths_.clear();
+  }
+}
+
+void Executor::lose(uint32_t peer, uint64_t now_ns) {
+  Peer& state = peers_[peer];
+  state.lost = true;
+  links_[peer].let_go();  // of the outbox
+  state.outbox.clear();
+  if (state.said_goodbye || has_failed()) {
+    return;
+  }
+  if (deaths_.empty()) {
+    verdict_due_ns_ = now_ns + kVerdictDelayNs;
+  }
+  deaths_.push_back(peer);
 }
 
 void Executor::look_for_stalls(uint64_t now_ns) {
@@ -233,6 +260,9 @@ void Executor::part() {
     leaving_ = true;
     post_to_all(Goodbye{});
   }
+  if (!deaths_.empty()) {
+    return;
+  }
   const bool all_gone = std::ranges::all_of(peers_, [&](const Peer& peer) {
     const bool is_self = &peer == &peers_[options_.rank];
     return is_self || peer.lost || (peer.said_goodbye && peer.outbox.empty());
@@ -251,7 +281,7 @@ std::string Executor::name_of(const Operation& operation) const {
   return fmt::format("{} {} rank {}", to_string(name), sends ? "to" : "from", operation.request.peer);
 }
 
-// ok() when the trouble is not yet understood: then the peer has been asked.
+// ok() when the trouble is not yet understood: then the peer has been asked, or its death is being looked into.
 Status Executor::explain(const Operation& operation, const Trouble& trouble) {
   for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
     if (peer != options_.rank) {
@@ -261,13 +291,13 @@ Status Executor::explain(const Operation& operation, const Trouble& trouble) {
   if (!noted_failure_.ok()) {
     return noted_failure_;
   }
-  if (trouble.kind == Trouble::Kind::link_failed) {
-    if (!peers_[trouble.peer].said_goodbye) {
-      return lost_peer(trouble.peer);
-    }
-    return remote_error("{}: rank {} has left the communicator without taking part", name_of(operation), trouble.peer);
+  if (trouble.kind != Trouble::Kind::link_failed) {
+    return explain_frame(operation, trouble);
   }
-  return explain_frame(operation, trouble);
+  if (!peers_[trouble.peer].said_goodbye) {
+    return {};
+  }
+  return remote_error("{}: rank {} has left the communicator without taking part", name_of(operation), trouble.peer);
 }
 
 Status Executor::explain_frame(const Operation& operation, const Trouble& trouble) const {
@@ -297,9 +327,15 @@ Status Executor::explain_timeout(const Operation& operation) const {
                        options_.rank, awaited.size() == 1 ? "" : "s", fmt::join(awaited, ", "));
 }
 
-Status Executor::lost_peer(uint32_t peer) {
-  const Status& cause = links_[peer].failure();
-  return remote_error("rank {} of \"{}\" died: {}", peer, options_.name, cause.message());
+// Of several, the first that was noticed comes first; one of them may have ended because another did.
+Status Executor::explain_deaths() {
+  const uint32_t first = deaths_.front();
+  Status why = remote_error("rank {} of \"{}\" died: {}", first, options_.name, links_[first].failure().message());
+  if (deaths_.size() == 1) {
+    return why;
+  }
+  const std::span others = std::span(deaths_).subspan(1);
+  return remote_error("{}; so did rank{} {}", why.message(), others.size() == 1 ? "" : "s", fmt::join(others, ", "));
 }
 
 void Executor::fail(const Status& why) {
@@ -321,6 +357,10 @@ void Executor::fail(const Status& why) {
   complete_all_with_failure();
 }
 
+bool Executor::has_unsent_words() const {
+  return std::ranges::any_of(peers_, [](const Peer& peer) { return !peer.outbox.empty() && !peer.lost; });
+}
+
 void Executor::abort(const Status& why) {
   // Relaxed: waiters poll it, and ownership orders the rest.
   aborts_.fetch_add(1, std::memory_order_relaxed);
@@ -329,8 +369,15 @@ void Executor::abort(const Status& why) {
   }
   fail(why);
   drain_queue();
-  for (uint32_t turns = 0; turns < kFarewellTurns; ++turns) {
+  const uint64_t begin_ns = options_.clock->now_ns();
+  for (uint32_t turns = 0; turns < kFarewellTurns || (has_unsent_words() && turns < kMaxFarewellTurns); ++turns) {
+    if (turns >= kFarewellTurns) {
+      sched_yield();  // to a peer that shares the core
+    }
     full_turn();
+    if (options_.clock->now_ns() - begin_ns >= kMaxFarewellNs) {
+      break;
+    }
   }
   aborts_.fetch_sub(1, std::memory_order_relaxed);
   release_ownership();

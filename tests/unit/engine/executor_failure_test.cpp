@@ -132,7 +132,7 @@ TEST(ExecutorFailure, WorkWithAPeerThatLeftFails) {
 TEST(ExecutorFailure, ALinkThatEndsWithoutGoodbyeIsADeath) {
   ExecutorWorld world;
   world.fabric.cut(0, 1);
-  world.run_for_ms(5);
+  world.run_for_ms(10);
   expect_failure(world[0].failure(), tuttiRemoteError, "rank 1 of \"world\" died: connection reset by peer");
   expect_failure(world[1].failure(), tuttiRemoteError, "rank 0 of \"world\" died: connection reset by peer");
 }
@@ -142,8 +142,53 @@ TEST(ExecutorFailure, TheLastWordsOfAPeerExplainItsDeath) {
   const auto words = encode(FailureNotice{timeout_error("the real reason")});
   ASSERT_TRUE(world.fabric.inject(1, 0, transport::kControlChannel, words));
   world.fabric.cut(0, 1);
-  world.run_for_ms(5);
+  world.run_for_ms(10);
   expect_failure(world[0].failure(), tuttiTimeout, "the real reason");
+}
+
+TEST(ExecutorFailure, LastWordsAreWaitedForWhenALinkHandsThemOutSlowly) {
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    ExecutorWorld world({.rank_count = 2, .timeout_ms = 0, .fabric = {.max_frame_bytes = 512, .seed = seed, .refusals_per_thousand = 900}});
+    const auto words = encode(FailureNotice{timeout_error("the real reason")});
+    while (!world.fabric.inject(1, 0, transport::kControlChannel, words)) {
+    }
+    world.fabric.cut(0, 1);
+    world.run_for_ms(10);
+    expect_failure(world[0].failure(), tuttiTimeout, "the real reason");
+  }
+}
+
+// Rank 1 heard of the death first, failed and ended; its link is the first that rank 2 loses.
+TEST(ExecutorFailure, APeerThatEndedBecauseOfADeathIsNotTakenForTheDead) {
+  ExecutorWorld world({.rank_count = 4});
+  world.fabric.cut(2, 1);
+  world.run_for_ms(2);
+  EXPECT_TRUE(world[2].failure().ok());
+  const auto words = encode(FailureNotice{remote_error("rank 0 of \"world\" died: it was killed")});
+  ASSERT_TRUE(world.fabric.inject(3, 2, transport::kControlChannel, words));
+  world.run_for_ms(10);
+  expect_failure(world[2].failure(), tuttiRemoteError, "rank 0 of \"world\" died: it was killed");
+}
+
+TEST(ExecutorFailure, DeathsThatNobodyExplainsAreAllNamed) {
+  ExecutorWorld world({.rank_count = 4});
+  for (const uint32_t dead : {1u, 3u, 0u}) {
+    world.fabric.cut(2, dead);
+    world.run_for_ms(1);
+  }
+  world.run_for_ms(10);
+  expect_failure(world[2].failure(), tuttiRemoteError, "rank 1 of \"world\" died: connection reset by peer; so did ranks 3, 0");
+}
+
+TEST(ExecutorFailure, ARankThatIsLeavingStillTellsADeath) {
+  ExecutorWorld world;
+  world[0].say_goodbye();
+  world.run_for_ms(1);
+  world.fabric.cut(0, 1);
+  world.run_for_ms(2);
+  EXPECT_FALSE(world[0].has_parted());
+  world.run_for_ms(10);
+  expect_failure(world[0].failure(), tuttiRemoteError, "rank 1 of \"world\" died: connection reset by peer");
 }
 
 struct MismatchCase {
