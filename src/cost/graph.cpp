@@ -12,7 +12,8 @@ using schedule::Schedule;
 using schedule::StepKind;
 using schedule::Wait;
 
-bool is_receive(StepKind kind) { return kind == StepKind::receive || kind == StepKind::receive_reduce; }
+bool is_send(StepKind kind) { return kind == StepKind::send || kind == StepKind::signal; }
+bool is_receive(StepKind kind) { return kind == StepKind::receive || kind == StepKind::receive_reduce || kind == StepKind::await; }
 
 // Sends of one rank that no receive has been found for yet, in order, by target and channel.
 class Outgoing {
@@ -124,7 +125,7 @@ void Graph::match_messages(uint32_t rank_count) {
     uint32_t end = first;
     for (; end < nodes.size() && nodes[end].rank == source; ++end) {
       Node& node = nodes[end];
-      if (node.step->kind != StepKind::send) {
+      if (!is_send(node.step->kind)) {
         continue;
       }
       assert(node.step->peer < rank_count);
@@ -142,7 +143,7 @@ void Graph::match_messages(uint32_t rank_count) {
       }
     }
     for (uint32_t index = first; index < end; ++index) {
-      if (nodes[index].step->kind == StepKind::send) {
+      if (is_send(nodes[index].step->kind)) {
         outgoing.clear(nodes[index].step->peer, nodes[index].channel);
         pairs[nodes[index].step->peer] = kNone;
       }

@@ -98,9 +98,11 @@ void Player::push(uint32_t node) {
 Player::Span Player::play(const Event& event) {
   switch (graph_.nodes[event.node].step->kind) {
     case StepKind::send:
+    case StepKind::signal:
       return play_send(event);
     case StepKind::receive:
     case StepKind::receive_reduce:
+    case StepKind::await:
       return play_receive(event);
     case StepKind::copy:
     case StepKind::reduce:

@@ -45,15 +45,24 @@ StepId Builder::reduce(LaneId lane, Chunks chunks, std::span<const Span> sources
   return add(lane, {.kind = StepKind::reduce, .source = {}, .target = target}, chunks, std::move(options), sources);
 }
 
+StepId Builder::signal(LaneId lane, uint32_t peer, StepOptions options) {
+  return add(lane, {.kind = StepKind::signal, .peer = peer, .source = {}, .target = {}}, {}, std::move(options));
+}
+
+StepId Builder::await(LaneId lane, uint32_t peer, StepOptions options) {
+  return add(lane, {.kind = StepKind::await, .peer = peer, .source = {}, .target = {}}, {}, std::move(options));
+}
+
 StepId Builder::add(LaneId lane, Step step, Chunks chunks, StepOptions options, std::span<const Span> sources) {
   assert(lane < lanes_.size());
   assert(chunks.count > 0);
   step.operands = options.operands;
   step.final = options.final;
+  step.if_private = options.if_private;
   step.first_chunk = chunks.first;
   step.chunk_count = chunks.count;
   std::vector<PendingStep>& steps = lanes_[lane].steps;
-  steps.push_back({.step = step, .waits = std::move(options.waits), .sources = {sources.begin(), sources.end()}});
+  steps.push_back({.step = step, .waits = std::move(options.waits), .sources = {sources.begin(), sources.end()}, .further_targets = std::move(options.further_targets)});
   return {.lane = lane, .index = static_cast<uint32_t>(steps.size() - 1)};
 }
 
@@ -75,6 +84,9 @@ Schedule Builder::build() && {
     step.first_source = static_cast<uint32_t>(schedule_.sources.size());
     step.source_count = static_cast<uint32_t>(pending.sources.size());
     schedule_.sources.insert(schedule_.sources.end(), pending.sources.begin(), pending.sources.end());
+    step.first_target = static_cast<uint32_t>(schedule_.targets.size());
+    step.target_count = static_cast<uint32_t>(pending.further_targets.size());
+    schedule_.targets.insert(schedule_.targets.end(), pending.further_targets.begin(), pending.further_targets.end());
     schedule_.steps.push_back(step);
   };
 

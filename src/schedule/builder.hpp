@@ -28,7 +28,9 @@ struct WaitFor {
 struct StepOptions {
   Operands operands = Operands::local_first;
   Final final = Final::no;
+  bool if_private = false;
   std::vector<WaitFor> waits = {};
+  std::vector<Span> further_targets = {};
 };
 
 class Builder {
@@ -59,6 +61,9 @@ class Builder {
   StepId copy(LaneId lane, Chunks chunks, Copy spans, StepOptions options = {});
   StepId reduce(LaneId lane, Chunks chunks, std::span<const Span> sources, Span target, StepOptions options = {});
 
+  StepId signal(LaneId lane, uint32_t peer, StepOptions options = {});
+  StepId await(LaneId lane, uint32_t peer, StepOptions options = {});
+
   // Lays the lanes out one after another; empty lanes are dropped. The builder is spent.
   Schedule build() &&;
 
@@ -67,6 +72,7 @@ class Builder {
     Step step;
     std::vector<WaitFor> waits;
     std::vector<Span> sources;
+    std::vector<Span> further_targets;
   };
   struct PendingLane {
     uint32_t channel;

@@ -23,6 +23,10 @@ std::string_view name_of(StepKind kind) {
       return "copy";
     case StepKind::reduce:
       return "reduce";
+    case StepKind::signal:
+      return "signal";
+    case StepKind::await:
+      return "await";
   }
   return "invalid";
 }
@@ -42,7 +46,8 @@ std::string_view name_of(Buffer buffer) {
 }
 
 std::string text_of(Span span) {
-  return span.buffer == Buffer::none ? std::string(name_of(span.buffer)) : fmt::format("{}[{}]", name_of(span.buffer), span.slot);
+  const std::string owner = span.rank == kOwnRank ? std::string() : fmt::format("rank {}'s ", span.rank);
+  return owner + (span.buffer == Buffer::none ? std::string(name_of(span.buffer)) : fmt::format("{}[{}]", name_of(span.buffer), span.slot));
 }
 
 namespace {
@@ -66,6 +71,14 @@ std::string sources_text(const Schedule& schedule, const Step& step) {
   return text;
 }
 
+std::string targets_text(const Schedule& schedule, const Step& step) {
+  std::string text = text_of(step.target);
+  for (const Span& target : clamped(schedule.targets, step.first_target, step.target_count)) {
+    text += fmt::format(", {}", text_of(target));
+  }
+  return text;
+}
+
 std::string spans_text(const Schedule& schedule, const Step& step) {
   switch (step.kind) {
     case StepKind::send:
@@ -82,7 +95,11 @@ std::string spans_text(const Schedule& schedule, const Step& step) {
     case StepKind::copy:
       return fmt::format("from {} to {}", text_of(step.source), text_of(step.target));
     case StepKind::reduce:
-      return fmt::format("from {} to {}", sources_text(schedule, step), text_of(step.target));
+      return fmt::format("from {} to {}", sources_text(schedule, step), targets_text(schedule, step));
+    case StepKind::signal:
+      return fmt::format("to rank {}", step.peer);
+    case StepKind::await:
+      return fmt::format("from rank {}", step.peer);
   }
   return "of an unknown kind";
 }
@@ -98,7 +115,8 @@ std::string waits_text(const Schedule& schedule, const Step& step) {
 void append_step(std::string& text, const Schedule& schedule, size_t index, const Step& step) {
   const uint64_t last_chunk = uint64_t{step.first_chunk} + (step.chunk_count == 0 ? 0 : step.chunk_count - 1);
   fmt::format_to(std::back_inserter(text), "  {} {} chunks {}..{} {}{}{}\n", index, name_of(step.kind), step.first_chunk,
-                 last_chunk, spans_text(schedule, step), step.final == Final::yes ? ", final" : "", waits_text(schedule, step));
+                 last_chunk, spans_text(schedule, step),
+                 fmt::format("{}{}", step.final == Final::yes ? ", final" : "", step.if_private ? ", if private" : ""), waits_text(schedule, step));
 }
 
 }  // namespace

@@ -17,6 +17,11 @@
 //   all_to_all                      chunk (s*p+d)*parts+l is part l of the block from rank s to rank d. Input: slot d*parts+l;
 //                                   output: slot s*parts+l.
 //   barrier, send, receive          chunk 0; slot 0.
+// A rank may also work in the memory of its peers, where their links let it. Both sides meet first: a `signal` tells the peer that this rank's
+// input and output are as it needs them, and where they lie; after an `await` of that signal a span may name the peer (Span::rank). Further signals
+// tell that the work there is done. Whether an output can be written by peers, is *shared*, is known only when it is passed: memory from
+// tuttiMemAlloc is, other memory can only be read. So a step writes to a peer's output only if that is shared, and where it is not, a step with
+// Step::if_private lets the peer fetch for itself what would have been written: two forms of one algorithm in one schedule.
 // Scratch slots are the algorithm's own; each is large enough for any chunk, and consecutive slots are contiguous.
 // With equal blocks, a step may span several chunks when parts == 1; the range may then wrap around the end of the numbering, and the
 // slots are consecutive. In a vector cut into chunks, ranges do not wrap. With variable blocks chunk_count is always 1.
@@ -36,7 +41,9 @@ enum class StepKind : uint8_t {
   receive,         // peer -> target
   receive_reduce,  // target = source (op) data from peer, in the order `operands` says
   copy,            // source -> target
-  reduce,          // target = sources[0] (op) sources[1] ..., in that order; one or more sources
+  reduce,          // target = sources[0] (op) sources[1] ..., in that order; one or more sources; then further targets, alike
+  signal,          // tells the peer that this rank has come here, and where its input and output lie
+  await,           // until the peer's signal is here
 };
 
 enum class Buffer : uint8_t { none, input, output, scratch };
@@ -51,9 +58,13 @@ enum class Final : uint8_t { no, yes };
 // the first as many bytes of the other are done; both then have the same chunk range.
 enum class WaitMode : uint8_t { complete, streaming };
 
+inline constexpr uint32_t kOwnRank = UINT32_MAX;
+
 struct Span {
   Buffer buffer = Buffer::none;
   uint32_t slot = 0;
+  // Whose buffer. A peer's input or output is a source of copy and reduce; its output also a target of copy, and a further one of reduce.
+  uint32_t rank = kOwnRank;
 
   bool operator==(const Span&) const = default;
 };
@@ -71,11 +82,13 @@ struct Step {
   Final final = Final::no;
   uint32_t first_chunk = 0;
   uint32_t chunk_count = 1;
-  uint32_t peer = 0;  // send, receive, receive_reduce
+  bool if_private = false;  // copy: left out if this rank's output is shared with the rank that `source` names
+  uint32_t peer = 0;  // send, receive, receive_reduce, signal, await
   Span source;        // send, copy, receive_reduce
-  Span target;        // all but send
+  Span target;        // receive, receive_reduce, copy, reduce
   uint32_t first_wait = 0, wait_count = 0;      // into Schedule::waits
   uint32_t first_source = 0, source_count = 0;  // into Schedule::sources; reduce only
+  uint32_t first_target = 0, target_count = 0;  // into Schedule::targets: peers' outputs, which get what `target` gets; reduce only
 
   bool operator==(const Step&) const = default;
 };
@@ -100,11 +113,16 @@ struct Schedule {
   std::vector<Lane> lanes;
   std::vector<Wait> waits;
   std::vector<Span> sources;
+  std::vector<Span> targets = {};
 
   std::span<const Step> steps_of(const Lane& lane) const { return std::span(steps).subspan(lane.first_step, lane.step_count); }
   std::span<const Wait> waits_of(const Step& step) const { return std::span(waits).subspan(step.first_wait, step.wait_count); }
   std::span<const Span> sources_of(const Step& step) const {
     return std::span(sources).subspan(step.first_source, step.source_count);
+  }
+  // Without Step::target.
+  std::span<const Span> further_targets_of(const Step& step) const {
+    return std::span(targets).subspan(step.first_target, step.target_count);
   }
   bool operator==(const Schedule&) const = default;
 };

@@ -103,6 +103,8 @@ void for_each_source(const Schedule& schedule, const Step& step, Visit visit) {
       visit(step.source);
       return;
     case StepKind::receive:
+    case StepKind::signal:
+    case StepKind::await:
       return;
     case StepKind::reduce:
       for (const Span& source : schedule.sources_of(step)) {

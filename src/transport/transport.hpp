@@ -45,11 +45,20 @@ struct Frame {
 
 enum class Outcome : uint8_t { done, would_block, failed };
 
+// Where memory of a rank lies, as its peer is told. The peer checks it before it uses it.
+struct MemoryAddress {
+  uint64_t window = 0;  // of the owner's process; 0: memory that cannot be shared
+  uint64_t offset = 0;  // into the window, or the address in the owner's process
+
+  bool operator==(const MemoryAddress&) const = default;
+};
+
 // What a link is expected to do, and how that is known.
 struct LinkEstimate {
   uint64_t latency_ns = 0;             // one way, a frame of 8 bytes
   uint64_t bandwidth_bytes_per_s = 0;  // one direction, large messages
   std::string_view source;             // "measured by ...", "default for loopback"
+  bool reaches_memory = false;         // this rank can read any memory of the peer, and share what the peer has from tuttiMemAlloc; probed
 };
 
 class Link {
@@ -73,6 +82,19 @@ class Link {
   // From now on the link touches no memory of its callers: payloads it has taken but not sent are copied, payloads it is receiving go to
   // memory of its own. Called when operations are given up, before their buffers go back to the user.
   virtual void let_go() {}
+
+  // ---- Memory of the peer, for links whose estimate says reaches_memory; others never have these called ----
+
+  // What the peer must be told to reach this rank's `memory`, which stays where it is until the peer has said that it is done with it. Whatever
+  // the peer needs beside the address is on its way when this returns.
+  virtual MemoryAddress publish(std::span<const std::byte>) { return {}; }
+  // Whether the peer can write to what lies at `own`, which publish() returned: then its share() of it succeeds.
+  virtual bool is_shared(const MemoryAddress&) const { return false; }
+  // Makes `bytes` at `address` of the peer ones that this process can load and store, or sets `*memory` to null if they can only be read by fetch().
+  // `would_block`: not yet. `failed`: see failure().
+  virtual Outcome share(const MemoryAddress&, uint64_t, std::byte**) { return Outcome::failed; }
+  // Copies from the peer's memory at `address` into `target`. Blocks as long as the copying takes.
+  virtual Outcome fetch(const MemoryAddress&, std::span<std::byte>) { return Outcome::failed; }
 
   // Why the link failed: tuttiRemoteError when the peer died, with words that do not name the rank ("connection reset by peer"). ok() while it
   // works. Sticky. Frames that arrived before the failure can still be peeked.
