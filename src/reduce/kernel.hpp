@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "reduce/reduce.hpp"
 #include "tutti/tutti.h"
 
 namespace tutti::reduce {
@@ -22,7 +23,11 @@ struct Job {
   size_t count;         // elements
   uint32_t rank_count;  // Kernel::average divides by it
   const void* factor;   // Kernel::scale multiplies by it; one element
+  Stores stores;        // of `target`; fenced by who calls the kernel
 };
+
+// What streaming stores fill at a time, from an address that is a multiple of it.
+inline constexpr size_t kStreamedBytes = 64;
 
 using KernelFunction = void (*)(const Job& job);
 
@@ -30,5 +35,7 @@ using KernelFunction = void (*)(const Job& job);
 void run_integers(tuttiDataType_t datatype, Kernel kernel, const Job& job);
 void run_wide_floats(tuttiDataType_t datatype, Kernel kernel, const Job& job);
 void run_narrow_floats(tuttiDataType_t datatype, Kernel kernel, const Job& job);
+// copy() with streaming stores, less the fence.
+void stream_bytes(const uint8_t* source, uint8_t* target, size_t bytes);
 
 }  // namespace tutti::reduce

@@ -3,12 +3,14 @@
 
 #include <array>
 #include <cassert>
+#include <cstring>
 
 #include "base/types.hpp"
 #include "reduce/float_environment.hpp"
 #include "reduce/kernel.hpp"
 #include "reduce/user_function.hpp"
 
+#include "hwy/cache_control.h"
 
 namespace tutti::reduce {
 
@@ -34,6 +36,7 @@ constexpr std::array<Run, tuttiNumTypes> kRuns{
 void run(tuttiDataType_t datatype, Kernel kernel, const Job& job) {
   const FloatEnvironment environment;
   kRuns[static_cast<size_t>(datatype)](datatype, kernel, job);
+  if (job.stores == Stores::streaming) hwy::FlushStream();
 }
 
 // Until the final pass an average is a sum; dividing by one rank changes nothing.
@@ -45,7 +48,7 @@ Kernel kernel_of(const Operator& op, Final final) {
 }  // namespace
 
 void reduce(const Operator& op, tuttiDataType_t datatype, std::span<const void* const> inputs, void* target, size_t count,
-            Final final) {
+            Final final, Stores stores) {
   assert(!inputs.empty() && inputs.size() <= kMaxInputs);
   assert(op.function != nullptr || is_supported(op.op, datatype));
   if (count == 0) return;
@@ -59,14 +62,31 @@ void reduce(const Operator& op, tuttiDataType_t datatype, std::span<const void* 
           .target = target,
           .count = count,
           .rank_count = op.rank_count,
-          .factor = nullptr});
+          .factor = nullptr,
+          .stores = stores});
 }
 
-void scale(tuttiDataType_t datatype, const void* source, const void* scalar, void* target, size_t count) {
+void scale(tuttiDataType_t datatype, const void* source, const void* scalar, void* target, size_t count, Stores stores) {
   assert(size_of(datatype) != 0);
   if (count == 0) return;
   run(datatype, Kernel::scale,
-      Job{.inputs = &source, .input_count = 1, .target = target, .count = count, .rank_count = 1, .factor = scalar});
+      Job{.inputs = &source,
+          .input_count = 1,
+          .target = target,
+          .count = count,
+          .rank_count = 1,
+          .factor = scalar,
+          .stores = stores});
+}
+
+void copy(const void* source, void* target, size_t bytes, Stores stores) {
+  if (bytes == 0) return;
+  if (stores == Stores::cached) {
+    std::memcpy(target, source, bytes);
+    return;
+  }
+  stream_bytes(static_cast<const uint8_t*>(source), static_cast<uint8_t*>(target), bytes);
+  hwy::FlushStream();
 }
 
 bool is_supported(tuttiRedOp_t op, tuttiDataType_t datatype) {

@@ -12,6 +12,12 @@ namespace tutti::reduce {
 
 enum class Final : uint8_t { no, yes };
 
+// How a target is written. `streaming` goes past the caches (non-temporal): it saves reading each line of the target before it is overwritten, and
+// leaves the caches to others, but whoever reads the target next fetches it from memory. It pays once a working set exceeds the cache. Either way the
+// target is complete when the call returns: what was streamed has been fenced, so that a release store that follows publishes it to other cores and
+// processes like any other write. Where the instruction set has no such stores, `streaming` is `cached`.
+enum class Stores : uint8_t { cached, streaming };
+
 // An operator as kernels see it; for a user's function, `function` is set.
 struct Operator {
   tuttiRedOp_t op = tuttiSum;            // a built-in; avg sums, and divides on the final pass
@@ -36,14 +42,18 @@ inline constexpr size_t kMaxInputs = 64;
 // A user's function is called as function(inputs[k], accumulator) for k = 1, 2, ..., the accumulator holding inputs[0] at
 // first. It is `target` itself where that is safe, else a piece of scratch memory at a time. Only if there are two inputs
 // and `target` is the second is the call function(inputs[0], target). The function runs in the calling thread's
-// floating-point mode.
+// floating-point mode, and writes as it likes, whatever `stores` says.
 void reduce(const Operator& op, tuttiDataType_t datatype, std::span<const void* const> inputs, void* target, size_t count,
-            Final final);
+            Final final, Stores stores = Stores::cached);
 
 // target[i] = source[i] * scalar, where `scalar` is one element of `datatype`; products of narrow types are made in float32,
 // and integers wrap. `target` may be `source`, or else overlaps neither. Pointers, threads, rounding and NaN as for
 // reduce().
-void scale(tuttiDataType_t datatype, const void* source, const void* scalar, void* target, size_t count);
+void scale(tuttiDataType_t datatype, const void* source, const void* scalar, void* target, size_t count,
+           Stores stores = Stores::cached);
+
+// Copies `bytes` bytes between ranges of any alignment that do not overlap. Thread-safe; never blocks or allocates.
+void copy(const void* source, void* target, size_t bytes, Stores stores);
 
 // Whether the pair makes sense: bit operators take integers only.
 bool is_supported(tuttiRedOp_t op, tuttiDataType_t datatype);

@@ -16,11 +16,17 @@ namespace tutti::reduce {
 namespace HWY_NAMESPACE {
 
 // How memory is reached: whole vectors, or the piece of one that is left at the end. Results do not depend on which, since
-// both take the same path in registers.
+// all take the same path in registers.
 template <class Word>
 struct WholeVectors {
   HWY_INLINE Vector<Word> load(const uint8_t* source) const { return load_words<Word>(source); }
   HWY_INLINE void store(Vector<Word> words, uint8_t* target) const { store_words<Word>(words, target); }
+};
+
+template <class Word>
+struct StreamedVectors {
+  HWY_INLINE Vector<Word> load(const uint8_t* source) const { return load_words<Word>(source); }
+  HWY_INLINE void store(Vector<Word> words, uint8_t* target) const { stream_words<Word>(words, target); }
 };
 
 template <class Word>
@@ -43,7 +49,7 @@ struct Pass {
     const Job job = shared_job;  // a local whose address stays here is not reloaded after each store
     const Finish<Codec> finish(job);
     const size_t bytes = job.count * Codec::kElementBytes;
-    size_t offset = 0;
+    size_t offset = job.stores == Stores::streaming ? stream(job, finish) : 0;
     for (; bytes - offset >= kUnroll * kBlockBytes; offset += kUnroll * kBlockBytes) {
       reduce_blocks<kUnroll>(job, finish, WholeVectors<Word>(), offset);
     }
@@ -56,6 +62,21 @@ struct Pass {
   }
 
  private:
+  // All but the last few bytes; the first few, up to where lines of the target begin, go through the caches. Returns how many bytes that was.
+  static HWY_NOINLINE size_t stream(const Job& job, const Finish<Codec>& finish) {
+    const size_t bytes = job.count * Codec::kElementBytes;
+    size_t offset = (0 - reinterpret_cast<uintptr_t>(job.target)) % kStreamedBytes;
+    if (bytes < offset + kUnroll * kBlockBytes) return 0;
+    Job start = job;
+    start.count = offset / Codec::kElementBytes;
+    start.stores = Stores::cached;
+    run(start);
+    for (; bytes - offset >= kUnroll * kBlockBytes; offset += kUnroll * kBlockBytes) {
+      reduce_blocks<kUnroll>(job, finish, StreamedVectors<Word>(), offset);
+    }
+    return offset;
+  }
+
   // All inputs of these blocks are read before the target is written, which may be one of them.
   template <size_t kBlocks, class Access>
   static HWY_INLINE void reduce_blocks(const Job& job, const Finish<Codec>& finish, const Access& access, size_t offset) {

@@ -52,6 +52,17 @@ HWY_INLINE void store_words(Vector<Word> words, uint8_t* target) {
 #endif
 }
 
+// Past the caches, to a multiple of kVectorBytes.
+template <class Word>
+HWY_INLINE void stream_words(Vector<Word> words, uint8_t* target) {
+#if HWY_TARGET == HWY_SCALAR
+  store_words<Word>(words, target);
+#else
+  const Tag<Word> tag;
+  hn::Stream(words, tag, reinterpret_cast<Word*>(target));
+#endif
+}
+
 // Without a call, which costs more than these few bytes.
 HWY_INLINE void copy_short(const uint8_t* source, uint8_t* target, size_t bytes) {
   for (; bytes >= 8; bytes -= 8, source += 8, target += 8) std::memcpy(target, source, 8);

@@ -195,6 +195,49 @@ TEST_P(TypeTest, ScalesApartAndInPlace) {
   }
 }
 
+// Targets begin at every distance from a line that their elements allow, and end at every distance within two.
+TEST_P(TypeTest, StreamingStoresWriteTheSameBytesAndNoOthers) {
+  constexpr size_t kLineBytes = 64;
+  const Operator average{.op = tuttiAvg, .rank_count = 3};
+  const auto expected = reference::reduce(average, GetParam(), inputs_.from(0, 3), kMostElements, Final::yes);
+  const size_t shifts = kLineBytes / bytes_;
+  on_every_instruction_set([&] {
+    for (size_t shift = 0; shift < shifts; ++shift) {
+      for (size_t count : {size_t{0}, size_t{1}, shifts - shift, 4 * shifts - shift, 4 * shifts + 1, kMostElements - shift}) {
+        count = std::min(count, kMostElements);
+        std::vector<std::byte> room(kMostElements * bytes_ + 4 * kLineBytes, kSentinel);
+        std::byte* const target = room.data() + kLineBytes + shift * bytes_;
+        reduce(average, GetParam(), inputs_.from(0, 3), target, count, Final::yes, Stores::streaming);
+        const std::byte* const end = target + count * bytes_;
+        ASSERT_EQ(std::memcmp(target, expected.data(), count * bytes_), 0) << count << " elements, shift " << shift;
+        ASSERT_TRUE(std::all_of<const std::byte*>(room.data(), target, [](std::byte b) { return b == kSentinel; }));
+        ASSERT_TRUE(std::all_of(end, const_cast<const std::byte*>(room.data() + room.size()), [](std::byte b) { return b == kSentinel; }));
+      }
+    }
+  });
+}
+
+TEST_P(TypeTest, StreamingStoresMayReplaceAnInput) {
+  for (size_t k = 0; k < 3; ++k) {
+    const auto expected = reference::reduce({.op = tuttiMax}, GetParam(), inputs_.from(0, 3), kMostElements, Final::yes);
+    on_every_instruction_set([&] {
+      reduce({.op = tuttiMax}, GetParam(), inputs_.from(0, 3), inputs_.at(k, 0), kMostElements, Final::yes, Stores::streaming);
+      EXPECT_EQ(std::memcmp(inputs_.at(k, 0), expected.data(), expected.size()), 0) << "target is input " << k << ", seed " << kSeed;
+      inputs_.restore(k);
+    });
+  }
+}
+
+TEST_P(TypeTest, ScalesWithStreamingStores) {
+  const auto scalar = reference::random_elements(GetParam(), 1, random_);
+  const auto expected = reference::scale(GetParam(), inputs_.at(0, 0), scalar.data(), kMostElements);
+  on_every_instruction_set([&] {
+    std::vector<std::byte> result(expected.size());
+    scale(GetParam(), inputs_.at(0, 0), scalar.data(), result.data(), kMostElements, Stores::streaming);
+    EXPECT_EQ(result, expected) << "seed " << kSeed;
+  });
+}
+
 // All pairs and their order, for the values whose order processors disagree about.
 template <class T>
 void check_extremes_of_specials() {
