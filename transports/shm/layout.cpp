@@ -13,14 +13,14 @@ constexpr size_t round_up(size_t value, size_t unit) { return (value + unit - 1)
 // Offsets within one direction.
 struct Offsets {
   explicit Offsets(const Geometry& geometry)
-      : lines(0),
-        progress(round_up(lines + sizeof(Line) * kLineCount * kChannelCount, kPageBytes)),
-        berths(round_up(progress + kProgressBytes * kChannelCount, kPageBytes)),
-        slots(round_up(berths + kBerthBytes * kLineCount * kChannelCount, kPageBytes)),
-        end(round_up(slots + size_t{geometry.slot_bytes} * geometry.slot_count * kChannelCount, kPageBytes)) {}
+      : progress(0),
+        lines(progress + kProgressBytes),
+        berths(round_up(lines + sizeof(Line) * kLineCount * kChannelCount, kPageBytes)),
+        slots(round_up(berths + kBerthBytes * kBerthCount, kPageBytes)),
+        end(round_up(slots + size_t{geometry.slot_bytes} * geometry.slot_count, kPageBytes)) {}
 
-  size_t lines;
   size_t progress;
+  size_t lines;
   size_t berths;
   size_t slots;
   size_t end;
@@ -41,7 +41,7 @@ Status check(const Geometry& geometry) {
   if (geometry.slot_bytes < kMinSlotBytes || geometry.slot_bytes > kMaxSlotBytes || geometry.slot_bytes % kLineBytes != 0) {
     return remote_error("offers slots of {} bytes", geometry.slot_bytes);
   }
-  if (geometry.slot_count < 1 || geometry.slot_count > kMaxSlotCount) {
+  if (geometry.slot_count < kMinSlotCount || geometry.slot_count > kMaxSlotCount) {
     return remote_error("offers {} slots", geometry.slot_count);
   }
   return {};
@@ -49,13 +49,13 @@ Status check(const Geometry& geometry) {
 
 size_t segment_bytes(const Geometry& geometry) { return 2 * Offsets(geometry).end; }
 
-ChannelMemory::ChannelMemory(std::byte* segment, const Geometry& geometry, Direction direction, uint32_t channel) : geometry_(geometry) {
+DirectionMemory::DirectionMemory(std::byte* segment, const Geometry& geometry, Direction direction) : geometry_(geometry) {
   const Offsets offsets(geometry);
   std::byte* base = segment + static_cast<size_t>(direction) * offsets.end;
-  lines_ = reinterpret_cast<Line*>(base + offsets.lines) + channel;
-  progress_ = reinterpret_cast<uint64_t*>(base + offsets.progress + channel * kProgressBytes);
-  berths_ = base + offsets.berths + channel * kBerthBytes * kLineCount;
-  slots_ = base + offsets.slots + size_t{channel} * geometry.slot_bytes * geometry.slot_count;
+  progress_ = reinterpret_cast<uint64_t*>(base + offsets.progress);
+  lines_ = reinterpret_cast<Line*>(base + offsets.lines);
+  berths_ = base + offsets.berths;
+  slots_ = base + offsets.slots;
 }
 
 }  // namespace tutti::transports::shm

@@ -25,12 +25,11 @@ std::string name_of_process(pid_t process_id) {
 
 }  // namespace
 
-ShmLink::ShmLink(Parts parts) : parts_(std::move(parts)) {
-  writers_.reserve(kChannelCount);
+ShmLink::ShmLink(Parts parts) : parts_(std::move(parts)), writer_({parts_.segment.data(), parts_.geometry, parts_.outgoing}) {
+  const DirectionMemory incoming(parts_.segment.data(), parts_.geometry, opposite(parts_.outgoing));
   readers_.reserve(kChannelCount);
   for (uint32_t channel = 0; channel < kChannelCount; ++channel) {
-    writers_.emplace_back(ChannelMemory(parts_.segment.data(), parts_.geometry, parts_.outgoing, channel));
-    readers_.emplace_back(ChannelMemory(parts_.segment.data(), parts_.geometry, opposite(parts_.outgoing), channel));
+    readers_.emplace_back(incoming, channel);
   }
 }
 
@@ -41,13 +40,13 @@ Outcome ShmLink::try_send(uint32_t channel, const FrameHeader& header, std::span
   if (!failure_.ok()) {
     return Outcome::failed;
   }
-  const Outcome outcome = writers_[channel].offer(header, payload);
-  return outcome == Outcome::failed ? fail(writers_[channel].violation()) : outcome;
+  const Outcome outcome = writer_.offer(channel, header, payload);
+  return outcome == Outcome::failed ? fail(writer_.violation()) : outcome;
 }
 
 uint64_t ShmLink::released_bytes(uint32_t channel) const {
   assert(channel < kChannelCount);
-  return writers_[channel].taken_bytes();  // try_send has copied them
+  return writer_.taken_bytes(channel);  // try_send has copied them
 }
 
 Outcome ShmLink::peek(uint32_t channel, std::span<std::byte>, Frame* frame) {

@@ -51,8 +51,8 @@ class ShmLink final : public transport::Link {
   transport::Outcome fail(const std::string& violation);
 
   Parts parts_;
-  std::vector<Writer> writers_;  // by channel
-  std::vector<Reader> readers_;
+  Writer writer_;
+  std::vector<Reader> readers_;  // by channel
   Status failure_;
 };
 
