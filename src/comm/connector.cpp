@@ -79,6 +79,7 @@ Reach Connector::reach() const {
       view.latency_ns = estimate.latency_ns;
       view.bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s;
       view.source = estimate.source;
+      view.reaches_memory = estimate.reaches_memory;
     }
   }
   return reach;
@@ -88,7 +89,7 @@ Result<Connector::Verdict> Connector::decide(const std::vector<Reach>& reaches) 
   for (uint32_t source = 0; source < setup_.rank_count; ++source) {
     for (uint32_t target = 0; target < setup_.rank_count; ++target) {
       if (source != target && pair(source, target).state == PairState::undecided) {
-        decide_pair(pair(source, target), reaches[source].peers[target], reaches[target].peers[source].state);
+        decide_pair(pair(source, target), reaches[source].peers[target], reaches[target].peers[source]);
       }
     }
   }
@@ -110,16 +111,17 @@ Result<Connector::Verdict> Connector::decide(const std::vector<Reach>& reaches) 
   return Verdict::go_on;
 }
 
-// A pair uses the transport if both of its ranks say that it works, and goes without as soon as one says that it does not.
-void Connector::decide_pair(Pair& pair, const Reach::Peer& view, PeerState other_view) const {
-  if (view.state == PeerState::unreachable || other_view == PeerState::unreachable) {
+// A pair uses the transport if both of its ranks say that it works, and goes without as soon as one says that it does not. The same for memory.
+void Connector::decide_pair(Pair& pair, const Reach::Peer& view, const Reach::Peer& other_view) const {
+  if (view.state == PeerState::unreachable || other_view.state == PeerState::unreachable) {
     pair.state = PairState::unreached;
-  } else if (view.state == PeerState::connected && other_view == PeerState::connected) {
+  } else if (view.state == PeerState::connected && other_view.state == PeerState::connected) {
     pair.state = PairState::connected;
     pair.transport = current_;
     pair.link = {.latency_ns = view.latency_ns,
                  .bandwidth_bytes_per_s = std::max<uint64_t>(view.bandwidth_bytes_per_s, 1),
-                 .source = view.source};
+                 .source = view.source,
+                 .reaches_memory = view.reaches_memory && other_view.reaches_memory};
   }
 }
 

@@ -45,7 +45,7 @@ class Connector {
   enum class Verdict : uint8_t { go_on, all_connected };
   Result<Verdict> decide(const std::vector<Reach>& reaches);
 
-  // One direction of a connected pair, as its source described it.
+  // One direction of a connected pair, as its source described it; it reaches memory if the other direction does too.
   const topology::LinkSpec& link_spec(uint32_t source, uint32_t target) const { return pair(source, target).link; }
   // Hands over the links, with the transports that are needed for them; the others are closed.
   engine::Executor::Connections take_connections();
@@ -66,7 +66,7 @@ class Connector {
   bool is_connecting() const;
   void begin_transport();
   void plan_next_exchange();
-  void decide_pair(Pair& pair, const Reach::Peer& view, transport::PeerState other_view) const;
+  void decide_pair(Pair& pair, const Reach::Peer& view, const Reach::Peer& other_view) const;
   bool has_pair_that_is(PairState state) const;
   Status unreached_pair() const;
 

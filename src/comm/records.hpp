@@ -33,6 +33,7 @@ struct Reach {
     uint64_t latency_ns = 0;
     uint64_t bandwidth_bytes_per_s = 0;
     std::string source;
+    bool reaches_memory = false;
   };
   std::vector<Peer> peers;  // by rank
 };

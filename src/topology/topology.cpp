@@ -17,7 +17,9 @@ namespace {
 // Pairs a line of text names before it says how many more there are.
 constexpr uint32_t kPairsShown = 8;
 
-uint64_t hash_of(const LinkSpec& link) { return hash_combine(hash_combine(1, link.latency_ns), link.bandwidth_bytes_per_s); }
+uint64_t hash_of(const LinkSpec& link) {
+  return hash_combine(hash_combine(hash_combine(1, link.latency_ns), link.bandwidth_bytes_per_s), link.reaches_memory ? 1 : 0);
+}
 
 // Folds equal neighbours as one value and a count, so that a uniform machine of any size is two numbers.
 class RunHash {
@@ -52,7 +54,8 @@ class RunHash {
 std::string duration_text(uint64_t ns) { return ns < 1'000 ? fmt::format("{} ns", ns) : fmt::format("{:.2f} us", static_cast<double>(ns) / 1e3); }
 
 std::string link_text(const LinkSpec& link) {
-  return fmt::format("{}, {:.2f} GB/s ({})", duration_text(link.latency_ns), static_cast<double>(link.bandwidth_bytes_per_s) / 1e9,
+  return fmt::format("{}, {:.2f} GB/s{} ({})", duration_text(link.latency_ns), static_cast<double>(link.bandwidth_bytes_per_s) / 1e9,
+                     link.reaches_memory ? ", reaches memory" : "",
                      link.source.empty() ? std::string_view("no source") : std::string_view(link.source));
 }
 

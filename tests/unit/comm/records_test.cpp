@@ -42,7 +42,7 @@ TEST(Records, IntroductionSurvivesEncoding) {
 TEST(Records, ReachSurvivesEncoding) {
   using transport::PeerState;
   Reach before;
-  before.peers = {{PeerState::connecting, 0, 0, ""}, {PeerState::connected, 1500, UINT64_MAX, "measured"}, {PeerState::unreachable, 0, 0, ""}};
+  before.peers = {{PeerState::connecting, 0, 0, ""}, {PeerState::connected, 1500, UINT64_MAX, "measured", true}, {PeerState::unreachable, 0, 0, ""}};
   const auto after = decode_reach(encode(before), 1, 3);
   ASSERT_TRUE(after) << after.error().message();
   ASSERT_EQ(after->peers.size(), 3u);
@@ -51,6 +51,7 @@ TEST(Records, ReachSurvivesEncoding) {
     EXPECT_EQ(after->peers[peer].latency_ns, before.peers[peer].latency_ns);
     EXPECT_EQ(after->peers[peer].bandwidth_bytes_per_s, before.peers[peer].bandwidth_bytes_per_s);
     EXPECT_EQ(after->peers[peer].source, before.peers[peer].source);
+    EXPECT_EQ(after->peers[peer].reaches_memory, before.peers[peer].reaches_memory);
   }
 }
 

@@ -96,6 +96,12 @@ TEST(TopologyHash, ChangesWithEveryFigureThatDecidesAPlan) {
   EXPECT_NE(hash_after([](Topology& t) { t.set_link(0, 2, kFast); }), original);
   EXPECT_NE(hash_after([](Topology& t) { t.set_link(0, 1, LinkSpec{301, 6'600'000'000, ""}); }), original);
   EXPECT_NE(hash_after([](Topology& t) { t.set_link(0, 1, LinkSpec{300, 6'600'000'001, ""}); }), original);
+  EXPECT_NE(hash_after([](Topology& t) {
+              LinkSpec link = kFast;
+              link.reaches_memory = true;
+              t.set_link(0, 1, link);
+            }),
+            original);
   EXPECT_NE(hash_after([](Topology& t) { t.reduce_bytes_per_s += 1; }), original);
   EXPECT_NE(hash_after([](Topology& t) { t.cores_per_host = 2; }), original);
   EXPECT_NE(hash_after([](Topology& t) { t.adapters = Adapters::per_link; }), original);
@@ -116,6 +122,12 @@ TEST(TopologyText, NamesHostsRanksAndLinks) {
 TEST(TopologyText, IsShortForAUniformMachine) {
   const std::string text = Topology::uniform(2, kFast).to_string();
   EXPECT_THAT(text, HasSubstr("all pairs: 300 ns, 6.60 GB/s (measured, shm)\n"));
+}
+
+TEST(TopologyText, SaysWhichLinksReachMemory) {
+  LinkSpec reaching = kFast;
+  reaching.reaches_memory = true;
+  EXPECT_THAT(Topology::uniform(2, reaching).to_string(), HasSubstr("all pairs: 300 ns, 6.60 GB/s, reaches memory (measured, shm)\n"));
 }
 
 TEST(TopologyText, CutsLongListsOfPairs) {
