@@ -62,7 +62,10 @@ StepId Builder::add(LaneId lane, Step step, Chunks chunks, StepOptions options, 
   step.first_chunk = chunks.first;
   step.chunk_count = chunks.count;
   std::vector<PendingStep>& steps = lanes_[lane].steps;
-  steps.push_back({.step = step, .waits = std::move(options.waits), .sources = {sources.begin(), sources.end()}, .further_targets = std::move(options.further_targets)});
+  steps.push_back({.step = step,
+                   .waits = std::move(options.waits),
+                   .sources = {sources.begin(), sources.end()},
+                   .further_targets = std::move(options.further_targets)});
   return {.lane = lane, .index = static_cast<uint32_t>(steps.size() - 1)};
 }
 

@@ -81,23 +81,21 @@ class Contents {
 
   const World& world_;
   RankSet everyone_;
-  std::vector<Slots> slots_;
   std::vector<Memory> memory_;                // by rank and location
   std::vector<uint64_t> expected_expression_;  // by chunk: rank 0's in an all_reduce
 };
 
 Contents::Contents(const World& world) : world_(world), everyone_(all_ranks(world.rank_count())) {
   for (uint32_t rank = 0; rank < world.rank_count(); ++rank) {
-    slots_.emplace_back(world.problem(), world.schedules()[rank]);
-    memory_.emplace_back(slots_[rank].location_count());
+    memory_.emplace_back(world.slots(rank).location_count());
     fill_input(rank);
   }
 }
 
 void Contents::fill_input(uint32_t rank) {
-  for (uint32_t slot = 0; slot < slots_[rank].count(Buffer::input); ++slot) {
+  for (uint32_t slot = 0; slot < world_.slots(rank).count(Buffer::input); ++slot) {
     const Span span{.buffer = Buffer::input, .slot = slot};
-    memory_[rank][slots_[rank].location(span)] = {.chunk = slots_[rank].chunk_of(span),
+    memory_[rank][world_.slots(rank).location(span)] = {.chunk = world_.slots(rank).chunk_of(span),
                                                   .final = false,
                                                   .expression = mix64(uint64_t{rank} + 1),
                                                   .contributors = only(rank, everyone_.size())};
@@ -107,7 +105,8 @@ void Contents::fill_input(uint32_t rank) {
 Status Contents::run(const Execution& execution) {
   // A receive follows its send directly, so it may take the data from the sender's memory.
   for (const uint32_t step : execution.order) {
-    if (world_.at(step).kind != StepKind::send) {
+    const StepKind kind = world_.at(step).kind;
+    if (kind != StepKind::send && !is_signalling(kind) && world_.takes_place(step)) {
       TUTTI_RETURN_IF_ERROR(run_step(step, execution.sender[step]));
     }
   }
@@ -115,24 +114,24 @@ Status Contents::run(const Execution& execution) {
 }
 
 Status Contents::run_step(uint32_t step, uint32_t sender) {
-  const Step& description = world_.at(step);
-  const uint32_t rank = world_.rank_of(step);
-  for (uint32_t index = 0; index < description.chunk_count; ++index) {
-    Result<Content> result = result_of(step, sender, index);
+  for (uint32_t index = 0; index < world_.at(step).chunk_count; ++index) {
+    const Result<Content> result = result_of(step, sender, index);
     if (!result) {
       return result.error();
     }
-    const Span target{.buffer = description.target.buffer, .slot = description.target.slot + index};
-    memory_[rank][slots_[rank].location(target)] = *std::move(result);
+    world_.for_each_write(step, [&](const Span& target) {
+      const uint32_t owner = world_.owner(step, target);
+      memory_[owner][world_.slots(owner).location(target) + index] = *result;
+    });
   }
   return {};
 }
 
 Result<const Content*> Contents::read(uint32_t step, Span span, uint32_t index) const {
-  const uint32_t rank = world_.rank_of(step);
+  const uint32_t owner = world_.owner(step, span);
   const Schedule& schedule = world_.schedule_of(step);
-  const Span slot{.buffer = span.buffer, .slot = span.slot + index};
-  const Content& content = memory_[rank][slots_[rank].location(slot)];
+  const Span slot{.buffer = span.buffer, .slot = span.slot + index, .rank = span.rank};
+  const Content& content = memory_[owner][world_.slots(owner).location(slot)];
   if (!content.written()) {
     return tl::make_unexpected(invalid_argument("{} reads {}, which holds nothing yet", world_.describe(step), schedule::text_of(slot)));
   }
@@ -217,7 +216,7 @@ Result<Content> Contents::combine(uint32_t step, std::span<const Content* const>
 Status Contents::check_postcondition() {
   expected_expression_.assign(world_.schedules()[0].chunk_count, 0);
   for (uint32_t rank = 0; rank < world_.rank_count(); ++rank) {
-    for (uint32_t slot = 0; slot < slots_[rank].count(Buffer::output); ++slot) {
+    for (uint32_t slot = 0; slot < world_.slots(rank).count(Buffer::output); ++slot) {
       TUTTI_RETURN_IF_ERROR(check_output(rank, {.buffer = Buffer::output, .slot = slot}));
     }
   }
@@ -225,8 +224,8 @@ Status Contents::check_postcondition() {
 }
 
 Status Contents::check_output(uint32_t rank, Span slot) {
-  const Content& content = memory_[rank][slots_[rank].location(slot)];
-  const uint32_t expected = slots_[rank].chunk_of(slot);
+  const Content& content = memory_[rank][world_.slots(rank).location(slot)];
+  const uint32_t expected = world_.slots(rank).chunk_of(slot);
   if (!content.written()) {
     return invalid_argument("rank {} ends with nothing in {}, where chunk {} belongs", rank, schedule::text_of(slot), expected);
   }
@@ -262,7 +261,7 @@ Status check_contents(const World& world, const Execution& execution) {
   const uint64_t set_words = (uint64_t{world.rank_count()} + 63) / 64;
   uint64_t total_words = 0;
   for (const Schedule& schedule : world.schedules()) {
-    total_words += Slots(world.problem(), schedule).location_count() * set_words;
+    total_words += world.slots(schedule.rank).location_count() * set_words;
   }
   if (total_words > kMaxSetWords) {
     return invalid_argument("the slots of all ranks need {} words to follow, too many to verify", total_words);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Second pass: runs all ranks with rendezvous messages. A step is ready when it is the first of its lane that has not completed and all
-// steps it waits for have completed; that holds for streaming waits too, since a schedule must not need a slice of one step
-// before another has ended. A local step completes once ready; a send completes together with its receive once both are ready. Lanes are
-// sequential and channels are first in, first out, so every order of completing ready steps ends in the same state: one run decides.
+// Second pass: runs all ranks with rendezvous messages; signals and awaits are messages without data. A step is ready when it is the first of its
+// lane that has not completed and all steps it waits for have completed; that holds for streaming waits too, since a schedule must not need a
+// slice of one step before another has ended. A local step completes once ready; a send completes together with its receive once both are ready.
+// Lanes are sequential and channels are first in, first out, so every order of completing ready steps ends in the same state: one run decides.
 #include <algorithm>
 #include <deque>
 #include <unordered_map>
@@ -75,9 +75,9 @@ void Run::add_lanes(uint32_t rank) {
       states_[step].lane = lane_index;
       execution_.lane_previous[step] = step == begin ? kNone : step - 1;
       const Step& description = world_.at(step);
-      if (description.kind == StepKind::send) {
+      if (is_outgoing(description.kind)) {
         lane_at_port_[port(End::sending, rank, description.peer, lane.channel)] = lane_index;
-      } else if (is_receiving(description.kind)) {
+      } else if (is_incoming(description.kind)) {
         lane_at_port_[port(End::receiving, rank, description.peer, lane.channel)] = lane_index;
       }
     }
@@ -103,7 +103,7 @@ uint64_t Run::port(End end, uint32_t rank, uint32_t peer, uint32_t channel) {
 
 uint32_t Run::lane_across(uint32_t step) const {
   const Step& description = world_.at(step);
-  const End other_end = description.kind == StepKind::send ? End::receiving : End::sending;
+  const End other_end = is_outgoing(description.kind) ? End::receiving : End::sending;
   const auto found = lane_at_port_.find(port(other_end, description.peer, world_.rank_of(step), lanes_[states_[step].lane].channel));
   return found == lane_at_port_.end() ? kNone : found->second;
 }
@@ -111,7 +111,7 @@ uint32_t Run::lane_across(uint32_t step) const {
 // Whether `other`, the head of the lane across from `step`, is the other end of step's message.
 bool Run::matches(uint32_t step, uint32_t other) const {
   const Step& description = world_.at(other);
-  const bool other_end = world_.at(step).kind == StepKind::send ? is_receiving(description.kind) : description.kind == StepKind::send;
+  const bool other_end = is_outgoing(world_.at(step).kind) ? is_incoming(description.kind) : is_outgoing(description.kind);
   return other_end && description.peer == world_.rank_of(step);
 }
 
@@ -120,7 +120,7 @@ Status Run::advance(uint32_t step) {
     return {};  // it was met from the other side
   }
   const StepKind kind = world_.at(step).kind;
-  if (kind != StepKind::send && !is_receiving(kind)) {
+  if (is_local(kind)) {
     complete(step);
     return {};
   }
@@ -132,12 +132,15 @@ Status Run::advance(uint32_t step) {
   if (!is_ready(other) || !matches(step, other)) {
     return {};  // the other end looks here when it becomes ready
   }
-  return kind == StepKind::send ? meet(step, other) : meet(other, step);
+  return is_outgoing(kind) ? meet(step, other) : meet(other, step);
 }
 
 Status Run::meet(uint32_t send, uint32_t receive) {
   const Step& sent = world_.at(send);
   const Step& received = world_.at(receive);
+  if (is_signalling(sent.kind) != is_signalling(received.kind)) {
+    return invalid_argument("{} meets {}: a signal is met by an await, and data by a receive", world_.describe(send), world_.describe(receive));
+  }
   if (sent.first_chunk != received.first_chunk || sent.chunk_count != received.chunk_count) {
     return invalid_argument("{} sends chunks {}..{}, but {} expects {}..{}", world_.describe(send), sent.first_chunk,
                             uint64_t{sent.first_chunk} + sent.chunk_count - 1, world_.describe(receive), received.first_chunk,
@@ -189,14 +192,15 @@ std::string Run::blocked_text(uint32_t step, uint32_t& blocker) const {
     }
   }
   const Step& description = world_.at(step);
-  const bool sends = description.kind == StepKind::send;
+  const bool signals = is_signalling(description.kind);
+  const std::string_view other_end = is_outgoing(description.kind) ? (signals ? "await" : "receive") : (signals ? "signal" : "send");
   const uint32_t lane = lane_across(step);
   if (lane == kNone || lanes_[lane].next == lanes_[lane].end) {
     blocker = kNone;
-    return fmt::format("{} finds no {} left at rank {}", world_.describe(step), sends ? "receive" : "send", description.peer);
+    return fmt::format("{} finds no {} left at rank {}", world_.describe(step), other_end, description.peer);
   }
   blocker = lanes_[lane].next;
-  return fmt::format("{} waits for rank {} to {}", world_.describe(step), description.peer, sends ? "receive" : "send");
+  return fmt::format("{} waits for rank {} to {}", world_.describe(step), description.peer, other_end);
 }
 
 std::string Run::deadlock() const {

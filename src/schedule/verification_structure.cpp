@@ -45,14 +45,34 @@ Status check_problem(const Problem& problem, size_t schedule_count) {
   return {};
 }
 
-// Checks one rank's schedule by itself.
+Status check_shape(const Problem& problem, const Schedule& schedule) {
+  const uint32_t rank = schedule.rank;
+  if (schedule.chunk_count == 0 || schedule.parts == 0) {
+    return invalid_argument("rank {} has {} chunks in {} parts per block", rank, schedule.chunk_count, schedule.parts);
+  }
+  if (is_cut_vector(problem.collective) && schedule.parts != 1) {
+    return invalid_argument("rank {} has {} parts per block, but {} has no blocks", rank, schedule.parts,
+                            name_of(problem.collective));
+  }
+  const uint64_t expected = expected_chunk_count(problem, schedule);
+  if (schedule.chunk_count != expected) {
+    return invalid_argument("rank {} has {} chunks where {} with {} parts per block has {}", rank, schedule.chunk_count,
+                            to_string(problem), schedule.parts, expected);
+  }
+  if (schedule.channel_count == 0 || schedule.channel_count > kMaxChannels) {
+    return invalid_argument("rank {} has {} channels, outside 1..{}", rank, schedule.channel_count, kMaxChannels);
+  }
+  return {};
+}
+
+// Checks one rank's schedule by itself, but for the peers' buffers that it names.
 class RankChecker {
  public:
-  RankChecker(const Problem& problem, const Schedule& schedule, const VerifyOptions& options)
-      : problem_(problem), schedule_(schedule), options_(options), slots_(problem, schedule) {}
+  // `slots` are all ranks', whose schedules have passed check_shape().
+  RankChecker(const Problem& problem, const Schedule& schedule, const VerifyOptions& options, std::span<const Slots> slots)
+      : problem_(problem), schedule_(schedule), options_(options), slots_(slots) {}
 
   Status check(uint64_t& touched_slots) {
-    TUTTI_RETURN_IF_ERROR(check_shape());
     TUTTI_RETURN_IF_ERROR(check_lanes());
     for (uint32_t index = 0; index < schedule_.steps.size(); ++index) {
       step_index_ = index;
@@ -67,26 +87,6 @@ class RankChecker {
   Status step_error(fmt::format_string<Args...> format, Args&&... args) const {
     return invalid_argument("rank {} step {} ({}) {}", schedule_.rank, step_index_, name_of(step_->kind),
                             fmt::format(format, std::forward<Args>(args)...));
-  }
-
-  Status check_shape() const {
-    const uint32_t rank = schedule_.rank;
-    if (schedule_.chunk_count == 0 || schedule_.parts == 0) {
-      return invalid_argument("rank {} has {} chunks in {} parts per block", rank, schedule_.chunk_count, schedule_.parts);
-    }
-    if (is_cut_vector(problem_.collective) && schedule_.parts != 1) {
-      return invalid_argument("rank {} has {} parts per block, but {} has no blocks", rank, schedule_.parts,
-                              name_of(problem_.collective));
-    }
-    const uint64_t expected = expected_chunk_count(problem_, schedule_);
-    if (schedule_.chunk_count != expected) {
-      return invalid_argument("rank {} has {} chunks where {} with {} parts per block has {}", rank, schedule_.chunk_count,
-                              to_string(problem_), schedule_.parts, expected);
-    }
-    if (schedule_.channel_count == 0 || schedule_.channel_count > kMaxChannels) {
-      return invalid_argument("rank {} has {} channels, outside 1..{}", rank, schedule_.channel_count, kMaxChannels);
-    }
-    return {};
   }
 
   Status check_lanes() const {
@@ -118,7 +118,7 @@ class RankChecker {
     TUTTI_RETURN_IF_ERROR(check_peer());
     TUTTI_RETURN_IF_ERROR(check_waits());
     TUTTI_RETURN_IF_ERROR(check_reduction());
-    touched_slots += step_->chunk_count * (uint64_t{2} + step_->source_count);
+    touched_slots += step_->chunk_count * (uint64_t{2} + step_->source_count + step_->target_count);
     if (touched_slots > kMaxTouchedSlots) {
       return step_error("is one too many: the steps touch more than {} slots", kMaxTouchedSlots);
     }
@@ -126,7 +126,7 @@ class RankChecker {
   }
 
   Status check_enumerations() const {
-    if (step_->kind > StepKind::reduce) {
+    if (step_->kind > StepKind::await) {
       return step_error("has kind {}, which does not exist", static_cast<int>(step_->kind));
     }
     if (step_->operands > Operands::received_first || step_->final > Final::yes) {
@@ -177,8 +177,7 @@ class RankChecker {
   }
 
   Status check_peer() const {
-    const bool is_message = step_->kind == StepKind::send || is_receiving(step_->kind);
-    if (!is_message) {
+    if (is_local(step_->kind)) {
       return {};
     }
     if (step_->peer >= problem_.rank_count) {
@@ -187,7 +186,7 @@ class RankChecker {
     if (step_->peer == schedule_.rank) {
       return step_error("has its own rank as peer");
     }
-    if (step_->kind == StepKind::send && options_.has_link && !options_.has_link(schedule_.rank, step_->peer)) {
+    if (is_outgoing(step_->kind) && options_.has_link && !options_.has_link(schedule_.rank, step_->peer)) {
       return step_error("goes to rank {}, to which there is no link", step_->peer);
     }
     return {};
@@ -213,6 +212,9 @@ class RankChecker {
       if (wait.mode == WaitMode::streaming && !same_chunks) {
         return step_error("streams behind step {}, which has other chunks", wait.step);
       }
+      if (wait.mode == WaitMode::streaming && (is_signalling(step_->kind) || is_signalling(other.kind))) {
+        return step_error("streams behind step {}, but signals have no data", wait.step);
+      }
     }
     return {};
   }
@@ -225,6 +227,13 @@ class RankChecker {
     if (step_->kind == StepKind::reduce && step_->source_count == 0) {
       return step_error("has no sources");
     }
+    if (uint64_t{step_->first_target} + step_->target_count > schedule_.targets.size()) {
+      return step_error("has further targets {}..{} of {}", step_->first_target, uint64_t{step_->first_target} + step_->target_count,
+                        schedule_.targets.size());
+    }
+    if (step_->kind != StepKind::reduce && step_->target_count > 0) {
+      return step_error("has further targets, which only reduce has");
+    }
     if (is_reducing_step(step_->kind) && !is_reducing(problem_.collective) && problem_.collective != Collective::barrier) {
       return step_error("reduces, which {} does not", name_of(problem_.collective));
     }
@@ -235,34 +244,85 @@ class RankChecker {
   }
 
   Status check_spans() const {
-    Status status;
-    for_each_source(schedule_, *step_, [&](const Span& source) {
-      if (status.ok()) {
-        status = check_source(source);
+    std::vector<Span> sources;
+    std::vector<Span> targets;
+    for_each_source(schedule_, *step_, [&](const Span& span) { sources.push_back(span); });
+    for_each_target(schedule_, *step_, [&](const Span& span) { targets.push_back(span); });
+    for (const Span& source : sources) {
+      TUTTI_RETURN_IF_ERROR(check_owner(source));
+      TUTTI_RETURN_IF_ERROR(check_span(source, "reads"));
+    }
+    for (size_t index = 0; index < targets.size(); ++index) {
+      TUTTI_RETURN_IF_ERROR(check_target(targets[index], index));
+      for (const Span& source : sources) {
+        TUTTI_RETURN_IF_ERROR(check_distance(source, "reads", targets[index]));
       }
-    });
-    TUTTI_RETURN_IF_ERROR(status);
-    if (step_->kind == StepKind::send) {
-      return {};
+      for (size_t other = 0; other < index; ++other) {
+        TUTTI_RETURN_IF_ERROR(check_distance(targets[other], "writes", targets[index]));
+      }
     }
-    if (step_->target.buffer == Buffer::input) {
-      return step_error("writes to {}: inputs are read only", text_of(step_->target));
-    }
-    return check_span(step_->target, "writes to");
+    return check_if_private();
   }
 
-  Status check_source(const Span& source) const {
-    TUTTI_RETURN_IF_ERROR(check_span(source, "reads"));
-    const bool has_memory = source.buffer != Buffer::none && step_->target.buffer != Buffer::none;
-    if (step_->kind == StepKind::send || !has_memory || slots_.count(step_->target.buffer) <= step_->target.slot) {
+  uint32_t owner(const Span& span) const { return span.rank == kOwnRank ? schedule_.rank : span.rank; }
+
+  // Whether the span may lie where it does, as far as that depends on whose it is.
+  Status check_owner(const Span& span) const {
+    if (span.rank == kOwnRank) {
       return {};
     }
-    const uint64_t from = slots_.location(source);
-    const uint64_t to = slots_.location(step_->target);
-    const uint64_t distance = from > to ? from - to : to - from;
-    if (distance != 0 && distance < step_->chunk_count) {
-      return step_error("reads {} and writes {} chunks to {}, which overlap", text_of(source), step_->chunk_count,
-                        text_of(step_->target));
+    if (step_->kind != StepKind::copy && step_->kind != StepKind::reduce) {
+      return step_error("names {}: only copy and reduce work in a peer's memory", text_of(span));
+    }
+    if (span.rank >= problem_.rank_count) {
+      return step_error("names {} of {} ranks", text_of(span), problem_.rank_count);
+    }
+    if (span.rank == schedule_.rank) {
+      return step_error("names {}, its own, as a peer's", text_of(span));
+    }
+    if (span.buffer != Buffer::input && span.buffer != Buffer::output) {
+      return step_error("names {}: of a peer's memory, only input and output are in reach", text_of(span));
+    }
+    if (has_variable_blocks()) {
+      return step_error("names {}: only its owner knows where variable blocks lie", text_of(span));
+    }
+    return {};
+  }
+
+  Status check_target(const Span& target, size_t index) const {
+    TUTTI_RETURN_IF_ERROR(check_owner(target));
+    if (target.buffer == Buffer::input) {
+      return step_error("writes to {}: inputs are read only", text_of(target));
+    }
+    const bool is_peers = target.rank != kOwnRank;
+    if (step_->kind == StepKind::reduce && is_peers != (index > 0)) {
+      return step_error("writes to {}: the first target is the rank's own, and the further ones are peers'", text_of(target));
+    }
+    if (step_->kind == StepKind::copy && is_peers && step_->source.rank != kOwnRank) {
+      return step_error("copies from {} to {}: one end must be the rank's own", text_of(step_->source), text_of(target));
+    }
+    return check_span(target, "writes to");
+  }
+
+  Status check_if_private() const {
+    if (step_->if_private && (step_->kind != StepKind::copy || step_->source.rank == kOwnRank)) {
+      return step_error("is done if the output is private, which only a copy from a peer can be");
+    }
+    return {};
+  }
+
+  // The same memory or none of it: what is done slice by slice must not overtake itself. Two targets have none in common.
+  Status check_distance(const Span& one, std::string_view access, const Span& target) const {
+    if (one.buffer == Buffer::none || target.buffer == Buffer::none || owner(one) != owner(target)) {
+      return {};
+    }
+    const Slots& slots = slots_[owner(target)];
+    const uint64_t first = slots.location(one);
+    const uint64_t second = slots.location(target);
+    const uint64_t distance = first > second ? first - second : second - first;
+    const bool may_be_same = access == "reads";
+    if (distance < step_->chunk_count && (distance != 0 || !may_be_same)) {
+      return step_error("{} {} and writes {} chunks to {}, which overlap", access, text_of(one), step_->chunk_count, text_of(target));
     }
     return {};
   }
@@ -274,7 +334,7 @@ class RankChecker {
     if (span.buffer == Buffer::none) {
       return problem_.collective == Collective::barrier ? Status() : step_error("{} nothing", access);
     }
-    const uint64_t slot_count = slots_.count(span.buffer);
+    const uint64_t slot_count = slots_[owner(span)].count(span.buffer);
     if (slot_count == 0) {
       return step_error("{} {}, but the rank has no {}", access, text_of(span), name_of(span.buffer));
     }
@@ -295,8 +355,8 @@ class RankChecker {
     }
     for (uint32_t index = 0; index < step_->chunk_count; ++index) {
       const uint32_t chunk = (step_->first_chunk + index) % schedule_.chunk_count;
-      const Span slot{.buffer = span.buffer, .slot = span.slot + index};
-      const uint32_t home = slots_.chunk_of(slot);
+      const Span slot{.buffer = span.buffer, .slot = span.slot + index, .rank = span.rank};
+      const uint32_t home = slots_[owner(span)].chunk_of(slot);
       const bool fits = own_slot_only ? home == chunk : home % schedule_.parts == chunk % schedule_.parts;
       if (!fits) {
         return step_error("{} {}, the slot of chunk {}, for chunk {}", access, text_of(slot), home, chunk);
@@ -311,10 +371,10 @@ class RankChecker {
     for (size_t index = 0; index < schedule_.lanes.size(); ++index) {
       const Lane& lane = schedule_.lanes[index];
       for (const Step& step : schedule_.steps_of(lane)) {
-        const bool sends = step.kind == StepKind::send;
-        if (!sends && !is_receiving(step.kind)) {
+        if (is_local(step.kind)) {
           continue;
         }
+        const bool sends = is_outgoing(step.kind);
         const auto [entry, inserted] = lane_of.try_emplace({lane.channel, step.peer, sends}, index);
         if (!inserted && entry->second != index) {
           return invalid_argument("rank {} lanes {} and {} both {} rank {} on channel {}", schedule_.rank, entry->second, index,
@@ -328,7 +388,7 @@ class RankChecker {
   const Problem& problem_;
   const Schedule& schedule_;
   const VerifyOptions& options_;
-  Slots slots_;
+  std::span<const Slots> slots_;  // by rank
   uint32_t step_index_ = 0;
   const Step* step_ = nullptr;  // points into schedule_
 };
@@ -339,7 +399,6 @@ Status check_structure(const Problem& problem, std::span<const Schedule> schedul
   TUTTI_RETURN_IF_ERROR(check_problem(problem, schedules.size()));
   uint64_t step_count = 0;
   uint64_t slot_count = 0;
-  uint64_t touched_slots = 0;
   for (uint32_t rank = 0; rank < schedules.size(); ++rank) {
     const Schedule& schedule = schedules[rank];
     if (schedule.rank != rank) {
@@ -353,11 +412,16 @@ Status check_structure(const Problem& problem, std::span<const Schedule> schedul
     if (step_count > kMaxSteps) {
       return invalid_argument("rank {} brings the schedules to {} steps; {} are verified at most", rank, step_count, kMaxSteps);
     }
-    slot_count += Slots(problem, schedule).location_count();
+    slot_count += Slots(problem, schedule, InPlace::no).location_count();
     if (slot_count > kMaxSlots) {
       return invalid_argument("rank {} brings the schedules to {} slots; {} are verified at most", rank, slot_count, kMaxSlots);
     }
-    TUTTI_RETURN_IF_ERROR(RankChecker(problem, schedule, options).check(touched_slots));
+    TUTTI_RETURN_IF_ERROR(check_shape(problem, schedule));
+  }
+  const std::vector<Slots> slots = slots_of(problem, schedules, options);
+  uint64_t touched_slots = 0;
+  for (const Schedule& schedule : schedules) {
+    TUTTI_RETURN_IF_ERROR(RankChecker(problem, schedule, options, slots).check(touched_slots));
   }
   return {};
 }

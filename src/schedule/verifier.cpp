@@ -7,7 +7,8 @@ namespace tutti::schedule {
 
 Status verify(const Problem& problem, std::span<const Schedule> schedules, const VerifyOptions& options) {
   TUTTI_RETURN_IF_ERROR(verification::check_structure(problem, schedules, options));
-  const verification::World world(problem, schedules);
+  const std::vector<verification::Slots> slots = verification::slots_of(problem, schedules, options);
+  verification::World world(problem, schedules, slots);
   const Result<verification::Execution> execution = verification::execute(world);
   if (!execution) {
     return execution.error();
@@ -15,8 +16,15 @@ Status verify(const Problem& problem, std::span<const Schedule> schedules, const
   if (problem.collective == Collective::barrier) {  // moves no bytes, so there is nothing to race for
     return verification::check_barrier(world, *execution);
   }
-  TUTTI_RETURN_IF_ERROR(verification::check_races(world, *execution));
-  return verification::check_contents(world, *execution);
+  for (const verification::Sharing sharing : verification::kSharings) {
+    world.sharing = sharing;
+    TUTTI_RETURN_IF_ERROR(verification::check_races(world, *execution));
+    TUTTI_RETURN_IF_ERROR(verification::check_contents(world, *execution));
+    if (!world.depends_on_sharing()) {
+      break;
+    }
+  }
+  return {};
 }
 
 }  // namespace tutti::schedule

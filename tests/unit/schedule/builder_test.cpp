@@ -76,6 +76,31 @@ TEST(Builder, KeepsWhatStepsHaveBesideTheirSpans) {
   EXPECT_EQ(schedule.sources_of(schedule.steps[1])[1], (Span{Buffer::scratch, 1}));
 }
 
+TEST(Builder, KeepsSignalsAndFurtherTargets) {
+  Builder builder({.rank = 1, .chunk_count = 2});
+  const LaneId first = builder.add_lane();
+  const LaneId second = builder.add_lane();
+  const Span theirs{.buffer = Buffer::output, .slot = 1, .rank = 0};
+  const std::vector<Span> sources = {{Buffer::input, 1}};
+  const StepId awaited = builder.await(second, 0);
+  const StepId reduced = builder.reduce(second, {.first = 1}, sources, {Buffer::output, 1}, {.further_targets = {theirs}});
+  builder.copy(second, {.first = 0}, {.source = {.buffer = Buffer::output, .slot = 0, .rank = 0}, .target = {Buffer::output, 0}},
+               {.if_private = true});
+  builder.signal(first, 0, {.waits = {{awaited}, {reduced}}});
+  const Schedule schedule = std::move(builder).build();
+  ASSERT_EQ(schedule.steps.size(), 4u);
+  EXPECT_EQ(schedule.steps[0].kind, StepKind::signal);
+  EXPECT_EQ(schedule.steps[0].peer, 0u);
+  EXPECT_EQ(schedule.waits_of(schedule.steps[0]).size(), 2u);
+  EXPECT_EQ(schedule.steps[1].kind, StepKind::await);
+  EXPECT_TRUE(schedule.further_targets_of(schedule.steps[1]).empty());
+  ASSERT_EQ(schedule.further_targets_of(schedule.steps[2]).size(), 1u);
+  EXPECT_EQ(schedule.further_targets_of(schedule.steps[2])[0], theirs);
+  EXPECT_FALSE(schedule.steps[2].if_private);
+  EXPECT_TRUE(schedule.steps[3].if_private);
+  EXPECT_TRUE(schedule.further_targets_of(schedule.steps[3]).empty());
+}
+
 TEST(Problem, HasAWordForEachCollective) {
   std::set<std::string_view> words;
   for (uint32_t index = 0; index < kCollectiveCount; ++index) {

@@ -33,11 +33,38 @@ TEST(Printer, GoldenText) {
             "  5 receive-reduce chunks 3..3 from input[3] (op) rank 3 to output[3], final\n");
 }
 
+TEST(Printer, NamesTheOwnersOfMemory) {
+  Builder builder({.rank = 0, .chunk_count = 3});
+  const LaneId signalling = builder.add_lane();
+  const LaneId working = builder.add_lane();
+  builder.signal(signalling, 2);
+  builder.await(working, 2);
+  const std::vector<Span> sources = {{Buffer::input, 0}, {.buffer = Buffer::input, .slot = 0, .rank = 2}};
+  const StepId reduced = builder.reduce(working, {.first = 0}, sources, {Buffer::output, 0},
+                                        {.final = Final::yes,
+                                         .further_targets = {{.buffer = Buffer::output, .slot = 0, .rank = 1},
+                                                             {.buffer = Buffer::output, .slot = 0, .rank = 2}}});
+  builder.signal(signalling, 1, {.waits = {{reduced}}});
+  builder.copy(working, {.first = 2}, {.source = {.buffer = Buffer::output, .slot = 2, .rank = 2}, .target = {Buffer::output, 2}},
+               {.if_private = true, .waits = {{reduced}}});
+
+  EXPECT_EQ(to_string(std::move(builder).build()),
+            "rank 0: 3 chunks, 1 part per block, 0 scratch slots, 1 channel\n"
+            "lane 0 (channel 0)\n"
+            "  0 signal to rank 2\n"
+            "  1 signal to rank 1 after 3\n"
+            "lane 1 (channel 0)\n"
+            "  2 await from rank 2\n"
+            "  3 reduce chunks 0..0 from input[0] (op) rank 2's input[0] to output[0], rank 1's output[0], rank 2's output[0], final\n"
+            "  4 copy chunks 2..2 from rank 2's output[2] to output[2], if private after 3\n");
+}
+
 TEST(Printer, PrintsWhatRefersToNothing) {
   Schedule schedule;
   schedule.lanes = {{.channel = 9, .first_step = 0, .step_count = 7}, {.channel = 0, .first_step = 100, .step_count = 1}};
   schedule.steps = {{.kind = static_cast<StepKind>(77), .source = {}, .target = {}, .first_wait = 5, .wait_count = 5},
-                    {.kind = StepKind::reduce, .source = {}, .target = {static_cast<Buffer>(9), 1}, .first_source = 3, .source_count = 2}};
+                    {.kind = StepKind::reduce, .source = {}, .target = {static_cast<Buffer>(9), 1}, .first_source = 3, .source_count = 2,
+                     .first_target = 4, .target_count = 2}};
   EXPECT_EQ(to_string(schedule),
             "rank 0: 1 chunk, 1 part per block, 0 scratch slots, 1 channel\n"
             "lane 0 (channel 9)\n"

@@ -238,6 +238,123 @@ inline Schedules dissemination_barrier(const Problem& problem) {
   });
 }
 
+inline Span of(uint32_t rank, Buffer buffer, uint32_t slot) { return {.buffer = buffer, .slot = slot, .rank = rank}; }
+
+// One lane signals all peers, one awaits them, each beginning with the neighbour.
+class Signals {
+ public:
+  explicit Signals(Builder& builder, uint32_t rank, uint32_t ranks)
+      : builder_(builder), rank_(rank), ranks_(ranks), signalling_(builder.add_lane()), working_(builder.add_lane()) {}
+
+  LaneId working() const { return working_; }
+  uint32_t behind(uint32_t distance) const { return (rank_ + ranks_ - distance) % ranks_; }
+  void signal_all(const std::vector<WaitFor>& waits = {}) {
+    for (uint32_t distance = 1; distance < ranks_; ++distance) {
+      builder_.signal(signalling_, (rank_ + distance) % ranks_, {.waits = waits});
+    }
+  }
+  void await_all() {
+    for (uint32_t distance = 1; distance < ranks_; ++distance) {
+      builder_.await(working_, behind(distance));
+    }
+  }
+
+ private:
+  Builder& builder_;
+  uint32_t rank_;
+  uint32_t ranks_;
+  LaneId signalling_;
+  LaneId working_;
+};
+
+// Each rank reduces its chunk of all inputs, into all outputs that it can write to; the others fetch it. Steps of each of 3 ranks: 0..5 signals,
+// 6..7 await, 8 reduce, 9..10 await, 11..12 copy, 13..14 await.
+inline Schedules shared_all_reduce(const Problem& problem) {
+  const uint32_t ranks = problem.rank_count;
+  return for_each_rank(problem, [&](uint32_t rank) {
+    Builder builder({.rank = rank, .chunk_count = ranks});
+    Signals signals(builder, rank, ranks);
+    std::vector<Span> sources;
+    StepOptions options{.final = Final::yes};
+    for (uint32_t peer = 0; peer < ranks; ++peer) {
+      sources.push_back(peer == rank ? Span{kInput, rank} : of(peer, kInput, rank));
+      if (peer != rank) {
+        options.further_targets.push_back(of(peer, kOutput, rank));
+      }
+    }
+    signals.signal_all();
+    signals.await_all();
+    signals.signal_all({{builder.reduce(signals.working(), {.first = rank}, sources, {kOutput, rank}, options)}});
+    signals.await_all();
+    StepId last;
+    for (uint32_t distance = 1; distance < ranks; ++distance) {
+      const uint32_t peer = signals.behind(distance);
+      last = builder.copy(signals.working(), {.first = peer}, {.source = of(peer, kOutput, peer), .target = {kOutput, peer}},
+                          {.if_private = true});
+    }
+    signals.signal_all({{last}});
+    signals.await_all();
+    return std::move(builder).build();
+  });
+}
+
+// Each rank copies the others' blocks. Steps of each of 3 ranks: 0..3 signals, then a copy if not in place, 2 awaits, 2 copies, 2 awaits.
+inline Schedules shared_all_gather(const Problem& problem) {
+  const uint32_t ranks = problem.rank_count;
+  return for_each_rank(problem, [&](uint32_t rank) {
+    Builder builder({.rank = rank, .chunk_count = ranks});
+    Signals signals(builder, rank, ranks);
+    signals.signal_all();
+    if (problem.in_place == InPlace::no) {
+      builder.copy(signals.working(), {.first = rank}, {.source = {kInput, 0}, .target = {kOutput, rank}});
+    }
+    signals.await_all();
+    StepId last;
+    for (uint32_t distance = 1; distance < ranks; ++distance) {
+      const uint32_t peer = signals.behind(distance);
+      last = builder.copy(signals.working(), {.first = peer}, {.source = of(peer, kInput, 0), .target = {kOutput, peer}});
+    }
+    signals.signal_all({{last}});
+    signals.await_all();
+    return std::move(builder).build();
+  });
+}
+
+// All copy their block into the root's output; what it does not share, it fetches. On the root of 3 ranks: steps 0..3 signals, then a copy if not
+// in place, 2 awaits, 2 copies. On the others: 0 signal, 1 await, 2 copy, 3 await.
+inline Schedules shared_gather(const Problem& problem) {
+  const uint32_t ranks = problem.rank_count;
+  const uint32_t root = problem.root;
+  return for_each_rank(problem, [&](uint32_t rank) {
+    Builder builder({.rank = rank, .chunk_count = ranks});
+    const LaneId signalling = builder.add_lane();
+    const LaneId working = builder.add_lane();
+    if (rank != root) {
+      builder.await(working, root);
+      const StepId copied = builder.copy(working, {.first = rank}, {.source = {kInput, 0}, .target = of(root, kOutput, rank)});
+      builder.signal(signalling, root, {.waits = {{copied}}});
+      builder.await(working, root);
+      return std::move(builder).build();
+    }
+    for (uint32_t peer = 0; peer < ranks; ++peer) {
+      if (peer != rank) {
+        builder.signal(signalling, peer);
+      } else if (problem.in_place == InPlace::no) {
+        builder.copy(working, {.first = rank}, {.source = {kInput, 0}, .target = {kOutput, rank}});
+      }
+    }
+    for (uint32_t peer = 0; peer < ranks; ++peer) {
+      if (peer != rank) {
+        builder.await(working, peer);
+        const StepId copied = builder.copy(working, {.first = peer}, {.source = of(peer, kInput, 0), .target = {kOutput, peer}},
+                                           {.if_private = true});
+        builder.signal(signalling, peer, {.waits = {{copied}}});
+      }
+    }
+    return std::move(builder).build();
+  });
+}
+
 struct Sample {
   std::string name;
   Problem problem;
@@ -260,6 +377,7 @@ inline std::vector<Sample> all_samples() {
         add("star", rooted(Collective::reduce), star_reduce(rooted(Collective::reduce)));
         add("star", rooted(Collective::gather), star_gather(rooted(Collective::gather)));
         add("star", rooted(Collective::scatter), star_scatter(rooted(Collective::scatter)));
+        add("shared", rooted(Collective::gather), shared_gather(rooted(Collective::gather)));
       }
       const auto unrooted = [&](Collective collective) {
         return Problem{.collective = collective, .rank_count = ranks, .in_place = in_place};
@@ -269,6 +387,8 @@ inline std::vector<Sample> all_samples() {
       add("direct in 3 parts", unrooted(Collective::all_gather), direct_all_gather(unrooted(Collective::all_gather), 3));
       add("direct", unrooted(Collective::reduce_scatter), direct_reduce_scatter(unrooted(Collective::reduce_scatter)));
       add("direct", unrooted(Collective::all_to_all), direct_all_to_all(unrooted(Collective::all_to_all)));
+      add("shared", unrooted(Collective::all_reduce), shared_all_reduce(unrooted(Collective::all_reduce)));
+      add("shared", unrooted(Collective::all_gather), shared_all_gather(unrooted(Collective::all_gather)));
       add("dissemination", unrooted(Collective::barrier), dissemination_barrier(unrooted(Collective::barrier)));
     }
   }

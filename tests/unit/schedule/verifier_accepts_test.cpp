@@ -46,6 +46,45 @@ TEST(VerifierAccepts, LinksThatExist) {
   EXPECT_TRUE(verify(problem, samples::ring_all_reduce(problem), {.has_link = ring}).ok());
 }
 
+// Ranks that work in each other's memory may pass buffers of different kinds.
+TEST(VerifierAccepts, RanksThatDifferInPlace) {
+  for (uint32_t mask = 0; mask < 8; ++mask) {
+    const auto in_place = [&](uint32_t rank) { return (mask >> rank & 1) != 0 ? InPlace::yes : InPlace::no; };
+    const Problem problem{.collective = Collective::all_gather, .rank_count = 3};
+    Problem problem_in_place = problem;
+    problem_in_place.in_place = InPlace::yes;
+    const samples::Schedules apart = samples::shared_all_gather(problem);
+    samples::Schedules mixed = samples::shared_all_gather(problem_in_place);
+    for (uint32_t rank = 0; rank < 3; ++rank) {
+      mixed[rank] = in_place(rank) == InPlace::yes ? mixed[rank] : apart[rank];
+    }
+    const Status status = verify(problem, mixed, {.in_place = in_place});
+    EXPECT_TRUE(status.ok()) << "mask " << mask << ": " << status.message();
+    EXPECT_EQ(verify(problem, mixed).ok(), mask == 0) << "a copy is missing where a rank is not in place after all";
+    const Problem reduction{.collective = Collective::all_reduce, .rank_count = 3};
+    EXPECT_TRUE(verify(reduction, samples::shared_all_reduce(reduction), {.in_place = in_place}).ok());
+  }
+}
+
+TEST(VerifierAccepts, SignalsOnlyWhereThereAreLinks) {
+  const Problem problem{.collective = Collective::gather, .rank_count = 4, .root = 1};
+  const auto star = [](uint32_t source, uint32_t target) { return source == 1 || target == 1; };
+  EXPECT_TRUE(verify(problem, samples::shared_gather(problem), {.has_link = star}).ok());
+}
+
+// A barrier of signals alone.
+TEST(VerifierAccepts, ABarrierOfSignals) {
+  const Problem problem{.collective = Collective::barrier, .rank_count = 4};
+  const samples::Schedules schedules = samples::for_each_rank(problem, [&](uint32_t rank) {
+    Builder builder({.rank = rank});
+    samples::Signals signals(builder, rank, problem.rank_count);
+    signals.signal_all();
+    signals.await_all();
+    return std::move(builder).build();
+  });
+  EXPECT_TRUE(verify(problem, schedules).ok());
+}
+
 TEST(VerifierAccepts, ManyRanks) {
   const Problem problem{.collective = Collective::all_reduce, .rank_count = 97};
   const Status status = verify(problem, samples::ring_all_reduce(problem));

@@ -31,21 +31,24 @@ class Garbage {
     return static_cast<Enum>(below(20) == 0 ? below(256) : below(count));
   }
 
-  Span span() { return {.buffer = enumerator<Buffer>(4), .slot = number()}; }
+  Span span() { return {.buffer = enumerator<Buffer>(4), .slot = number(), .rank = below(4) == 0 ? number() : kOwnRank}; }
 
   Step step() {
-    return {.kind = enumerator<StepKind>(5),
+    return {.kind = enumerator<StepKind>(7),
             .operands = enumerator<Operands>(2),
             .final = enumerator<Final>(2),
             .first_chunk = number(),
             .chunk_count = below(4) == 0 ? number() : 1,
+            .if_private = below(8) == 0,
             .peer = number(),
             .source = span(),
             .target = span(),
             .first_wait = below(3) == 0 ? number() : 0,
             .wait_count = below(3) == 0 ? number() : 0,
             .first_source = below(3) == 0 ? number() : 0,
-            .source_count = below(3) == 0 ? number() : 1};
+            .source_count = below(3) == 0 ? number() : 1,
+            .first_target = below(3) == 0 ? number() : 0,
+            .target_count = below(3) == 0 ? number() : 0};
   }
 
   Schedule schedule(uint32_t rank, uint32_t chunk_count, uint32_t parts) {
@@ -57,7 +60,8 @@ class Garbage {
                       .steps = {},
                       .lanes = {},
                       .waits = {},
-                      .sources = {}};
+                      .sources = {},
+                      .targets = {}};
     const uint32_t lane_count = below(4);
     for (uint32_t lane = 0; lane < lane_count; ++lane) {
       const uint32_t step_count = 1 + below(3);
@@ -71,13 +75,14 @@ class Garbage {
     for (uint32_t index = below(4); index > 0; --index) {
       schedule.waits.push_back({.step = number(), .mode = enumerator<WaitMode>(2)});
       schedule.sources.push_back(span());
+      schedule.targets.push_back(span());
     }
     return schedule;
   }
 
   // Changes one field of one item.
   void mutate(Schedule& schedule) {
-    switch (below(8)) {
+    switch (below(10)) {
       case 0:
         if (!schedule.waits.empty()) {
           schedule.waits[below(schedule.waits.size())] = {.step = number(), .mode = enumerator<WaitMode>(2)};
@@ -91,6 +96,12 @@ class Garbage {
       case 2:
         schedule.scratch_slots = number();
         return;
+      case 3:
+        mutate(schedule.sources);
+        return;
+      case 4:
+        mutate(schedule.targets);
+        return;
       default:
         if (!schedule.steps.empty()) {
           mutate(schedule.steps[below(schedule.steps.size())]);
@@ -100,9 +111,15 @@ class Garbage {
   }
 
  private:
+  void mutate(std::vector<Span>& spans) {
+    if (!spans.empty()) {
+      spans[below(spans.size())] = span();
+    }
+  }
+
   void mutate(Step& step) {
     const Step other = this->step();
-    switch (below(9)) {
+    switch (below(11)) {
       case 0:
         step.kind = other.kind;
         return;
@@ -126,6 +143,12 @@ class Garbage {
         return;
       case 7:
         step.wait_count = other.wait_count;
+        return;
+      case 8:
+        step.if_private = !step.if_private;
+        return;
+      case 9:
+        step.target_count = other.target_count;
         return;
       default:
         step.source_count = other.source_count;
@@ -163,28 +186,47 @@ uint64_t buffer_elements(const Problem& problem, uint64_t block, Buffer buffer, 
   }
 }
 
-void expect_within_buffers(const Problem& problem, const Schedule& schedule) {
+std::vector<Span> spans_of(const Schedule& schedule, const Step& step) {
+  switch (step.kind) {
+    case StepKind::send:
+      return {step.source};
+    case StepKind::receive:
+      return {step.target};
+    case StepKind::receive_reduce:
+    case StepKind::copy:
+      return {step.source, step.target};
+    case StepKind::signal:
+    case StepKind::await:
+      return {};
+    case StepKind::reduce:
+      break;
+  }
+  std::vector<Span> spans(schedule.sources_of(step).begin(), schedule.sources_of(step).end());
+  spans.push_back(step.target);
+  spans.insert(spans.end(), schedule.further_targets_of(step).begin(), schedule.further_targets_of(step).end());
+  return spans;
+}
+
+void expect_within_buffers(const Problem& problem, const samples::Schedules& schedules) {
   constexpr uint64_t kBlock = 1000;
-  const Layout layout({.problem = problem,
-                       .rank = schedule.rank,
-                       .chunk_count = schedule.chunk_count,
-                       .parts = schedule.parts,
-                       .element_count = kBlock,
-                       .variable = {}});
-  for (const Step& step : schedule.steps) {
-    std::vector<Span> spans(schedule.sources_of(step).begin(), schedule.sources_of(step).end());
-    if (step.kind != StepKind::reduce) {
-      spans.clear();
-    }
-    if (step.kind != StepKind::receive && step.kind != StepKind::reduce) {
-      spans.push_back(step.source);
-    }
-    if (step.kind != StepKind::send) {
-      spans.push_back(step.target);
-    }
-    for (const Span& span : spans) {
-      const uint64_t end = layout.offset(span) + layout.length(step.first_chunk, step.chunk_count);
-      EXPECT_LE(end, buffer_elements(problem, kBlock, span.buffer, schedule, layout)) << to_string(schedule);
+  std::vector<Layout> layouts;
+  for (const Schedule& schedule : schedules) {
+    layouts.emplace_back(LayoutRequest{.problem = problem,
+                                       .rank = schedule.rank,
+                                       .chunk_count = schedule.chunk_count,
+                                       .parts = schedule.parts,
+                                       .element_count = kBlock,
+                                       .variable = {}});
+  }
+  for (const Schedule& schedule : schedules) {
+    for (const Step& step : schedule.steps) {
+      for (const Span& span : spans_of(schedule, step)) {
+        const uint32_t owner = span.rank == kOwnRank ? schedule.rank : span.rank;
+        ASSERT_LT(owner, schedules.size());
+        const Layout& layout = layouts[owner];
+        const uint64_t end = layout.offset(span) + layout.length(step.first_chunk, step.chunk_count);
+        EXPECT_LE(end, buffer_elements(problem, kBlock, span.buffer, schedules[owner], layout)) << to_string(schedule);
+      }
     }
   }
 }
@@ -228,9 +270,7 @@ TEST(VerifierFuzz, WhatItAcceptsStaysWithinTheBuffers) {
         continue;
       }
       ++accepted;
-      for (const Schedule& schedule : schedules) {
-        expect_within_buffers(sample.problem, schedule);
-      }
+      expect_within_buffers(sample.problem, schedules);
     }
   }
   EXPECT_GT(accepted, 100u);

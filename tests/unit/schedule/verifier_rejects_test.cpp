@@ -323,11 +323,138 @@ const PlantedBug kBoundsBugs[] = {
      "are verified at most"},
 };
 
+constexpr Problem kReduction{.collective = Collective::all_reduce, .rank_count = 3};
+constexpr Problem kGathering{.collective = Collective::all_gather, .rank_count = 3};
+constexpr Problem kGather{.collective = Collective::gather, .rank_count = 3, .root = 1};
+
+// A signal with the await that it meets.
+void drop_pair(Schedules& all, uint32_t signalling, uint32_t signal, uint32_t awaiting, uint32_t await) {
+  drop_step(all[signalling], signal);
+  drop_step(all[awaiting], await);
+}
+
+Schedules shared_all_gather(const Problem& problem) { return samples::shared_all_gather(problem); }
+
+// samples::shared_all_reduce() and its neighbours say which step is which. Rank 1 awaits rank 0 first, rank 2 then.
+const PlantedBug kSharedMemoryBugs[] = {
+    {"FirstAwaitAndSignalMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_pair(all, 0, 0, 1, 6); },
+     "rank 1 step 7 (reduce) works on rank 0's input[1] without an await of a signal from rank 0 before"},
+    {"AwaitMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_step(all[1], 6); }, "finds no await left at rank 1"},
+    {"SignalMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_step(all[0], 0); }, "finds no signal left at rank 0"},
+    {"SecondAwaitAndSignalMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_pair(all, 0, 2, 1, 9); },
+     "race: rank 0 step 7 (reduce) writes output[0] and rank 1 step 10 (copy) reads rank 0's output[0]"},
+    {"SecondSignalTooEarly", kReduction, samples::shared_all_reduce, [](Schedules& all) { all[0].steps[2].wait_count = 0; }, "race: rank 0 step 8"},
+    {"LastAwaitAndSignalMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_pair(all, 0, 4, 1, 13); },
+     "works in the memory of rank 1, which may have ended: no step of it comes after"},
+    {"LastSignalTooEarly", kReduction, samples::shared_all_reduce, [](Schedules& all) { all[0].steps[4].wait_count = 0; },
+     "works in the memory of rank 1, which may have ended"},
+    {"LastAwaitThatOnlyPrivateOutputsNeed", kGather, samples::shared_gather, [](Schedules& all) { drop_pair(all, 1, 2, 0, 3); },
+     "rank 1 step 5 (copy) works in the memory of rank 0, which may have ended"},
+    {"ReadsTheWrongPeer", kGathering, shared_all_gather, [](Schedules& all) { all[1].steps[7].source.rank = 2; },
+     "rank 1 ends with chunk 2 in output[0], where chunk 0 belongs"},
+    {"ReadsTheWrongSlot", kReduction, samples::shared_all_reduce, [](Schedules& all) { all[1].sources[0].slot = 0; },
+     "reads rank 0's input[0], the slot of chunk 0, for chunk 1"},
+    {"WritesToTheWrongPeer", kReduction, samples::shared_all_reduce, [](Schedules& all) { all[1].targets[0].rank = 2; },
+     "writes rank 2's output[1] and writes 1 chunks to rank 2's output[1], which overlap"},
+    {"WritesToTheWrongSlot", kGather, samples::shared_gather, [](Schedules& all) { first(all[0], StepKind::copy).target.slot = 2; }, "race: "},
+    {"FetchedIfPrivateButNotWrittenIfShared", kGathering, shared_all_gather, [](Schedules& all) { all[1].steps[7].if_private = true; },
+     "rank 1 ends with nothing in output[0], where chunk 0 belongs"},
+    {"WrittenIfSharedButNotFetchedIfPrivate", kGather, samples::shared_gather,
+     [](Schedules& all) {
+       drop_step(all[1], 6);
+       all[1].waits[0].step = 5;  // the await instead
+     },
+     "rank 1 ends with nothing in output[0], where chunk 0 belongs"},
+    {"NeitherWrittenNorFetched", kReduction, samples::shared_all_reduce, [](Schedules& all) { first(all[0], StepKind::reduce).target_count = 1; },
+     "ends with nothing in output[0], where chunk 0 belongs"},
+    {"NotFetched", kReduction, samples::shared_all_reduce,
+     [](Schedules& all) {
+       all[1].steps[12].target.slot = all[1].steps[12].source.slot = 0;
+       all[1].steps[12].first_chunk = 0;
+       all[1].steps[12].source.rank = 0;
+     },
+     "rank 1 ends with nothing in output[2], where chunk 2 belongs"},
+    {"WritesToAPeersInput", kReduction, samples::shared_all_reduce, [](Schedules& all) { all[1].targets[0].buffer = Buffer::input; },
+     "writes to rank 0's input[1]: inputs are read only"},
+    {"ReadsScratchOfAPeer", kGathering, shared_all_gather,
+     [](Schedules& all) {
+       all[0].scratch_slots = 1;
+       all[1].steps[7].source = samples::of(0, Buffer::scratch, 0);
+     },
+     "names rank 0's scratch[0]: of a peer's memory, only input and output are in reach"},
+    {"NamesItselfAsAPeer", kGathering, shared_all_gather, [](Schedules& all) { all[1].steps[4].source.rank = 1; }, "its own, as a peer's"},
+    {"NamesARankThatIsNone", kGathering, shared_all_gather, [](Schedules& all) { all[1].steps[7].source.rank = 3; }, "of 3 ranks"},
+    {"SendsFromAPeer", kAllGather, all_gather, [](Schedules& all) { first(all[1], StepKind::send).source.rank = 0; },
+     "only copy and reduce work in a peer's memory"},
+    {"ReadsAnOutputThatIsNotThere", kGather, samples::shared_gather,
+     [](Schedules& all) { all[1].steps[6].source.buffer = Buffer::output; }, "but the rank has no output"},
+    {"CopiesBetweenPeers", kGathering, shared_all_gather, [](Schedules& all) { all[1].steps[7].target.rank = 2; },
+     "one end must be the rank's own"},
+    {"ReducesToAPeerOnly", kReduction, samples::shared_all_reduce, [](Schedules& all) { first(all[1], StepKind::reduce).target.rank = 0; },
+     "the first target is the rank's own, and the further ones are peers'"},
+    {"FurtherTargetIsItsOwn", kReduction, samples::shared_all_reduce, [](Schedules& all) { all[1].targets[0].rank = kOwnRank; },
+     "the first target is the rank's own, and the further ones are peers'"},
+    {"FurtherTargetsOfACopy", kReduction, samples::shared_all_reduce,
+     [](Schedules& all) {
+       all[1].steps[11].first_target = 0;
+       all[1].steps[11].target_count = 1;
+     },
+     "has further targets, which only reduce has"},
+    {"FurtherTargetsOutOfBounds", kReduction, samples::shared_all_reduce,
+     [](Schedules& all) { first(all[1], StepKind::reduce).target_count = 3; }, "has further targets 0..3 of 2"},
+    {"IfPrivateOfItsOwn", kGathering, shared_all_gather, [](Schedules& all) { all[1].steps[4].if_private = true; },
+     "which only a copy from a peer can be"},
+    {"IfPrivateReduction", kReduction, samples::shared_all_reduce, [](Schedules& all) { first(all[1], StepKind::reduce).if_private = true; },
+     "which only a copy from a peer can be"},
+    {"StreamsBehindASignal", kReduction, samples::shared_all_reduce,
+     [](Schedules& all) {
+       Step& copy = all[0].steps[12];  // of the signals' chunk 0
+       all[0].waits.push_back({.step = 6, .mode = WaitMode::streaming});
+       copy.first_wait = static_cast<uint32_t>(all[0].waits.size() - 1);
+       copy.wait_count = 1;
+       copy.first_chunk = 0;
+     },
+     "but signals have no data"},
+    {"SignalMeetsAReceive", kGathering, shared_all_gather,
+     [](Schedules& all) {
+       all[1].scratch_slots = 1;
+       all[1].steps[5] = {.kind = StepKind::receive, .peer = 0, .source = {}, .target = {Buffer::scratch, 0}};
+     },
+     "rank 0 step 0 (signal) meets rank 1 step 5 (receive): a signal is met by an await, and data by a receive"},
+    {"SignalsItself", kGathering, shared_all_gather, [](Schedules& all) { all[1].steps[0].peer = 1; }, "has its own rank as peer"},
+    {"TwoLanesSignalOnePeer", kGathering, shared_all_gather,
+     [](Schedules& all) { all[0].lanes = {{0, 0, 2}, {0, 2, 2}, {0, 4, 7}}; }, "rank 0 lanes 0 and 1 both send to rank 1 on channel 0"},
+    {"OverwritesWhatAPeerReads", {.collective = Collective::all_to_all, .rank_count = 2, .in_place = InPlace::yes},
+     [](const Problem& problem) {
+       return samples::for_each_rank(problem, [](uint32_t rank) {
+         Builder builder({.rank = rank, .chunk_count = 4});
+         const uint32_t peer = 1 - rank;
+         const Chunks chunk{.first = peer * 2 + rank};
+         const Span aside{Buffer::scratch, builder.add_scratch(1)};
+         samples::Signals signals(builder, rank, 2);
+         signals.signal_all();
+         signals.await_all();
+         signals.signal_all({{builder.copy(signals.working(), chunk, {samples::of(peer, Buffer::input, rank), aside})}});
+         signals.await_all();
+         builder.copy(signals.working(), chunk, {aside, {Buffer::output, peer}});
+         return std::move(builder).build();
+       });
+     },
+     [](Schedules& all) {  // straight into the output: fine, were it not the input
+       for (Schedule& schedule : all) {
+         schedule.steps[3].target = schedule.steps[5].target;
+         drop_step(schedule, 5);
+       }
+     },
+     "race: rank "},
+};
+
 std::string name_of_case(const testing::TestParamInfo<PlantedBug>& info) { return info.param.name; }
 
 INSTANTIATE_TEST_SUITE_P(Order, VerifierRejects, testing::ValuesIn(kOrderBugs), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Races, VerifierRejects, testing::ValuesIn(kRaceBugs), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Contents, VerifierRejects, testing::ValuesIn(kContentBugs), name_of_case);
+INSTANTIATE_TEST_SUITE_P(SharedMemory, VerifierRejects, testing::ValuesIn(kSharedMemoryBugs), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Bounds, VerifierRejects, testing::ValuesIn(kBoundsBugs), name_of_case);
 
 TEST(VerifierRejectsProblems, ThatAreNone) {
