@@ -28,11 +28,13 @@ struct Offsets {
 
 }  // namespace
 
-Geometry geometry_for(uint64_t slice_bytes) {
+Geometry geometry_for(uint64_t slice_bytes, uint32_t rank_count) {
   Geometry geometry;
   if (slice_bytes != 0) {
     const uint64_t clamped = std::clamp<uint64_t>(slice_bytes, kMinSlotBytes, kMaxSlotBytes);
     geometry.slot_bytes = static_cast<uint32_t>(clamped / kLineBytes * kLineBytes);
+  } else if (rank_count >= kManyRanks) {
+    geometry.slot_bytes = kSlotBytesForManyRanks;
   }
   return geometry;
 }

@@ -33,10 +33,13 @@ inline constexpr size_t kInlineBytes = 40;
 inline constexpr size_t kBerthBytes = 1024;
 inline constexpr uint32_t kBerthCount = 64;  // per direction
 
-inline constexpr uint32_t kDefaultSlotBytes = 64 * 1024;
+inline constexpr uint32_t kDefaultSlotBytes = 32 * 1024;
+// A rank has a pair with each other rank: where there are many, smaller slots keep its share of them below 2 MiB for eight ranks.
+inline constexpr uint32_t kManyRanks = 5;
+inline constexpr uint32_t kSlotBytesForManyRanks = 16 * 1024;
 inline constexpr uint32_t kMinSlotBytes = 256;
 inline constexpr uint32_t kMaxSlotBytes = 1024 * 1024;
-inline constexpr uint32_t kDefaultSlotCount = 16;
+inline constexpr uint32_t kDefaultSlotCount = 16;  // per direction
 inline constexpr uint32_t kMinSlotCount = transport::kChannelCount;  // one that no other channel can take
 inline constexpr uint32_t kMaxSlotCount = 64;
 
@@ -80,8 +83,8 @@ struct Geometry {
   bool operator==(const Geometry&) const = default;
 };
 
-// The geometry for a slice size as set by the user, 0 for none: clamped to what the layout allows.
-Geometry geometry_for(uint64_t slice_bytes);
+// The geometry for a communicator of `rank_count` ranks and a slice size as set by the user, 0 for none: clamped to what the layout allows.
+Geometry geometry_for(uint64_t slice_bytes, uint32_t rank_count);
 // Errors: tuttiRemoteError naming the field and its value when a peer offers a geometry outside the limits.
 Status check(const Geometry& geometry);
 size_t segment_bytes(const Geometry& geometry);

@@ -34,7 +34,7 @@ ShmTransport::ShmTransport(const TransportContext& context, const Address& addre
       timeout_ms_(context.settings.timeout_ms),
       identity_{.claim = {context.rank, context.rank_count, hash_combine(kPurpose, context.communicator_id)},
                 .key = derive_key(context.secret, "shm link", context.communicator_id),
-                .geometry = geometry_for(context.settings.slice_bytes)},
+                .geometry = geometry_for(context.settings.slice_bytes, context.rank_count)},
       own_address_(address),
       listener_(std::move(listener)),
       peers_(context.rank_count) {}

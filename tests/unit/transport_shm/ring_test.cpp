@@ -329,11 +329,12 @@ TEST(LayoutTest, PartsAreDisjointAndInside) {
 }
 
 TEST(LayoutTest, SliceSettingsAreClamped) {
-  EXPECT_EQ(geometry_for(0).slot_bytes, kDefaultSlotBytes);
-  EXPECT_EQ(geometry_for(1).slot_bytes, kMinSlotBytes);
-  EXPECT_EQ(geometry_for(1000).slot_bytes, 960u);
-  EXPECT_EQ(geometry_for(UINT64_MAX).slot_bytes, kMaxSlotBytes);
-  for (const uint64_t slice_bytes : {uint64_t{0}, uint64_t{1}, uint64_t{1000}, UINT64_MAX}) EXPECT_TRUE(check(geometry_for(slice_bytes)).ok());
+  EXPECT_EQ(geometry_for(0, 2).slot_bytes, kDefaultSlotBytes);
+  EXPECT_EQ(geometry_for(0, 8).slot_bytes, kSlotBytesForManyRanks);
+  EXPECT_EQ(geometry_for(1, 8).slot_bytes, kMinSlotBytes);
+  EXPECT_EQ(geometry_for(1000, 8).slot_bytes, 960u);
+  EXPECT_EQ(geometry_for(UINT64_MAX, 8).slot_bytes, kMaxSlotBytes);
+  for (const uint64_t slice_bytes : {uint64_t{0}, uint64_t{1}, uint64_t{1000}, UINT64_MAX}) EXPECT_TRUE(check(geometry_for(slice_bytes, 8)).ok());
 }
 
 TEST(LayoutTest, OffersOutsideTheLimitsAreRefused) {

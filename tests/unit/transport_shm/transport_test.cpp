@@ -289,11 +289,11 @@ TEST(ShmLink, TwoThreadsExchange) {
     uint64_t received = 0;
     while (sent < kFrames || received < kFrames) {
       transport.poll();
-      const size_t byte_count = sent % 1000 == 0 ? 50'000 : sent % 80;
+      const size_t byte_count = sent % 1000 == 0 ? 30'000 : sent % 80;
       if (sent < kFrames && link.try_send(2, {sent, rank}, pattern(byte_count, sent)) == Outcome::done) ++sent;
       Frame frame;
       if (link.peek(2, {}, &frame) == Outcome::done) {
-        const std::vector<std::byte> expected = pattern(received % 1000 == 0 ? 50'000 : received % 80, received);
+        const std::vector<std::byte> expected = pattern(received % 1000 == 0 ? 30'000 : received % 80, received);
         wrong[rank] += frame.header != FrameHeader{received, 1 - rank} ? 1 : 0;
         wrong[rank] += std::equal(expected.begin(), expected.end(), frame.payload.begin(), frame.payload.end()) ? 0 : 1;
         link.pop(2);
