@@ -11,6 +11,8 @@
 //   receive_reduce        also takes B/reduce_bytes_per_s on the core; on one host it replaces the receiver's copy when it takes longer
 //   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit
 //   copy                  a reduce of one source
+//   source at a peer      T on the core instead of the stream read; priced as if all outputs were private, so a target at a peer takes nothing
+//   signal, await         the two ends of a message of kSignalBytes
 // Steps of a lane follow one another. A step that waits starts at the finish of what it waits for; a streaming wait lets it start when the
 // first slice is there, and then it finishes a slice later than the other, or later. Whoever is ready first uses a core or an adapter first.
 // A host with more ranks than cores works ranks/cores times slower, and each message to it costs kSchedulingDelay_ns more.
@@ -30,6 +32,8 @@ inline constexpr uint64_t kLargestOverhead_ns = 2'000;
 // Until a rank whose core another rank holds runs again, per message: yielding ranks, four and eight on two cores, were measured to need 9 and
 // 17 us for an allreduce of two and three hops.
 inline constexpr uint64_t kSchedulingDelay_ns = 5'000;
+// A signal with its addresses: a cache line.
+inline constexpr uint64_t kSignalBytes = 64;
 // What streaming is priced with; engines may slice differently.
 inline constexpr uint64_t kSliceBytes = 128 * 1024;
 

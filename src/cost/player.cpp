@@ -163,8 +163,7 @@ Player::Span Player::play_receive(const Event& event) {
 Player::Span Player::play_local(const Event& event) {
   const Graph::Node& node = graph_.nodes[event.node];
   const uint64_t bytes = bytes_of(*node.step);
-  const uint64_t source_count = node.step->kind == StepKind::reduce ? node.step->source_count : 1;
-  const uint64_t work = reduce_ns(node.rank, bytes, source_count);
+  const uint64_t work = local_ns(node, bytes);
   const uint64_t finish = streamed(event.node, occupy(cores_[node.rank], event.time, work), first_slice(work, bytes));
   return Span{.start = event.time, .finish = finish, .bytes = bytes};
 }
@@ -196,6 +195,9 @@ void Player::settle(uint32_t node) {
 }
 
 uint64_t Player::bytes_of(const Step& step) const {
+  if (step.kind == StepKind::signal || step.kind == StepKind::await) {
+    return kSignalBytes;
+  }
   return multiply(layout_.length(step.first_chunk, step.chunk_count), play_.workload.element_bytes);
 }
 
@@ -232,6 +234,27 @@ uint64_t Player::reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count)
   const uint64_t streams = source_count + 1;
   const uint64_t alone = duration_ns(multiply(bytes, streams), multiply(play_.topology.reduce_bytes_per_s, 3));
   return shares_[rank].stretch(alone);
+}
+
+// A copy's or reduction's work when all outputs are private: nobody writes to a peer's, and peers fetch for themselves.
+uint64_t Player::local_ns(const Graph::Node& node, uint64_t bytes) const {
+  const Step& step = *node.step;
+  if (step.target.rank != schedule::kOwnRank) {
+    return 0;
+  }
+  const bool is_alone = play_.peers == Peers::absent;
+  const schedule::Schedule& schedule = is_alone ? play_.schedules.front() : play_.schedules[node.rank];
+  const std::span<const schedule::Span> sources = step.kind == StepKind::reduce ? schedule.sources_of(step) : std::span(&step.source, 1);
+  uint64_t own_count = 0;
+  uint64_t fetching = 0;
+  for (const schedule::Span& source : sources) {
+    if (source.rank == schedule::kOwnRank) {
+      ++own_count;
+    } else {
+      fetching = add(fetching, duration_ns(bytes, play_.topology.link(source.rank, node.rank).bandwidth_bytes_per_s));
+    }
+  }
+  return add(shares_[node.rank].stretch(fetching), reduce_ns(node.rank, bytes, own_count));
 }
 
 // `finish`, or later when the step streams from others: a slice after them.

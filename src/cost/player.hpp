@@ -78,6 +78,7 @@ class Player {
   Message message(uint32_t source, uint32_t target, uint64_t bytes) const;
   uint32_t adapter(uint32_t rank, uint32_t pair) const;
   uint64_t reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const;
+  uint64_t local_ns(const Graph::Node& node, uint64_t bytes) const;
   uint64_t streamed(uint32_t node, uint64_t finish, uint64_t slice_ns) const;
 
   const Play play_;

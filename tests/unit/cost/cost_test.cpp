@@ -139,6 +139,72 @@ TEST(Price, OfLocalStepsGrowsWithTheirStreams) {
   EXPECT_EQ(price({reduces}, machine(1), 3'000), 3'000u);
 }
 
+// Rank 0 signals and rank 1 awaits it; then rank 1 does what `work` adds.
+template <typename Work>
+std::vector<Schedule> after_a_signal(Work work) {
+  Builder sender({.rank = 0});
+  sender.signal(sender.add_lane(), 1);
+  Builder receiver({.rank = 1});
+  const schedule::LaneId lane = receiver.add_lane();
+  receiver.await(lane, 0);
+  work(receiver, lane);
+  std::vector<Schedule> schedules;
+  schedules.push_back(std::move(sender).build());
+  schedules.push_back(std::move(receiver).build());
+  return schedules;
+}
+
+constexpr Span kPeersInput{.buffer = Buffer::input, .slot = 0, .rank = 0};
+constexpr Span kPeersOutput{.buffer = Buffer::output, .slot = 0, .rank = 0};
+
+TEST(Price, OfASignalIsThatOfAMessageOfALine) {
+  const std::vector<Schedule> signal = after_a_signal([](Builder&, schedule::LaneId) {});
+  for (const uint64_t bytes : {0u, 1'000'000u}) {
+    EXPECT_EQ(price(signal, machine(2), bytes), 1'064u);
+    EXPECT_EQ(price(signal, one_host(2), bytes), 1'064u);
+  }
+}
+
+TEST(Price, OfReadingFromAPeerIsATransferOnTheReadersCore) {
+  const auto copying = after_a_signal([](Builder& builder, schedule::LaneId lane) {
+    builder.copy(lane, {}, {.source = kPeersInput, .target = output()});
+  });
+  EXPECT_EQ(price(copying, one_host(2), 6'000), 1'064u + 6'000u + 1'000u) << "a transfer, and a third of a reduction to write";
+  const auto reducing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
+    const std::vector<Span> sources = {kPeersInput, input()};
+    builder.reduce(lane, {}, sources, output());
+  });
+  EXPECT_EQ(price(reducing, one_host(2), 6'000), 1'064u + 6'000u + 2'000u);
+  Topology crowded = one_host(2);
+  crowded.cores_per_host = 1;
+  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), 2 * 8'000u);
+}
+
+TEST(Price, IsThatOfPrivateOutputs) {
+  const auto fetching = after_a_signal([](Builder& builder, schedule::LaneId lane) {
+    builder.copy(lane, {}, {.source = kPeersOutput, .target = output()}, {.if_private = true});
+  });
+  EXPECT_EQ(price(fetching, one_host(2), 6'000), 1'064u + 7'000u);
+  const auto writing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
+    builder.copy(lane, {}, {.source = input(), .target = kPeersOutput});
+  });
+  EXPECT_EQ(price(writing, one_host(2), 6'000), 1'064u);
+  const auto reducing = [](std::vector<Span> further_targets) {
+    return after_a_signal([&](Builder& builder, schedule::LaneId lane) {
+      const std::vector<Span> sources = {kPeersInput, input()};
+      builder.reduce(lane, {}, sources, output(), {.further_targets = further_targets});
+    });
+  };
+  EXPECT_EQ(price(reducing({kPeersOutput}), one_host(2), 6'000), price(reducing({}), one_host(2), 6'000));
+}
+
+TEST(PriceInStep, KnowsWhatPeersMemoryTakes) {
+  const auto schedules = after_a_signal([](Builder& builder, schedule::LaneId lane) {
+    builder.copy(lane, {}, {.source = kPeersInput, .target = output()});
+  });
+  EXPECT_EQ(price_in_step_ns(broadcast(2), schedules[1], one_host(2), {.element_count = 6'000, .element_bytes = 1}), 1'064u + 7'000u);
+}
+
 TEST(Price, LaneStepsFollowOneAnother) {
   // Each send occupies core and adapter for 500 + 1000 ns; the last message then takes its wire (0) and the receiver's 500 ns.
   EXPECT_EQ(price(fan_out(4, Lanes::one), machine(4), 1'000), 3u * 1'500u + 500u);
