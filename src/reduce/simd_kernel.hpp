@@ -9,22 +9,30 @@
 #define TUTTI_REDUCE_SIMD_KERNEL_HPP_
 #endif
 
+#include "hwy/cache_control.h"
+
 #include "reduce/simd_operators.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace tutti::reduce {
 namespace HWY_NAMESPACE {
 
+// Decoding and rounding narrow elements fills the processor's window of instructions before it holds the loads that keep memory busy: such kernels
+// ask for their inputs so far ahead.
+inline constexpr size_t kPrefetchBytes = 768;
+
 // How memory is reached: whole vectors, or the piece of one that is left at the end. Results do not depend on which, since
 // all take the same path in registers.
 template <class Word>
 struct WholeVectors {
+  static constexpr bool kPrefetches = true;
   HWY_INLINE Vector<Word> load(const uint8_t* source) const { return load_words<Word>(source); }
   HWY_INLINE void store(Vector<Word> words, uint8_t* target) const { store_words<Word>(words, target); }
 };
 
 template <class Word>
 struct StreamedVectors {
+  static constexpr bool kPrefetches = true;
   HWY_INLINE Vector<Word> load(const uint8_t* source) const { return load_words<Word>(source); }
   HWY_INLINE void store(Vector<Word> words, uint8_t* target) const { stream_words<Word>(words, target); }
 };
@@ -32,6 +40,7 @@ struct StreamedVectors {
 template <class Word>
 struct PartOfVector {
   size_t bytes;
+  static constexpr bool kPrefetches = false;
   HWY_INLINE Vector<Word> load(const uint8_t* source) const { return load_words<Word>(source, bytes); }
   HWY_INLINE void store(Vector<Word> words, uint8_t* target) const { store_words<Word>(words, target, bytes); }
 };
@@ -82,10 +91,12 @@ struct Pass {
   static HWY_INLINE void reduce_blocks(const Job& job, const Finish<Codec>& finish, const Access& access, size_t offset) {
     Lanes sums[kBlocks];
     const uint8_t* input = static_cast<const uint8_t*>(job.inputs[0]) + offset;
+    prefetch<kBlocks, Access>(input);
     HWY_UNROLL(4)
     for (size_t b = 0; b < kBlocks; ++b) sums[b] = Codec::decode(access.load(input + b * kBlockBytes));
     for (size_t k = 1; k < job.input_count; ++k) {
       input = static_cast<const uint8_t*>(job.inputs[k]) + offset;
+      prefetch<kBlocks, Access>(input);
       HWY_UNROLL(4)
       for (size_t b = 0; b < kBlocks; ++b) {
         combine(sums[b], Codec::decode(access.load(input + b * kBlockBytes)));
@@ -94,6 +105,14 @@ struct Pass {
     uint8_t* target = static_cast<uint8_t*>(job.target) + offset;
     HWY_UNROLL(4)
     for (size_t b = 0; b < kBlocks; ++b) access.store(encode(finish, sums[b]), target + b * kBlockBytes);
+  }
+
+  // May be of bytes behind the end of an input, which does no harm.
+  template <size_t kBlocks, class Access>
+  static HWY_INLINE void prefetch(const uint8_t* input) {
+    if constexpr (Codec::kVectors > 1 && Access::kPrefetches) {
+      for (size_t line = 0; line < kBlocks * kBlockBytes; line += kStreamedBytes) hwy::Prefetch(input + kPrefetchBytes + line);
+    }
   }
 
   static HWY_INLINE void combine(Lanes& sum, const Lanes& next) {
