@@ -15,6 +15,7 @@ namespace {
 using namespace schedule;
 
 struct Message {
+  bool is_signal;
   uint32_t first_chunk;
   uint32_t chunk_count;
   bool operator==(const Message&) const = default;
@@ -30,7 +31,9 @@ Traffic traffic_of(const Schedule& schedule) {
       if (step.kind == StepKind::copy || step.kind == StepKind::reduce) {
         continue;
       }
-      traffic[{step.kind == StepKind::send, step.peer, lane.channel}].push_back({step.first_chunk, step.chunk_count});
+      const bool is_outgoing = step.kind == StepKind::send || step.kind == StepKind::signal;
+      const bool is_signal = step.kind == StepKind::signal || step.kind == StepKind::await;
+      traffic[{is_outgoing, step.peer, lane.channel}].push_back({is_signal, step.first_chunk, step.chunk_count});
     }
   }
   return traffic;
@@ -41,7 +44,7 @@ TEST(MixedInPlace, MessagesAreTheSameInPlaceAndNot) {
   for (const auto family : registry::algorithm_families()) {
     for (const planner::Algorithm& algorithm : family()) {
       for (uint32_t rank_count = 1; rank_count <= 17; ++rank_count) {
-        const auto topology = topology::Topology::uniform(rank_count, {.latency_ns = 1, .bandwidth_bytes_per_s = 1, .source = "test"});
+        const topology::Topology topology = tests::reaching_topology(rank_count);
         for (const Collective collective : tests::kCollectives) {
           for (Problem problem : tests::problems_of(collective, rank_count)) {
             problem.in_place = InPlace::no;
@@ -73,7 +76,7 @@ TEST(MixedInPlace, EveryRankCountsTheSameChannels) {
   for (const auto family : registry::algorithm_families()) {
     for (const planner::Algorithm& algorithm : family()) {
       for (uint32_t rank_count = 1; rank_count <= 17; ++rank_count) {
-        const auto topology = topology::Topology::uniform(rank_count, {.latency_ns = 1, .bandwidth_bytes_per_s = 1, .source = "test"});
+        const topology::Topology topology = tests::reaching_topology(rank_count);
         for (const Collective collective : tests::kCollectives) {
           for (const Problem& problem : tests::problems_of(collective, rank_count)) {
             if (!algorithm.applies(problem, topology)) {

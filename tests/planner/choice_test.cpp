@@ -33,8 +33,8 @@ std::vector<Algorithm> registered() {
   return algorithms;
 }
 
-Topology one_host(uint32_t rank_count) {
-  Topology topology = Topology::uniform(rank_count, kMemory);
+Topology one_host(uint32_t rank_count, const LinkSpec& link = kMemory) {
+  Topology topology = Topology::uniform(rank_count, link);
   for (uint32_t rank = 0; rank < rank_count; ++rank) {
     topology.set_host(rank, 0);
   }
@@ -60,12 +60,16 @@ struct Machine {
 std::vector<Machine> machines(uint32_t rank_count) {
   Topology mesh = Topology::uniform(rank_count, kNetwork);
   mesh.adapters = topology::Adapters::per_link;
+  LinkSpec reaching_link = kMemory;
+  reaching_link.reaches_memory = true;
+  const Topology reaching = one_host(rank_count, reaching_link);
   Topology crowded = one_host(rank_count);
   crowded.cores_per_host = 2;
   return {{"network", Topology::uniform(rank_count, kNetwork)},
           {"full mesh", mesh},
           {"one host", one_host(rank_count)},
           {"two cores", crowded},
+          {"one host that reaches memory", reaching},
           {"two hosts", two_hosts(rank_count)}};
 }
 
@@ -151,7 +155,7 @@ class Choice : public testing::Test {
 
 TEST_F(Choice, OfAllReduceIsForLatencyWhenSmallAndForBandwidthWhenLarge) {
   const std::set<std::string> for_latency = {"recursive_doubling", "one_shot"};
-  const std::set<std::string> for_bandwidth = {"ring", "two_shot"};
+  const std::set<std::string> for_bandwidth = {"ring", "two_shot", "shared_memory"};
   size_t uniform_count = 0;
   for (const Machine& machine : machines(8)) {
     if (machine.topology.host_count() == 2) {
@@ -164,7 +168,21 @@ TEST_F(Choice, OfAllReduceIsForLatencyWhenSmallAndForBandwidthWhenLarge) {
     EXPECT_TRUE(for_latency.contains(small)) << machine.name << ": " << small;
     EXPECT_TRUE(for_bandwidth.contains(large)) << machine.name << ": " << large;
   }
-  EXPECT_EQ(uniform_count, 4u);
+  EXPECT_EQ(uniform_count, 5u);
+}
+
+TEST_F(Choice, OfLargeCollectivesIsToWorkInPeersMemoryWhereThatIsReached) {
+  LinkSpec reaching = kMemory;
+  reaching.reaches_memory = true;
+  for (const uint32_t rank_count : {2u, 4u, 8u}) {
+    Planner with = Choice::planner(one_host(rank_count, reaching));
+    Planner without = Choice::planner(one_host(rank_count));
+    for (const Collective collective : {Collective::all_reduce, Collective::reduce_scatter, Collective::all_gather, Collective::all_to_all}) {
+      EXPECT_EQ(choice(with, collective, 64 << 20), "shared_memory") << name_of(collective) << " of " << rank_count;
+      EXPECT_NE(choice(without, collective, 64 << 20), "shared_memory") << name_of(collective) << " of " << rank_count;
+      EXPECT_NE(choice(with, collective, 8), "shared_memory") << name_of(collective) << " of " << rank_count;
+    }
+  }
 }
 
 TEST_F(Choice, OfALargeBroadcastIsNotOneMessageARankFromTheRoot) {

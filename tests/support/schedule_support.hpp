@@ -78,12 +78,18 @@ inline std::vector<schedule::Problem> all_problems() {
   return problems;
 }
 
+// Links that offer what any algorithm can ask for.
+inline topology::Topology reaching_topology(uint32_t rank_count) {
+  return topology::Topology::uniform(
+      rank_count, {.latency_ns = 1, .bandwidth_bytes_per_s = 1, .source = "test", .reaches_memory = true});
+}
+
 inline bool applies(const planner::Algorithm& algorithm, const schedule::Problem& problem) {
-  return algorithm.applies(problem, topology::Topology(problem.rank_count));
+  return algorithm.applies(problem, reaching_topology(problem.rank_count));
 }
 
 inline std::vector<schedule::Schedule> build_all(const planner::Algorithm& algorithm, const schedule::Problem& problem) {
-  const topology::Topology topology(problem.rank_count);
+  const topology::Topology topology = reaching_topology(problem.rank_count);
   std::vector<schedule::Schedule> schedules;
   for (uint32_t rank = 0; rank < problem.rank_count; ++rank) {
     schedules.push_back(algorithm.build(problem, topology, rank));
