@@ -26,6 +26,15 @@ Status assign_number(Settings& settings, std::string_view variable, std::string_
   return {};
 }
 
+template <bool Settings::*member>
+Status assign_switch(Settings& settings, std::string_view variable, std::string_view value) {
+  if (value != "0" && value != "1") {
+    return invalid_argument("{}: \"{}\" is neither 0 nor 1", variable, value);
+  }
+  settings.*member = value == "1";
+  return {};
+}
+
 Status assign_level(Settings& settings, std::string_view variable, std::string_view value) {
   struct Word {
     std::string_view text;
@@ -62,6 +71,8 @@ constexpr SettingRow kRows[] = {
     {"TUTTI_TIMEOUT_MS", "300000", "longest wait for a peer in milliseconds; 0: none", assign_number<&Settings::timeout_ms>},
     {"TUTTI_SLICE_BYTES", "0", "bytes of one slice in a pipeline; 0: the transport's own size",
      assign_number<&Settings::slice_bytes>},
+    {"TUTTI_PEER_MEMORY", "1", "1: ranks of a host work in each other's memory where the kernel lets them; 0: they never do",
+     assign_switch<&Settings::peer_memory>},
 };
 
 }  // namespace

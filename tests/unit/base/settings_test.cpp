@@ -35,6 +35,7 @@ TEST_F(SettingsTest, DefaultsAreWhatTheTableSays) {
     EXPECT_EQ(assigned.debug_level, parsed->debug_level) << row.variable;
     EXPECT_EQ(assigned.timeout_ms, parsed->timeout_ms) << row.variable;
     EXPECT_EQ(assigned.slice_bytes, parsed->slice_bytes) << row.variable;
+    EXPECT_EQ(assigned.peer_memory, parsed->peer_memory) << row.variable;
   }
 }
 
@@ -72,7 +73,7 @@ TEST_F(SettingsTest, MalformedValuesNameVariableAndValue) {
   };
   for (const Case& bad : {Case{"TUTTI_TIMEOUT_MS", "-1"}, Case{"TUTTI_TIMEOUT_MS", "1s"}, Case{"TUTTI_TIMEOUT_MS", " 1"},
                           Case{"TUTTI_TIMEOUT_MS", "18446744073709551616"}, Case{"TUTTI_SLICE_BYTES", "many"},
-                          Case{"TUTTI_DEBUG", "LOUD"}}) {
+                          Case{"TUTTI_DEBUG", "LOUD"}, Case{"TUTTI_PEER_MEMORY", "yes"}}) {
     clear();
     ::setenv(bad.variable, bad.value, 1);
     const auto parsed = Settings::parse();
