@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory of this process that other processes of the host can map: what tuttiMemAlloc gives. Each allocation is a *window*, a memfd of its own
+// whose descriptor transports pass to peers. The table of all windows belongs to the process; everything here may be called from any thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/descriptor.hpp"
+#include "base/status.hpp"
+
+namespace tutti::transport {
+
+class Window {
+ public:
+  // 0: memory that cannot be shared, as the system had no descriptor for it.
+  uint64_t id() const { return id_; }
+  std::byte* data() const { return data_; }
+  // Whole pages.
+  size_t size() const { return size_; }
+  // Valid as long as the object, even once the memory has been freed.
+  const Descriptor& memfd() const { return memfd_; }
+  // Whether its memory has been given back.
+  bool freed() const { return freed_.load(std::memory_order_acquire); }
+
+  // Whoever passes the descriptor to another process says so.
+  void note_passed() { passed_.store(true, std::memory_order_relaxed); }
+  // Whoever makes peers use `memory`, which lies in the window, says so each time. The kernel gives a memfd small pages only and moves them into huge
+  // ones on demand, which costs about five times what one pass over the memory then saves: what is used again is moved, a part each time.
+  void note_use(std::span<const std::byte> memory) {
+    if (memory.size() >= kWorthwhileBytes && unmoved_count_.load(std::memory_order_relaxed) > 0) {
+      move_some(memory);
+    }
+  }
+  // `memory` will be used often: moves what of it has been touched at once.
+  void note_frequent_use(std::span<const std::byte> memory);
+
+ private:
+  friend class Windows;
+  static constexpr size_t kWorthwhileBytes = size_t{2} << 20;
+  enum class Extent : uint8_t { part, all };
+
+  Window(uint64_t id, std::byte* data, size_t size, Descriptor memfd);
+
+  void move_some(std::span<const std::byte> memory);
+  void move_to_huge_pages(std::span<const std::byte> memory, Extent extent);
+
+  const uint64_t id_;
+  std::byte* const data_;
+  const size_t size_;
+  const Descriptor memfd_;
+  // Set once by free(); release pairs with the acquire in freed(): who reads true knows that the memory is no longer used.
+  std::atomic<bool> freed_{false};
+  // Set by whoever shares the window, read by free(), which the user orders after all uses.
+  std::atomic<bool> passed_{false};
+  // How many huge pages may still be worth a try; a hint, written under mutex_, read by note_use().
+  std::atomic<size_t> unmoved_count_;
+  std::mutex mutex_;                    // guards what follows
+  uint64_t use_count_ = 0;
+  std::vector<uint8_t> attempt_counts_;  // by huge page; kMaxAttempts: moved, or given up
+};
+
+class Windows {
+ public:
+  // The process's own. Usable until the very end of the process.
+  static Windows& instance();
+
+  // At least `byte_count` zeroed bytes, aligned to a page. No page is touched. A child of fork() shares them. Errors: tuttiSystemError.
+  Result<std::byte*> allocate(size_t byte_count);
+  // False for what allocate() did not give.
+  bool free(void* pointer);
+
+  // Grows whenever a window comes or goes.
+  uint64_t version() const { return version_.load(std::memory_order_acquire); }
+  // Addresses that belong to one window, or, when `window` is null, to none.
+  struct Range {
+    uintptr_t begin = 0;
+    uintptr_t end = 0;
+    std::shared_ptr<Window> window;
+  };
+  // The range that `address` lies in. Takes a lock; see WindowCache.
+  Range range_of(uintptr_t address) const;
+
+ private:
+  Windows() = default;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::map<uintptr_t, std::shared_ptr<Window>> by_address_;
+  uint64_t last_id_ = 0;  // never used twice
+  // Written under mutex_ after the table. Release pairs with the acquire in version(): who is ordered after a change sees another version.
+  std::atomic<uint64_t> version_{0};
+};
+
+// Finds windows without a lock as long as none comes or goes and the same few are asked for. Used by one thread at a time.
+class WindowCache {
+ public:
+  // The shareable window in which all of `memory` lies; null when there is none. Valid until the next call.
+  Window* find(std::span<const std::byte> memory);
+  // The same window, to keep. After a find() that gave one.
+  const std::shared_ptr<Window>& found() const { return entries_[found_].window; }
+
+ private:
+  Window* find_anew(uintptr_t begin, uintptr_t end);
+
+  std::array<Windows::Range, 4> entries_;
+  uint64_t version_ = 0;
+  size_t found_ = 0;
+  size_t next_ = 0;
+};
+
+}  // namespace tutti::transport
