@@ -1,58 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory, registration and operators made at run time.
-#include <sys/mman.h>
-
-#include <cerrno>
 #include <cstring>
-#include <map>
-#include <mutex>
 
 #include "api/objects.hpp"
 #include "base/types.hpp"
+#include "comm/memory.hpp"
 #include "tutti/tutti.h"
 
 namespace {
 
 using namespace tutti;
 using namespace tutti::api;
-
-// What tuttiMemAlloc has given out, so that tuttiMemFree recognises it.
-class Allocations {
- public:
-  Result<void*> allocate(size_t size) {
-    void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-      return tl::make_unexpected(system_error(errno, fmt::format("tuttiMemAlloc: mmap of {} bytes", size)));
-    }
-    madvise(memory, size, MADV_HUGEPAGE);  // a hint: without huge pages it works as well
-    const std::lock_guard lock(mutex_);
-    sizes_[memory] = size;
-    return memory;
-  }
-
-  Status free(void* memory) {
-    size_t size = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto found = sizes_.find(memory);
-      if (found == sizes_.end()) {
-        return invalid_argument("tuttiMemFree: ptr is {}, which tuttiMemAlloc did not give", memory);
-      }
-      size = found->second;
-      sizes_.erase(found);
-    }
-    return munmap(memory, size) == 0 ? Status() : system_error(errno, "tuttiMemFree: munmap");
-  }
-
-  static Allocations& instance() {
-    static auto* const allocations = new Allocations;  // may be used until the very end of the process
-    return *allocations;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<void*, size_t> sizes_;
-};
 
 struct Registration {
   void* buffer;
@@ -64,17 +22,25 @@ HandleTable<Registration>& registrations() {
   return *table;
 }
 
-Status check_registration(void* buff, size_t size, void** handle) {
-  if (handle == nullptr) {
-    return invalid_argument("tuttiCommRegister: handle is NULL");
-  }
+HandleTable<Registration>& windows() {
+  static auto* const table = new HandleTable<Registration>;
+  return *table;
+}
+
+// What tuttiCommRegister and tuttiCommWindowRegister share.
+Status add_registration(HandleTable<Registration>& table, std::string_view function, void* buff, size_t size, void** handle) {
   *handle = nullptr;
   if (buff == nullptr) {
-    return invalid_argument("tuttiCommRegister: buff is NULL");
+    return invalid_argument("{}: buff is NULL", function);
   }
   if (size == 0) {
-    return invalid_argument("tuttiCommRegister: size is 0");
+    return invalid_argument("{}: size is 0", function);
   }
+  *handle = table.insert(std::make_shared<Registration>(Registration{buff, size}));
+  if (*handle == nullptr) {
+    return failure(tuttiSystemError, "{}: too many registrations", function);
+  }
+  comm::prepare_memory({static_cast<const std::byte*>(buff), size});
   return {};
 }
 
@@ -91,9 +57,9 @@ tuttiResult_t tuttiMemAlloc(void** ptr, size_t size) {
     if (size == 0) {
       return invalid_argument("tuttiMemAlloc: size is 0");
     }
-    const auto memory = Allocations::instance().allocate(size);
-    if (!memory) {
-      return memory.error();
+    const Result<void*> memory = comm::allocate_memory(size);
+    if (!memory.has_value()) {
+      return failure(memory.error().code(), "tuttiMemAlloc: {}", memory.error().message());
     }
     *ptr = *memory;
     return {};
@@ -104,15 +70,18 @@ tuttiResult_t tuttiMemFree(void* ptr) {
   if (ptr == nullptr) {
     return tuttiSuccess;
   }
-  return guarded([&] { return Allocations::instance().free(ptr); });
+  return guarded([&] {
+    return comm::free_memory(ptr) ? Status() : invalid_argument("tuttiMemFree: ptr is {}, which tuttiMemAlloc did not give", ptr);
+  });
 }
 
 tuttiResult_t tuttiCommRegister(tuttiComm_t comm, void* buff, size_t size, void** handle) {
   return guarded_on(comm, "tuttiCommRegister", [&](comm::Communicator& communicator) -> Status {
     TUTTI_RETURN_IF_ERROR(communicator.check_usable("tuttiCommRegister"));
-    TUTTI_RETURN_IF_ERROR(check_registration(buff, size, handle));
-    *handle = registrations().insert(std::make_shared<Registration>(Registration{buff, size}));
-    return *handle == nullptr ? failure(tuttiSystemError, "tuttiCommRegister: too many registrations") : Status();
+    if (handle == nullptr) {
+      return invalid_argument("tuttiCommRegister: handle is NULL");
+    }
+    return add_registration(registrations(), "tuttiCommRegister", buff, size, handle);
   });
 }
 
@@ -121,6 +90,30 @@ tuttiResult_t tuttiCommDeregister(tuttiComm_t comm, void* handle) {
     return registrations().remove(handle) != nullptr
                ? Status()
                : invalid_argument("tuttiCommDeregister: handle is {}, which tuttiCommRegister did not give", handle);
+  });
+}
+
+tuttiResult_t tuttiCommWindowRegister(tuttiComm_t comm, void* buff, size_t size, tuttiWindow_t* win, int winFlags) {
+  return guarded_on(comm, "tuttiCommWindowRegister", [&](comm::Communicator& communicator) -> Status {
+    TUTTI_RETURN_IF_ERROR(communicator.check_usable("tuttiCommWindowRegister"));
+    if (winFlags != TUTTI_WIN_DEFAULT && winFlags != TUTTI_WIN_COLL_SYMMETRIC) {
+      return invalid_argument("tuttiCommWindowRegister: winFlags is {}, which is none of TUTTI_WIN_DEFAULT, TUTTI_WIN_COLL_SYMMETRIC", winFlags);
+    }
+    if (win == nullptr) {
+      return invalid_argument("tuttiCommWindowRegister: win is NULL");
+    }
+    void* handle = nullptr;
+    Status status = add_registration(windows(), "tuttiCommWindowRegister", buff, size, &handle);
+    *win = static_cast<tuttiWindow_t>(handle);
+    return status;
+  });
+}
+
+tuttiResult_t tuttiCommWindowDeregister(tuttiComm_t comm, tuttiWindow_t win) {
+  return guarded_on(comm, "tuttiCommWindowDeregister", [&](comm::Communicator&) -> Status {
+    return windows().remove(win) != nullptr ? Status()
+                                            : invalid_argument("tuttiCommWindowDeregister: win is {}, which tuttiCommWindowRegister did not give",
+                                                               static_cast<const void*>(win));
   });
 }
 

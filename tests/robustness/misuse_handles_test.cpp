@@ -17,6 +17,7 @@ Outcome use(tuttiComm_t comm) { return outcome_of(tuttiAllReduce(&input, &output
 void expect_refused_everywhere(tuttiComm_t comm, const std::vector<std::string>& words) {
   int number = 0;
   void* handle = nullptr;
+  tuttiWindow_t window = nullptr;
   float scalar = 1;
   tuttiRedOp_t op = tuttiSum;
   tuttiComm_t child = nullptr;
@@ -31,6 +32,8 @@ void expect_refused_everywhere(tuttiComm_t comm, const std::vector<std::string>&
   refused(tuttiCommSplit(comm, 0, 0, &child, nullptr));
   refused(tuttiCommRegister(comm, &input, sizeof input, &handle));
   refused(tuttiCommDeregister(comm, &input));
+  refused(tuttiCommWindowRegister(comm, &input, sizeof input, &window, TUTTI_WIN_DEFAULT));
+  refused(tuttiCommWindowDeregister(comm, window));
   refused(tuttiRedOpCreate(&op, [](const void*, void*, size_t, tuttiDataType_t, void*) {}, nullptr, comm));
   refused(tuttiRedOpCreatePreMulSum(&op, &scalar, tuttiFloat32, tuttiScalarHostImmediate, comm));
   refused(tuttiRedOpDestroy(op, comm));
@@ -99,6 +102,7 @@ TEST(WrongHandles, AbortedCommunicator) {
 TEST(WrongHandles, NullResults) {
   LocalRanks ranks(2);
   void* handle = nullptr;
+  tuttiWindow_t window = nullptr;
   const auto refused = [](tuttiResult_t code, const std::string& words) { expect_error(outcome_of(code), tuttiInvalidArgument, {words}); };
   tuttiUniqueId id{};
   refused(tuttiGetVersion(nullptr), "version is NULL");
@@ -116,6 +120,12 @@ TEST(WrongHandles, NullResults) {
   refused(tuttiCommRegister(ranks[0], nullptr, sizeof input, &handle), "buff is NULL");
   refused(tuttiCommRegister(ranks[0], &input, 0, &handle), "size is 0");
   refused(tuttiCommDeregister(ranks[0], nullptr), "handle is");
+  refused(tuttiCommWindowRegister(ranks[0], &input, sizeof input, nullptr, TUTTI_WIN_DEFAULT), "win is NULL");
+  refused(tuttiCommWindowRegister(ranks[0], nullptr, sizeof input, &window, TUTTI_WIN_DEFAULT), "buff is NULL");
+  refused(tuttiCommWindowRegister(ranks[0], &input, 0, &window, TUTTI_WIN_DEFAULT), "size is 0");
+  refused(tuttiCommWindowRegister(ranks[0], &input, sizeof input, &window, 2), "winFlags is 2");
+  refused(tuttiCommWindowRegister(ranks[0], &input, sizeof input, &window, -1), "winFlags is -1");
+  refused(tuttiCommWindowDeregister(ranks[0], nullptr), "win is");
   refused(tuttiStreamCreate(nullptr), "stream is NULL");
   refused(tuttiEventCreate(nullptr), "event is NULL");
   ranks.expect_works();
@@ -141,6 +151,27 @@ TEST(WrongHandles, Registrations) {
   EXPECT_EQ(tuttiCommDeregister(ranks[0], handle), tuttiSuccess);
   expect_error(outcome_of(tuttiCommDeregister(ranks[0], handle)), tuttiInvalidArgument, {"handle is 0x"});
   expect_error(outcome_of(tuttiCommDeregister(ranks[0], &input)), tuttiInvalidArgument, {"handle is 0x"});
+  ranks.expect_works();
+}
+
+TEST(WrongHandles, Windows) {
+  LocalRanks ranks(2);
+  void* memory = nullptr;
+  ASSERT_EQ(tuttiMemAlloc(&memory, 5'000'000), tuttiSuccess);
+  void* handle = nullptr;
+  ASSERT_EQ(tuttiCommRegister(ranks[0], &input, sizeof input, &handle), tuttiSuccess);
+  for (const int flags : {TUTTI_WIN_DEFAULT, TUTTI_WIN_COLL_SYMMETRIC}) {
+    for (void* const buffer : {memory, static_cast<void*>(&input)}) {
+      tuttiWindow_t window = nullptr;
+      ASSERT_EQ(tuttiCommWindowRegister(ranks[0], buffer, sizeof input, &window, flags), tuttiSuccess);
+      ASSERT_NE(window, nullptr);
+      EXPECT_EQ(tuttiCommWindowDeregister(ranks[0], window), tuttiSuccess);
+      expect_error(outcome_of(tuttiCommWindowDeregister(ranks[0], window)), tuttiInvalidArgument, {"win is 0x"});
+    }
+  }
+  expect_error(outcome_of(tuttiCommWindowDeregister(ranks[0], reinterpret_cast<tuttiWindow_t>(&input))), tuttiInvalidArgument, {"win is 0x"});
+  EXPECT_EQ(tuttiCommDeregister(ranks[0], handle), tuttiSuccess);  // handles of the two kinds do not meet
+  EXPECT_EQ(tuttiMemFree(memory), tuttiSuccess);
   ranks.expect_works();
 }
 
