@@ -164,11 +164,14 @@ class RankRaces {
         TUTTI_RETURN_IF_ERROR(add(step));
       }
     }
-    return check_end();
+    return {};
   }
 
  private:
   Status add(uint32_t step) {
+    if (world_.rank_of(step) != rank_ && touches(step)) {
+      TUTTI_RETURN_IF_ERROR(check_borrowing(step));
+    }
     Status status;
     world_.for_each_read(step, [&](const Span& source) {
       if (status.ok() && world_.owner(step, source) == rank_) {
@@ -186,7 +189,6 @@ class RankRaces {
 
   Status read(uint32_t step, Span span) {
     const Access access{.step = step, .span = span};
-    TUTTI_RETURN_IF_ERROR(check_lent(access));
     const uint64_t first = slots_.location(span);
     for (uint64_t location = first; location < first + world_.at(step).chunk_count; ++location) {
       if (!ordered(last_write_[location], access)) {
@@ -199,7 +201,6 @@ class RankRaces {
 
   Status write(uint32_t step, Span span) {
     const Access access{.step = step, .span = span};
-    TUTTI_RETURN_IF_ERROR(check_lent(access));
     const uint64_t first = slots_.location(span);
     for (uint64_t location = first; location < first + world_.at(step).chunk_count; ++location) {
       if (!ordered(last_write_[location], access)) {
@@ -228,37 +229,24 @@ class RankRaces {
            predecessors_.is_before_or_ahead(earlier.step, later.step);
   }
 
-  Status check_lent(const Access& access) const {
-    const uint32_t worker = world_.rank_of(access.step);
-    if (worker == rank_) {
-      return {};
-    }
-    const bool lent = std::ranges::any_of(watched_.steps(), [&](uint32_t step) {
-      return world_.rank_of(step) == worker && world_.at(step).kind == StepKind::await && world_.at(step).peer == rank_ &&
-             predecessors_.is_before(step, access.step);
+  // Whether a peer's step is between its await of this rank's signal and the end of this rank.
+  Status check_borrowing(uint32_t step) const {
+    const uint32_t worker = world_.rank_of(step);
+    const bool lent = std::ranges::any_of(watched_.steps(), [&](uint32_t other) {
+      return world_.rank_of(other) == worker && world_.at(other).kind == StepKind::await && world_.at(other).peer == rank_ &&
+             predecessors_.is_before(other, step);
     });
-    return lent ? Status() : invalid_argument("{} works on {} without an await of a signal from rank {} before", world_.describe(access.step),
-                                              text_of(access.span), rank_);
-  }
-
-  // Peers' accesses all come before some step of this rank.
-  Status check_end() const {
+    if (!lent) {
+      return invalid_argument("{} works in the memory of rank {} without an await of its signal before", world_.describe(step), rank_);
+    }
     const uint32_t first = world_.first_step_of(rank_);
     const uint32_t end = first + static_cast<uint32_t>(world_.schedules()[rank_].steps.size());
-    for (const uint32_t step : watched_.steps()) {
-      if (world_.rank_of(step) == rank_ || !touches(step)) {
-        continue;
-      }
-      bool ended = false;
-      for (uint32_t own = first; own < end && !ended; ++own) {
-        ended = predecessors_.is_before(step, own);
-      }
-      if (!ended) {
-        return invalid_argument("{} works in the memory of rank {}, which may have ended: no step of it comes after", world_.describe(step),
-                                rank_);
+    for (uint32_t own = first; own < end; ++own) {
+      if (predecessors_.is_before(step, own)) {
+        return {};
       }
     }
-    return {};
+    return invalid_argument("{} works in the memory of rank {}, which may have ended: no step of it comes after", world_.describe(step), rank_);
   }
 
   bool touches(uint32_t step) const {

@@ -252,13 +252,17 @@ class RankChecker {
       TUTTI_RETURN_IF_ERROR(check_owner(source));
       TUTTI_RETURN_IF_ERROR(check_span(source, "reads"));
     }
+    std::map<uint32_t, Span> target_at;  // by rank
     for (size_t index = 0; index < targets.size(); ++index) {
       TUTTI_RETURN_IF_ERROR(check_target(targets[index], index));
-      for (const Span& source : sources) {
-        TUTTI_RETURN_IF_ERROR(check_distance(source, "reads", targets[index]));
+      if (!target_at.try_emplace(owner(targets[index]), targets[index]).second) {
+        return step_error("writes to {}, and elsewhere in the same rank's memory", text_of(targets[index]));
       }
-      for (size_t other = 0; other < index; ++other) {
-        TUTTI_RETURN_IF_ERROR(check_distance(targets[other], "writes", targets[index]));
+    }
+    for (const Span& source : sources) {
+      const auto target = target_at.find(owner(source));
+      if (target != target_at.end()) {
+        TUTTI_RETURN_IF_ERROR(check_distance(source, target->second));
       }
     }
     return check_if_private();
@@ -311,18 +315,17 @@ class RankChecker {
     return {};
   }
 
-  // The same memory or none of it: what is done slice by slice must not overtake itself. Two targets have none in common.
-  Status check_distance(const Span& one, std::string_view access, const Span& target) const {
-    if (one.buffer == Buffer::none || target.buffer == Buffer::none || owner(one) != owner(target)) {
+  // Of one rank's memory, the same or none in common: what is done slice by slice must not overtake itself.
+  Status check_distance(const Span& source, const Span& target) const {
+    if (source.buffer == Buffer::none || target.buffer == Buffer::none) {
       return {};
     }
     const Slots& slots = slots_[owner(target)];
-    const uint64_t first = slots.location(one);
-    const uint64_t second = slots.location(target);
-    const uint64_t distance = first > second ? first - second : second - first;
-    const bool may_be_same = access == "reads";
-    if (distance < step_->chunk_count && (distance != 0 || !may_be_same)) {
-      return step_error("{} {} and writes {} chunks to {}, which overlap", access, text_of(one), step_->chunk_count, text_of(target));
+    const uint64_t from = slots.location(source);
+    const uint64_t to = slots.location(target);
+    const uint64_t distance = from > to ? from - to : to - from;
+    if (distance != 0 && distance < step_->chunk_count) {
+      return step_error("reads {} and writes {} chunks to {}, which overlap", text_of(source), step_->chunk_count, text_of(target));
     }
     return {};
   }

@@ -31,8 +31,8 @@ struct VerifyOptions {
 //  - such a step comes after an await of a signal from that peer, and before some step of that peer, so that no rank ends, and gives its buffers
 //    back, while others work in them;
 //  - accesses of two ranks to a slot, one writing it, are ordered by signals or messages between whole steps: nothing streams across ranks here;
-//  - only inputs and outputs of peers are named, outputs only to be written, and none where blocks are variable: each rank knows only where its
-//    own blocks lie;
+//  - of a peer's memory only input and output are named, and only the output is written, in one place at a time; none of it where blocks are
+//    variable, since each rank knows only where its own blocks lie;
 //  - all of this and the postcondition, whichever outputs are shared with whom: none, all, those of some ranks, or with some ranks.
 // Inputs are never written, except through an output that is the same memory. Schedules may be garbage: they are bounded before they are
 // followed. Thread-safe.

@@ -338,7 +338,7 @@ Schedules shared_all_gather(const Problem& problem) { return samples::shared_all
 // samples::shared_all_reduce() and its neighbours say which step is which. Rank 1 awaits rank 0 first, rank 2 then.
 const PlantedBug kSharedMemoryBugs[] = {
     {"FirstAwaitAndSignalMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_pair(all, 0, 0, 1, 6); },
-     "rank 1 step 7 (reduce) works on rank 0's input[1] without an await of a signal from rank 0 before"},
+     "rank 1 step 7 (reduce) works in the memory of rank 0 without an await of its signal before"},
     {"AwaitMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_step(all[1], 6); }, "finds no await left at rank 1"},
     {"SignalMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_step(all[0], 0); }, "finds no signal left at rank 0"},
     {"SecondAwaitAndSignalMissing", kReduction, samples::shared_all_reduce, [](Schedules& all) { drop_pair(all, 0, 2, 1, 9); },
@@ -355,7 +355,7 @@ const PlantedBug kSharedMemoryBugs[] = {
     {"ReadsTheWrongSlot", kReduction, samples::shared_all_reduce, [](Schedules& all) { all[1].sources[0].slot = 0; },
      "reads rank 0's input[0], the slot of chunk 0, for chunk 1"},
     {"WritesToTheWrongPeer", kReduction, samples::shared_all_reduce, [](Schedules& all) { all[1].targets[0].rank = 2; },
-     "writes rank 2's output[1] and writes 1 chunks to rank 2's output[1], which overlap"},
+     "writes to rank 2's output[1], and elsewhere in the same rank's memory"},
     {"WritesToTheWrongSlot", kGather, samples::shared_gather, [](Schedules& all) { first(all[0], StepKind::copy).target.slot = 2; }, "race: "},
     {"FetchedIfPrivateButNotWrittenIfShared", kGathering, shared_all_gather, [](Schedules& all) { all[1].steps[7].if_private = true; },
      "rank 1 ends with nothing in output[0], where chunk 0 belongs"},
