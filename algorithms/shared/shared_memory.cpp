@@ -57,9 +57,10 @@ class Meeting {
 
   void signal(uint32_t peer, Waits waits = {}) { builder_.signal(telling_, peer, {.waits = std::move(waits)}); }
   void await(uint32_t peer) { builder_.await(working_, peer); }
-  void signal_all(const Waits& waits = {}) {
+  // The first one waits, and the others follow it.
+  void signal_all(Waits waits = {}) {
     for (const uint32_t peer : upwards()) {
-      signal(peer, waits);
+      signal(peer, std::exchange(waits, {}));
     }
   }
   void await_all() {
@@ -134,14 +135,14 @@ Schedule reduce(const Problem& problem, uint32_t rank) {
   meeting.signal_all();
   meeting.await_all();
   const Span target = is_root ? output(rank) : scratch(meeting.builder().add_scratch(1));
-  const Waits reduced = meeting.reduce_own_chunk(target);
+  Waits reduced = meeting.reduce_own_chunk(target);
   for (const uint32_t peer : meeting.upwards()) {
     if (peer != problem.root) {
-      meeting.signal(peer, reduced);
+      meeting.signal(peer, std::exchange(reduced, {}));
     }
   }
   if (!is_root) {
-    meeting.builder().send(meeting.telling(), problem.root, {rank}, target, {.waits = reduced});
+    meeting.builder().send(meeting.telling(), problem.root, {rank}, target, {.waits = std::move(reduced)});
     meeting.await_all();
     return std::move(meeting).build();
   }

@@ -100,6 +100,71 @@ TEST(SharedMemoryTest, SignalsNoMoreThanItMust) {
   EXPECT_EQ(signals(Collective::gather), 3 * (kRanks - 1));
 }
 
+// Takes a step out of its lane; no other step waits for it.
+void drop_step(Schedule& schedule, uint32_t index) {
+  schedule.steps.erase(schedule.steps.begin() + index);
+  for (Lane& lane : schedule.lanes) {
+    if (index < lane.first_step) {
+      --lane.first_step;
+    } else if (index < lane.first_step + lane.step_count) {
+      --lane.step_count;
+    }
+  }
+  std::erase_if(schedule.lanes, [](const Lane& lane) { return lane.step_count == 0; });
+  for (Wait& wait : schedule.waits) {
+    wait.step -= wait.step > index ? 1 : 0;
+  }
+}
+
+// Of the steps of a kind with a peer, all in one lane.
+std::vector<uint32_t> steps_with(const Schedule& schedule, StepKind kind, uint32_t peer) {
+  std::vector<uint32_t> steps;
+  for (uint32_t index = 0; index < schedule.steps.size(); ++index) {
+    if (schedule.steps[index].kind == kind && schedule.steps[index].peer == peer) {
+      steps.push_back(index);
+    }
+  }
+  return steps;
+}
+
+// Each signal, with its await, is needed for something; so is each of the steps that it waits for. But in an alltoall in place a rank that puts
+// blocks aside needs no first signal for peers that are in place too, which it does not know of them.
+TEST_P(SharedMemoryTest, HasNoSignalToSpareAndSignalsNoneTooEarly) {
+  uint32_t dropped = 0;
+  for (const uint32_t rank_count : {2u, 3u, 4u}) {
+    for (const Problem& problem : tests::problems_of(GetParam(), rank_count)) {
+      if (!tests::applies(shared_memory(), problem)) {
+        continue;
+      }
+      const std::vector<Schedule> all = tests::build_all(shared_memory(), problem);
+      for (uint32_t from = 0; from < rank_count; ++from) {
+        for (uint32_t to = 0; to < rank_count; ++to) {
+          const std::vector<uint32_t> signals = steps_with(all[from], StepKind::signal, to);
+          const std::vector<uint32_t> awaits = steps_with(all[to], StepKind::await, from);
+          ASSERT_EQ(signals.size(), awaits.size());
+          for (size_t index = 0; index < signals.size(); ++index) {
+            std::vector<Schedule> fewer = all;
+            drop_step(fewer[from], signals[index]);
+            drop_step(fewer[to], awaits[index]);
+            const bool is_for_others = problem.collective == Collective::all_to_all && problem.in_place == InPlace::yes && index == 0;
+            EXPECT_TRUE(is_for_others || !verify(problem, fewer).ok())
+                << to_string(problem) << ": signal " << index << " from " << from << " to " << to;
+            std::vector<Schedule> earlier = all;
+            Step& signal = earlier[from].steps[signals[index]];
+            if (signal.wait_count > 0) {
+              signal.wait_count = 0;
+              EXPECT_FALSE(verify(problem, earlier).ok())
+                  << to_string(problem) << ": early signal " << index << " from " << from << " to " << to;
+            }
+            ++dropped;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(dropped, 0u);
+}
+
 TEST(SharedMemoryTest, NoDataTravelsInMessages) {
   for (const Collective collective : tests::kCollectives) {
     const Problem problem{.collective = collective, .rank_count = 4, .root = 1};
