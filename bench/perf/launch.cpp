@@ -73,22 +73,6 @@ void require_root(const Options& options, int rank_count) {
   }
 }
 
-// Ranks that are threads keep to a core each, when there are enough, as mpirun binds its processes: two spinning on one core would time the
-// scheduler. After initialisation, so that the library's own threads stay free. Failing is no error: it only costs speed.
-void bind_thread(int rank, int rank_count) {
-  cpu_set_t allowed;
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < rank_count) return;
-  int skipped = 0;
-  for (size_t core = 0; core < CPU_SETSIZE; ++core) {
-    if (!CPU_ISSET(core, &allowed) || skipped++ < rank) continue;
-    cpu_set_t own;
-    CPU_ZERO(&own);
-    CPU_SET(core, &own);
-    ::sched_setaffinity(0, sizeof own, &own);
-    return;
-  }
-}
-
 int run_rank(const Program& program, const std::function<Communicator()>& connect) {
   const Options& options = program.options;
   // Before the communicator, so that a failure aborts it before the stream is destroyed, which waits for work.
@@ -111,17 +95,17 @@ int run_rank(const Program& program, const std::function<Communicator()>& connec
 }
 
 // The end of a rank, whatever ended it.
-int run_guarded(const Program& program, const std::function<Communicator()>& connect) {
+int run_guarded(const std::string& name, const RankBody& body, const std::function<Communicator()>& connect) {
   try {
-    return run_rank(program, connect);
+    return body(connect);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "{} (pid {}): {}\n", program.name, ::getpid(), error.what());
+    fmt::print(stderr, "{} (pid {}): {}\n", name, ::getpid(), error.what());
     return kExitFailure;
   }
 }
 
-int run_threads(const Program& program) {
-  const auto count = static_cast<size_t>(program.options.thread_count);
+int run_threads(const std::string& name, const Options& options, const RankBody& body) {
+  const auto count = static_cast<size_t>(options.thread_count);
   tuttiUniqueId id;
   require(tuttiGetUniqueId(&id), "tuttiGetUniqueId", nullptr);
   std::vector<int> statuses(count, kExitOk);
@@ -129,25 +113,38 @@ int run_threads(const Program& program) {
     std::vector<std::jthread> threads;
     for (size_t rank = 0; rank < count; ++rank) {
       threads.emplace_back([&, rank] {
-        statuses[rank] = run_guarded(
-            program, [&] { return Communicator::from_id(program.options, id, static_cast<int>(rank)); });
+        statuses[rank] = run_guarded(name, body, [&] { return Communicator::from_id(options, id, static_cast<int>(rank)); });
       });
     }
   }
   return *std::max_element(statuses.begin(), statuses.end());
 }
 
-int run(const Program& program) {
-  if (!has_launcher()) return run_threads(program);
-  if (program.options.thread_count > 1) {
-    fmt::print(stderr, "{}: --nthreads {}: under a launcher each process is one rank; leave -t out, or run without the launcher\n",
-               program.name, program.options.thread_count);
-    return kExitUsage;
+}  // namespace
+
+void bind_thread(int rank, int rank_count) {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < rank_count) return;
+  int skipped = 0;
+  for (size_t core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &allowed) || skipped++ < rank) continue;
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(core, &own);
+    ::sched_setaffinity(0, sizeof own, &own);
+    return;
   }
-  return run_guarded(program, [&] { return Communicator::from_environment(program.options); });
 }
 
-}  // namespace
+int run_ranks(const std::string& name, const Options& options, const RankBody& body) {
+  if (!has_launcher()) return run_threads(name, options, body);
+  if (options.thread_count > 1) {
+    fmt::print(stderr, "{}: --nthreads {}: under a launcher each process is one rank; leave -t out, or run without the launcher\n",
+               name, options.thread_count);
+    return kExitUsage;
+  }
+  return run_guarded(name, body, [&] { return Communicator::from_environment(options); });
+}
 
 int run_program(const Collective& collective, int argc, char** argv) {
   const std::string path = argc > 0 ? argv[0] : "perf";
@@ -159,7 +156,8 @@ int run_program(const Collective& collective, int argc, char** argv) {
     return early->status;
   }
   try {
-    return run({collective, name, arguments, std::get<Options>(std::move(parsed))});
+    const Program program{collective, name, arguments, std::get<Options>(std::move(parsed))};
+    return run_ranks(name, program.options, [&](const std::function<Communicator()>& connect) { return run_rank(program, connect); });
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}: {}\n", name, error.what());
     return kExitFailure;
