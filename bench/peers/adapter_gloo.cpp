@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gloo over TCP on loopback, its only transport between processes here; ranks meet in a folder. RANK and WORLD_SIZE come from bench/peers/run.
+#include <gloo/allgather.h>
+#include <gloo/allreduce.h>
+#include <gloo/alltoall.h>
+#include <gloo/barrier.h>
+#include <gloo/broadcast.h>
+#include <gloo/math.h>
+#include <gloo/reduce.h>
+#include <gloo/reduce_scatter.h>
+#include <gloo/rendezvous/context.h>
+#include <gloo/rendezvous/file_store.h>
+#include <gloo/transport/tcp/device.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adapter.h"
+
+namespace {
+
+// Gloo's reduce-scatter works in place on a buffer it is bound to, so each call copies its input there and the result from there.
+struct ReduceScatter {
+  std::vector<float> buffer;
+  std::unique_ptr<gloo::ReduceScatterHalvingDoubling<float>> algorithm;
+};
+
+std::shared_ptr<gloo::Context> context;
+ReduceScatter reduce_scatter;
+constexpr std::chrono::seconds kTimeout{120};
+
+template <typename Function>
+int guarded(const char* operation, Function function) {
+  try {
+    function();
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "gloo: %s: %s\n", operation, error.what());
+    return 1;
+  }
+}
+
+void sum(void* result, const void* left, const void* right, size_t count) { gloo::sum<float>(result, left, right, count); }
+
+void run(const PeerCall& call) {
+  float* const send = const_cast<float*>(call.send);
+  const size_t block = call.count / static_cast<size_t>(context->size);
+  switch (call.collective) {
+    case kPeerAllReduce: {
+      gloo::AllreduceOptions options(context);
+      options.setInput(send, call.count);
+      options.setOutput(call.receive, call.count);
+      options.setReduceFunction(static_cast<gloo::AllreduceOptions::Func>(&sum));
+      gloo::allreduce(options);
+      return;
+    }
+    case kPeerAllGather: {
+      gloo::AllgatherOptions options(context);
+      options.setInput(send, block);
+      options.setOutput(call.receive, call.count);
+      gloo::allgather(options);
+      return;
+    }
+    case kPeerReduceScatter:
+      std::memcpy(reduce_scatter.buffer.data(), call.send, call.count * sizeof(float));
+      reduce_scatter.algorithm->run();
+      std::memcpy(call.receive, reduce_scatter.buffer.data(), block * sizeof(float));
+      return;
+    case kPeerBroadcast: {
+      gloo::BroadcastOptions options(context);
+      options.setOutput(call.receive, call.count);
+      options.setRoot(0);
+      gloo::broadcast(options);
+      return;
+    }
+    case kPeerAllToAll: {
+      gloo::AlltoallOptions options(context);
+      options.setInput(send, call.count);
+      options.setOutput(call.receive, call.count);
+      gloo::alltoall(options);
+      return;
+    }
+    case kPeerReduce: {
+      gloo::ReduceOptions options(context);
+      options.setInput(send, call.count);
+      options.setOutput(call.receive, call.count);
+      options.setRoot(0);
+      options.setReduceFunction(static_cast<gloo::ReduceOptions::Func>(&sum));
+      gloo::reduce(options);
+      return;
+    }
+    case kPeerBarrier: {
+      gloo::BarrierOptions options(context);
+      gloo::barrier(options);
+      return;
+    }
+    case kPeerCollectiveCount:
+      break;
+  }
+}
+
+}  // namespace
+
+int peer_begin(PeerWorld* world, int*, char***) {
+  const char* const rank = std::getenv("RANK");
+  const char* const rank_count = std::getenv("WORLD_SIZE");
+  if (rank == nullptr || rank_count == nullptr) {
+    std::fprintf(stderr, "gloo: RANK and WORLD_SIZE are not set\n");
+    return 1;
+  }
+  world->rank = std::atoi(rank);
+  world->rank_count = std::atoi(rank_count);
+  return guarded("rendezvous", [world] {
+    gloo::transport::tcp::attr where("127.0.0.1");
+    auto device = gloo::transport::tcp::CreateDevice(where);
+    gloo::rendezvous::FileStore store(world->folder);
+    auto joined = std::make_shared<gloo::rendezvous::Context>(world->rank, world->rank_count);
+    joined->setTimeout(kTimeout);
+    joined->connectFullMesh(store, device);
+    context = joined;
+  });
+}
+
+const char* peer_version() { return "Gloo " TUTTI_BENCH_GLOO_VERSION; }
+
+int peer_allocate(size_t, void**) {
+  std::fprintf(stderr, "gloo: has no memory of its own\n");
+  return 1;
+}
+
+int peer_free(void*) { return 1; }
+
+int peer_prepare(const PeerCall* call) {
+  if (call->collective != kPeerReduceScatter) return 0;
+  return guarded("reduce-scatter", [call] {
+    const std::vector<int> counts(static_cast<size_t>(context->size), static_cast<int>(call->count / static_cast<size_t>(context->size)));
+    reduce_scatter.algorithm.reset();
+    reduce_scatter.buffer.assign(call->count, 0.0F);
+    reduce_scatter.algorithm = std::make_unique<gloo::ReduceScatterHalvingDoubling<float>>(
+        context, std::vector<float*>{reduce_scatter.buffer.data()}, static_cast<int>(call->count), counts);
+  });
+}
+
+int peer_run(const PeerCall* call) {
+  return guarded("collective", [call] { run(*call); });
+}
+
+int peer_end() {
+  return guarded("end", [] {
+    reduce_scatter = {};
+    context.reset();
+  });
+}

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the ranks of one configuration, waits for them, and reads what rank 0 printed."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+MAX_OUTPUT_BYTES = 4 << 20
+MAX_MESSAGE = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What one launch measures."""
+    ranks: int
+    sizes: tuple
+    cold_sizes: tuple
+    collectives: tuple
+    budget_us: int
+    deadline_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    configuration: str
+    ranks: int
+    collective: str
+    size: int
+    temperature: str
+    round: int
+    iterations: int
+    median_ns: float
+    p99_ns: float
+    wrong: int
+
+
+@dataclasses.dataclass
+class Outcome:
+    points: list
+    version: str = ""
+    was_stopped: bool = False
+    error: str = ""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
+
+
+def arguments_of(plan, configuration, folder):
+    is_crowded = plan.ranks > cores()
+    sizes = plan.sizes
+    if is_crowded and configuration.crowded_sizes:
+        sizes = tuple(size for size in sizes if size in configuration.crowded_sizes)
+    line = ["--folder", folder, "--collectives", ",".join(plan.collectives), "--sizes", ",".join(map(str, sizes)),
+            "--cold", ",".join(str(size) for size in plan.cold_sizes if size in sizes), "--memory", configuration.memory,
+            "--budget-us", str(plan.budget_us), "--deadline-ms", str(int(plan.deadline_s * 1000))]
+    # As many ranks as cores, or fewer: a core for each, the same for all libraries.
+    return line + (["--yield"] if is_crowded else ["--bind"])
+
+
+def end(processes):
+    """Ends the sessions that these started, ranks behind a launcher included."""
+    for process in processes:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def wait_for(processes, timeout_s):
+    """Returns an exit status: the first that is not 0, or 124 after `timeout_s`."""
+    last = time.monotonic() + timeout_s
+    while True:
+        states = [process.poll() for process in processes]
+        failed = [state for state in states if state]
+        # Ranks that have lost one of theirs get a moment to say so.
+        if failed:
+            time.sleep(0.5)
+            return failed[0]
+        if all(state == 0 for state in states):
+            return 0
+        if time.monotonic() > last:
+            return 124
+        time.sleep(0.01)
+
+
+def run(configuration, plan, round_number):
+    with tempfile.TemporaryDirectory(prefix="tutti-peers-") as folder:
+        secret = pathlib.Path(folder, "secret")
+        secret.touch(mode=0o600)
+        secret.write_bytes(os.urandom(32))
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "TUTTI_SECRET_FILE": str(secret)}
+        started = []
+        with open(f"{folder}/output", "wb") as output, open(f"{folder}/errors", "wb") as errors:
+            try:
+                for line, variables in configuration.commands(plan.ranks, arguments_of(plan, configuration, folder), plan.ranks > cores()):
+                    started.append(subprocess.Popen(line, env=os.environ | shared | variables, stdin=subprocess.DEVNULL, stdout=output,
+                                                    stderr=errors, start_new_session=True))
+                status = wait_for(started, plan.deadline_s + 60)
+            except OSError as error:
+                return Outcome([], error=f"cannot start {line[0]}: {error.strerror}")
+            finally:
+                end(started)
+        outcome = parse(read_start(f"{folder}/output", MAX_OUTPUT_BYTES), configuration.name, plan.ranks, round_number)
+        if status != 0 and not outcome.error:
+            reason = "no end in time" if status == 124 else "wrong values" if status == 1 else f"exit status {status}"
+            outcome.error = f"{reason}; {last_words(read_start(f'{folder}/errors', MAX_OUTPUT_BYTES))}"
+        return outcome
+
+
+def read_start(path, limit):
+    with open(path, "rb") as file:
+        return file.read(limit).decode("utf-8", errors="replace")
+
+
+def last_words(text):
+    lines = [line.strip() for line in text.splitlines() if line.strip(" -*\t")]
+    return " | ".join(lines[-3:])[-MAX_MESSAGE:] if lines else "it printed nothing"
+
+
+def parse(text, name, ranks, round_number):
+    outcome = Outcome([])
+    for line in text.splitlines():
+        fields = line.strip().split(",")
+        if fields[0] == "version":
+            outcome.version = ",".join(fields[1:])[:80]
+        elif fields[0] == "stopped":
+            outcome.was_stopped = True
+        elif len(fields) == 7 and fields[0] != "collective":
+            try:
+                outcome.points.append(Point(name, ranks, fields[0], int(fields[1]), fields[2], round_number, int(fields[3]),
+                                            float(fields[4]), float(fields[5]), int(fields[6])))
+            except ValueError:
+                outcome.error = f"rank 0 printed a line that is none of ours: {line[:80]!r}"
+    return outcome
