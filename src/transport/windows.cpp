@@ -161,11 +161,7 @@ Windows::Range Windows::range_of(uintptr_t address) const {
 Window* WindowCache::find(std::span<const std::byte> memory) {
   const auto begin = reinterpret_cast<uintptr_t>(memory.data());
   const uintptr_t end = begin + memory.size();
-  const uint64_t version = Windows::instance().version();
-  if (version != version_) {
-    entries_.fill({});
-    version_ = version;
-  }
+  refresh();
   for (size_t index = 0; index < entries_.size(); ++index) {
     if (begin >= entries_[index].begin && end <= entries_[index].end) {
       found_ = index;
@@ -174,6 +170,14 @@ Window* WindowCache::find(std::span<const std::byte> memory) {
     }
   }
   return find_anew(begin, end);
+}
+
+void WindowCache::refresh() {
+  const uint64_t version = Windows::instance().version();
+  if (version != version_) {
+    entries_.fill({});
+    version_ = version;
+  }
 }
 
 Window* WindowCache::find_anew(uintptr_t begin, uintptr_t end) {

@@ -105,6 +105,8 @@ class WindowCache {
   Window* find(std::span<const std::byte> memory);
   // The same window, to keep. After a find() that gave one.
   const std::shared_ptr<Window>& found() const { return entries_[found_].window; }
+  // Lets go of windows that are gone, which find() does only when it is called again.
+  void refresh();
 
  private:
   Window* find_anew(uintptr_t begin, uintptr_t end);

@@ -11,13 +11,21 @@
 namespace tutti::transports::shm {
 namespace {
 
-constexpr uint32_t kOfferMagic = 0x4f485354;       // "TSHO"
-constexpr uint32_t kAcceptanceMagic = 0x41485354;  // "TSHA"
+constexpr uint32_t kOfferMagic = 0x324f5354;       // "TSO2"
+constexpr uint32_t kAcceptanceMagic = 0x32415354;  // "TSA2"
 
 struct Offer {
   uint32_t magic;
   uint32_t slot_bytes;
   uint32_t slot_count;
+  uint32_t unused;
+  Mark mark;
+};
+
+struct Acceptance {
+  uint32_t magic;
+  uint32_t unused;
+  Mark mark;
 };
 
 std::span<const std::byte> bytes_of(const auto& message) { return std::as_bytes(std::span(&message, 1)); }
@@ -125,7 +133,7 @@ Introduction::Pace Introduction::send_offer() {
     }
     parts_.segment = std::move(*segment);
   }
-  const Offer offer{kOfferMagic, parts_.geometry.slot_bytes, parts_.geometry.slot_count};
+  const Offer offer{kOfferMagic, parts_.geometry.slot_bytes, parts_.geometry.slot_count, 0, own_mark()};
   const Transferred sent = send_with_descriptor(parts_.socket, bytes_of(offer), offered_memfd_);
   if (sent.outcome == Transfer::done) {
     offered_memfd_.reset();
@@ -134,9 +142,10 @@ Introduction::Pace Introduction::send_offer() {
 }
 
 Introduction::Pace Introduction::await_acceptance() {
-  uint32_t acceptance = 0;
+  Acceptance acceptance{};
   const Transferred received = receive_some(parts_.socket, writable_bytes_of(acceptance));
-  if (received.outcome == Transfer::done && acceptance == kAcceptanceMagic) {
+  if (received.outcome == Transfer::done && received.byte_count == sizeof(acceptance) && acceptance.magic == kAcceptanceMagic) {
+    look_at(acceptance.mark);
     return finish();
   }
   return received.outcome == Transfer::would_block ? Pace::wait : fail(remote_error("refused the shared segment"));
@@ -161,13 +170,15 @@ Introduction::Pace Introduction::await_offer() {
     return fail(segment.error());
   }
   parts_.segment = std::move(*segment);
+  look_at(offer.mark);
   phase_ = Phase::send_acceptance;
   return Pace::on;
 }
 
 Introduction::Pace Introduction::send_acceptance() {
-  const Transferred sent = send_some(parts_.socket, bytes_of(kAcceptanceMagic));
-  if (sent.outcome == Transfer::done && sent.byte_count == sizeof(kAcceptanceMagic)) {
+  const Acceptance acceptance{kAcceptanceMagic, 0, own_mark()};
+  const Transferred sent = send_some(parts_.socket, bytes_of(acceptance));
+  if (sent.outcome == Transfer::done && sent.byte_count == sizeof(acceptance)) {
     return finish();
   }
   return sent.outcome == Transfer::would_block ? Pace::wait : fail(remote_error("closed the connection before it was accepted"));
@@ -191,6 +202,11 @@ Introduction::Pace Introduction::fail(Status failure) {
   parts_ = {};
   offered_memfd_.reset();
   return Pace::wait;
+}
+
+void Introduction::look_at(const Mark& mark) {
+  parts_.reach = find_reach(parts_.process_id, mark, identity_.reaches_memory);
+  parts_.reaches_memory = identity_.reaches_memory && parts_.reach != Reach::none;
 }
 
 Introduction::Pace Introduction::finish() {

@@ -3,8 +3,10 @@
 //
 //   both                     the kernel vouches that the peer runs as our user; it is sent away otherwise
 //   both                     Handshake: each proves that it knows the communicator's secret and says which rank it is
-//   connecting -> accepting  offer: the segment's geometry, and its memfd by SCM_RIGHTS
-//   accepting -> connecting  acceptance, once it has checked and mapped the segment
+//   connecting -> accepting  offer: the segment's geometry, its memfd by SCM_RIGHTS, and a mark in the process's memory
+//   accepting -> connecting  acceptance, once it has checked and mapped the segment, and its own mark
+//
+// Each tries to read the other's mark, so that both know whether they reach the other's memory.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +17,7 @@
 #include "transports/shm/layout.hpp"
 #include "transports/shm/link.hpp"
 #include "transports/shm/local_socket.hpp"
+#include "transports/shm/peer_process.hpp"
 
 namespace tutti::transports::shm {
 
@@ -23,6 +26,7 @@ struct Identity {
   Handshake::Claim claim;
   Key key;
   Geometry geometry;  // of the segments we offer
+  bool reaches_memory = true;  // of peers, where the kernel lets us
 };
 
 class Introduction {
@@ -58,6 +62,7 @@ class Introduction {
   // The pace after a transfer of a whole message of `expected_bytes`; goes on to `next` when it is through.
   Pace after(const Transferred& transferred, size_t expected_bytes, Phase next);
   Pace fail(Status failure);
+  void look_at(const Mark& mark);
   Pace finish();
 
   const Identity& identity_;

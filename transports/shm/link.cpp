@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/shm/link.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cassert>
+#include <cstring>
+#include <limits>
 #include <utility>
 
 namespace tutti::transports::shm {
@@ -13,7 +16,12 @@ using transport::Frame;
 using transport::FrameHeader;
 using transport::kChannelCount;
 using transport::LinkEstimate;
+using transport::MemoryAddress;
 using transport::Outcome;
+
+// In MemoryAddress::window: memory that cannot be shared, and memory of this very process, whose offset is its address.
+constexpr uint64_t kOrdinary = 0;
+constexpr uint64_t kSameProcess = std::numeric_limits<uint64_t>::max();
 
 Direction opposite(Direction direction) {
   return direction == Direction::from_lower_rank ? Direction::from_higher_rank : Direction::from_lower_rank;
@@ -67,10 +75,109 @@ void ShmLink::pop(uint32_t channel) {
   readers_[channel].pop();
 }
 
+MemoryAddress ShmLink::publish(std::span<const std::byte> memory) {
+  const auto address = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(memory.data()));
+  transport::Window* const window = window_cache_.find(memory);
+  if (window != nullptr) {
+    window->note_use(memory);
+  }
+  if (parts_.reach == Reach::same_process) {
+    return {kSameProcess, address};
+  }
+  if (window == nullptr || !windows_.pass(window_cache_.found())) {
+    return {kOrdinary, address};
+  }
+  return {window->id(), static_cast<uint64_t>(memory.data() - window->data())};
+}
+
+Outcome ShmLink::share(const MemoryAddress& address, uint64_t byte_count, std::byte** memory) {
+  *memory = nullptr;
+  if (!failure_.ok()) {
+    return Outcome::failed;
+  }
+  if (address.window == kOrdinary) {
+    return Outcome::done;
+  }
+  if (parts_.reach != Reach::same_process) {
+    return share_window(address, byte_count, memory);
+  }
+  if (address.window != kSameProcess) {
+    return fail(fmt::format("published memory of window {} within one process", address.window));
+  }
+  *memory = reinterpret_cast<std::byte*>(static_cast<uintptr_t>(address.offset));
+  return Outcome::done;
+}
+
+Outcome ShmLink::share_window(const MemoryAddress& address, uint64_t byte_count, std::byte** memory) {
+  const Segment* window = windows_.find(address.window);
+  if (window == nullptr) {
+    receive_windows();
+    window = windows_.find(address.window);
+  }
+  if (!failure_.ok()) {
+    return Outcome::failed;
+  }
+  if (window == nullptr) {
+    return Outcome::would_block;
+  }
+  if (byte_count > window->size() || address.offset > window->size() - byte_count) {
+    return fail(fmt::format("published {} bytes at {} of window {}, which has {}", byte_count, address.offset, address.window, window->size()));
+  }
+  *memory = window->data() + address.offset;
+  return Outcome::done;
+}
+
+Outcome ShmLink::fetch(const MemoryAddress& address, std::span<std::byte> target) {
+  if (address.window == kOrdinary) {
+    return read_peer(address.offset, target);
+  }
+  std::byte* memory = nullptr;
+  const Outcome outcome = share(address, target.size(), &memory);
+  if (outcome == Outcome::done && !target.empty()) {
+    std::memcpy(target.data(), memory, target.size());
+  }
+  return outcome;
+}
+
+Outcome ShmLink::read_peer(uint64_t address, std::span<std::byte> target) {
+  if (!failure_.ok()) {
+    return Outcome::failed;
+  }
+  Status status = read_process(parts_.process_id, address, target);
+  // Another process may have got the number of one that has ended: what was read counts if the peer is alive even now.
+  pollfd watch{parts_.process_watch.get(), POLLIN, 0};
+  if (watch.fd >= 0 && ::poll(&watch, 1, 0) > 0) {
+    end();
+    return Outcome::failed;
+  }
+  if (!status.ok()) {
+    failure_ = std::move(status);
+    return Outcome::failed;
+  }
+  return Outcome::done;
+}
+
+void ShmLink::send_windows() {
+  window_cache_.refresh();
+  windows_.send();
+  if (windows_.closed()) {
+    end();
+  }
+}
+
+void ShmLink::receive_windows() {
+  if (const Status status = windows_.receive(); !status.ok()) {
+    fail(status.message());
+  } else if (windows_.closed()) {
+    end();
+  }
+}
+
 LinkEstimate ShmLink::estimate() const {
   return {.latency_ns = 150,
           .bandwidth_bytes_per_s = 8'000'000'000,
-          .source = "default: shm_link_perf on two cores of a Sapphire Rapids virtual machine"};
+          .source = "default: shm_link_perf on two cores of a Sapphire Rapids virtual machine",
+          .reaches_memory = parts_.reaches_memory};
 }
 
 void ShmLink::end() {

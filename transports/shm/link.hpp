@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A link over a shared segment. Sending and receiving make no system call; the socket over which the two ranks met stays open only so that the
-// kernel tells when the peer has gone.
+// A link over a shared segment. Sending and receiving make no system call. The socket over which the two ranks met stays open: windows are passed
+// over it, and by its end the kernel tells when the peer has gone.
 #pragma once
 
 #include <sys/types.h>
@@ -9,10 +9,13 @@
 #include <vector>
 
 #include "transport/transport.hpp"
+#include "transport/windows.hpp"
 #include "transports/shm/layout.hpp"
 #include "transports/shm/local_socket.hpp"
+#include "transports/shm/peer_process.hpp"
 #include "transports/shm/ring.hpp"
 #include "transports/shm/segment.hpp"
+#include "transports/shm/window_exchange.hpp"
 
 namespace tutti::transports::shm {
 
@@ -26,6 +29,8 @@ class ShmLink final : public transport::Link {
     // Readable once the peer's process has ended, even if a child of it still holds its socket. May be invalid.
     Descriptor process_watch;
     pid_t process_id = 0;  // 0: unknown
+    Reach reach = Reach::none;
+    bool reaches_memory = false;  // and may
   };
 
   explicit ShmLink(Parts parts);
@@ -36,6 +41,10 @@ class ShmLink final : public transport::Link {
   uint64_t released_bytes(uint32_t channel) const override;
   transport::Outcome peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) override;
   void pop(uint32_t channel) override;
+  transport::MemoryAddress publish(std::span<const std::byte> memory) override;
+  bool is_shared(const transport::MemoryAddress& own) const override { return own.window != 0; }
+  transport::Outcome share(const transport::MemoryAddress& address, uint64_t byte_count, std::byte** memory) override;
+  transport::Outcome fetch(const transport::MemoryAddress& address, std::span<std::byte> target) override;
   const Status& failure() const override { return failure_; }
   size_t max_frame_bytes() const override { return parts_.geometry.slot_bytes; }
   transport::LinkEstimate estimate() const override;
@@ -45,14 +54,23 @@ class ShmLink final : public transport::Link {
   const Descriptor& process_watch() const { return parts_.process_watch; }
   // The socket or the process has ended: no frame will follow those already published.
   void end();
+  // Tells the peer about own windows that are gone, and lets go of them.
+  void send_windows();
+  // Takes in what the peer says about its windows.
+  void receive_windows();
 
  private:
   // Fails the link because the peer broke the segment's rules.
   transport::Outcome fail(const std::string& violation);
+  // What share() does for memory that lies in a window of another process.
+  transport::Outcome share_window(const transport::MemoryAddress& address, uint64_t byte_count, std::byte** memory);
+  transport::Outcome read_peer(uint64_t address, std::span<std::byte> target);
 
   Parts parts_;
   Writer writer_;
   std::vector<Reader> readers_;  // by channel
+  transport::WindowCache window_cache_;
+  WindowExchange windows_{parts_.socket};
   Status failure_;
 };
 

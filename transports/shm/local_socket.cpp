@@ -46,7 +46,9 @@ Transferred outcome_of(ssize_t result) {
   if (result > 0) {
     return {Transfer::done, static_cast<size_t>(result)};
   }
-  const bool later = result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+  // The last three: too many descriptors of this user are on their way, or the kernel is short of memory.
+  const bool later = result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR || errno == ETOOMANYREFS ||
+                                    errno == ENOBUFS || errno == ENOMEM);
   return {later ? Transfer::would_block : Transfer::closed, 0};
 }
 

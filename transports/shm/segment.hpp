@@ -25,6 +25,9 @@ class Segment {
   // unsealing. Errors: tuttiRemoteError naming what is wrong with it, tuttiSystemError when it cannot be mapped.
   static Result<Segment> attach(size_t byte_count, const Descriptor& memfd);
 
+  // What lies here from now on is empty and this process's alone; the addresses stay usable. Whether that worked.
+  bool replace_by_private_memory();
+
   std::byte* data() const { return data_; }
   size_t size() const { return size_; }
 

@@ -34,7 +34,8 @@ ShmTransport::ShmTransport(const TransportContext& context, const Address& addre
       timeout_ms_(context.settings.timeout_ms),
       identity_{.claim = {context.rank, context.rank_count, hash_combine(kPurpose, context.communicator_id)},
                 .key = derive_key(context.secret, "shm link", context.communicator_id),
-                .geometry = geometry_for(context.settings.slice_bytes, context.rank_count)},
+                .geometry = geometry_for(context.settings.slice_bytes, context.rank_count),
+                .reaches_memory = context.settings.peer_memory},
       own_address_(address),
       listener_(std::move(listener)),
       peers_(context.rank_count) {}
@@ -129,7 +130,7 @@ size_t ShmTransport::poll() {
   work += advance_attempts();
   if (look_due) {
     next_look_ns_ = now_ns + kLookIntervalNs;
-    work += look_for_ended_peers();
+    work += look_at_peers();
   }
   return work;
 }
@@ -244,30 +245,36 @@ void ShmTransport::knock(uint32_t rank, Peer& peer) {
   }
 }
 
-size_t ShmTransport::look_for_ended_peers() {
+size_t ShmTransport::look_at_peers() {
   watched_.clear();
   for (const Peer& peer : peers_) {
     if (peer.link != nullptr && peer.link->failure().ok()) {
+      peer.link->send_windows();
+    }
+    if (peer.link != nullptr && peer.link->failure().ok()) {
       // POLLHUP and POLLERR are always reported; poll() ignores a descriptor of -1.
-      watched_.push_back({peer.link->socket().get(), POLLRDHUP, 0});
+      watched_.push_back({peer.link->socket().get(), POLLRDHUP | POLLIN, 0});
       watched_.push_back({peer.link->process_watch().get(), POLLIN, 0});
     }
   }
   if (watched_.empty() || ::poll(watched_.data(), watched_.size(), 0) <= 0) {
     return 0;
   }
-  size_t ended = 0;
+  size_t work = 0;
   const pollfd* entry = watched_.data();
   for (Peer& peer : peers_) {
     if (peer.link != nullptr && peer.link->failure().ok()) {
-      if (entry[0].revents != 0 || entry[1].revents != 0) {
+      if ((entry[0].revents & ~POLLIN) != 0 || entry[1].revents != 0) {
         peer.link->end();
-        ++ended;
+        ++work;
+      } else if (entry[0].revents != 0) {
+        peer.link->receive_windows();
+        ++work;
       }
       entry += 2;
     }
   }
-  return ended;
+  return work;
 }
 
 void ShmTransport::become_connected(Peer& peer, std::unique_ptr<ShmLink> link) {

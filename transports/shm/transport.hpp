@@ -61,7 +61,8 @@ class ShmTransport final : public transport::Transport {
   void advance_attempt(uint32_t rank, Peer& peer);
   // Tries the peer's socket: to connect, or, when the peer is to connect to us, only to learn whether it is there at all.
   void knock(uint32_t rank, Peer& peer);
-  size_t look_for_ended_peers();
+  // Who has ended, and what the others say about their windows.
+  size_t look_at_peers();
   void become_connected(Peer& peer, std::unique_ptr<ShmLink> link);
   void give_up(Peer& peer, std::string reason);
 

@@ -22,7 +22,9 @@ namespace {
 
 using transport::PeerState;
 
-constexpr uint32_t kOfferMagic = 0x4f485354;
+constexpr uint32_t kOfferMagic = 0x324f5354;
+
+using OfferWords = std::array<uint32_t, 8>;  // magic, geometry, an unused word and the mark
 
 SocketName socket_of(Rank& rank) {
   const Result<Address> address = decode(rank->address());
@@ -115,7 +117,7 @@ class ShmOffer : public ::testing::Test {
     EXPECT_EQ(world_[1]->state(0), PeerState::connecting);
   }
 
-  void offer(const std::array<uint32_t, 3>& words, const Descriptor& memfd) {
+  void offer(const OfferWords& words, const Descriptor& memfd) {
     ASSERT_EQ(send_with_descriptor(socket_, std::as_bytes(std::span(words)), memfd).outcome, Transfer::done);
     world_.poll();
   }
@@ -170,7 +172,7 @@ TEST_F(ShmOffer, AFileIsRefused) {
 }
 
 TEST_F(ShmOffer, WordsWithoutMemoryAreRefused) {
-  const std::array<uint32_t, 3> words{kOfferMagic, geometry_.slot_bytes, geometry_.slot_count};
+  const OfferWords words{kOfferMagic, geometry_.slot_bytes, geometry_.slot_count};
   ASSERT_EQ(send_some(socket_, std::as_bytes(std::span(words))).outcome, Transfer::done);
   world_.poll();
   expect_refusal();

@@ -34,6 +34,7 @@ struct RankOptions {
   std::string host_id = "this host";
   uint64_t communicator_id = 77;
   uint64_t slice_bytes = 0;
+  bool peer_memory = true;
 };
 
 // One rank's transport with what it borrows.
@@ -41,6 +42,7 @@ class Rank {
  public:
   Rank(uint32_t rank, uint32_t rank_count, const RankOptions& options = {}) : secret_(options.secret) {
     settings_.slice_bytes = options.slice_bytes;
+    settings_.peer_memory = options.peer_memory;
     auto made = type().create({rank, rank_count, options.communicator_id, secret_, options.host_id, clock_, settings_});
     EXPECT_TRUE(made.has_value()) << made.error().message();
     transport_ = std::move(*made);
