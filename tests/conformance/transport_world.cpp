@@ -66,6 +66,7 @@ std::vector<TransportKind> transport_kinds() {
 }
 
 TransportWorld::TransportWorld(const TransportKind& kind, const WorldOptions& options) : kind_(kind), options_(options) {
+  settings_.peer_memory = true;
   for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
     transport::Secret secret{};
     secret.fill(options.secrets == WorldOptions::Secrets::one_each ? static_cast<std::byte>(rank + 1) : std::byte{0x5a});

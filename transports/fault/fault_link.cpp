@@ -103,6 +103,18 @@ void FaultLink::let_go() {
   }
 }
 
+transport::MemoryAddress FaultLink::publish(std::span<const std::byte> memory) {
+  return inner_ != nullptr ? inner_->publish(memory) : transport::MemoryAddress{};
+}
+
+Outcome FaultLink::share(const transport::MemoryAddress& address, uint64_t byte_count, std::byte** memory) {
+  return failure_.ok() && inner_ != nullptr ? inner_->share(address, byte_count, memory) : Outcome::failed;
+}
+
+Outcome FaultLink::fetch(const transport::MemoryAddress& address, std::span<std::byte> target) {
+  return failure_.ok() && inner_ != nullptr ? inner_->fetch(address, target) : Outcome::failed;
+}
+
 const Status& FaultLink::failure() const { return failure_.ok() && inner_ != nullptr ? inner_->failure() : failure_; }
 
 void FaultLink::release(uint32_t channel) {

@@ -27,6 +27,10 @@ class FaultLink final : public transport::Link {
   transport::Outcome peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) override;
   void pop(uint32_t channel) override;
   void let_go() override;
+  transport::MemoryAddress publish(std::span<const std::byte> memory) override;
+  bool is_shared(const transport::MemoryAddress& own) const override { return inner_ != nullptr && inner_->is_shared(own); }
+  transport::Outcome share(const transport::MemoryAddress& address, uint64_t byte_count, std::byte** memory) override;
+  transport::Outcome fetch(const transport::MemoryAddress& address, std::span<std::byte> target) override;
   const Status& failure() const override;
   size_t max_frame_bytes() const override { return max_frame_bytes_; }
   transport::LinkEstimate estimate() const override { return estimate_; }

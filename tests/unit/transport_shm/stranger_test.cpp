@@ -16,6 +16,7 @@
 #include "transports/shm/introduction.hpp"
 #include "transports/shm/local_socket.hpp"
 #include "transports/shm/segment.hpp"
+#include "transports/shm/window_exchange.hpp"
 
 namespace tutti::transports::shm {
 namespace {
@@ -183,6 +184,135 @@ TEST_F(ShmOffer, AShortOneIsRefused) {
   ASSERT_EQ(send_with_descriptor(socket_, std::as_bytes(std::span(words)), memory_of(4096, kSeals)).outcome, Transfer::done);
   world_.poll();
   expect_refusal();
+}
+
+// A rank 0 whose link is up, and which then breaks the rules by which windows are passed.
+class ShmWindowRecords : public ShmOffer {
+ protected:
+  ShmWindowRecords() {
+    offer({kOfferMagic, geometry_.slot_bytes, geometry_.slot_count}, memory_of(segment_bytes(geometry_), kSeals));
+    EXPECT_NE(world_[1]->link(0), nullptr);
+  }
+
+  transport::Link& link() { return *world_[1]->link(0); }
+  static WindowRecord passed(uint64_t window, uint64_t size) { return {.kind = WindowRecord::passed, .window = window, .size_bytes = size}; }
+  static WindowRecord gone(uint64_t window) { return {.kind = WindowRecord::gone, .window = window}; }
+
+  void send(const WindowRecord& record) { ASSERT_EQ(send_some(socket_, std::as_bytes(std::span(&record, 1))).outcome, Transfer::done); }
+  void send(const WindowRecord& record, const Descriptor& memfd) {
+    ASSERT_EQ(send_with_descriptor(socket_, std::as_bytes(std::span(&record, 1)), memfd).outcome, Transfer::done);
+  }
+  void settle() {
+    for (int look = 0; look < 100; ++look) {
+      world_.advance_ns(kMillisecondNs);
+      world_.poll(20);
+    }
+  }
+  void expect_failure(const std::string& words) {
+    settle();
+    EXPECT_EQ(link().failure().code(), tuttiRemoteError);
+    EXPECT_NE(link().failure().message().find(words), std::string::npos) << link().failure().message();
+    std::byte* memory = nullptr;
+    EXPECT_EQ(link().share({1, 0}, 1, &memory), transport::Outcome::failed);
+    EXPECT_EQ(memory, nullptr);
+  }
+};
+
+TEST_F(ShmWindowRecords, GoodOnesAreFollowed) {
+  send(passed(1, 8192), memory_of(8192, kSeals));
+  std::byte* memory = nullptr;
+  ASSERT_EQ(link().share({1, 4096}, 4096, &memory), transport::Outcome::done);
+  memory[4095] = std::byte{1};
+  send(gone(1));
+  settle();
+  EXPECT_TRUE(link().failure().ok());
+  EXPECT_EQ(memory[4095], std::byte{0});  // the address is still good, what lay there is gone
+  EXPECT_EQ(link().share({1, 0}, 1, &memory), transport::Outcome::would_block);
+}
+
+TEST_F(ShmWindowRecords, PiecesAreAwaited) {
+  const WindowRecord record = passed(3, 4096);
+  const auto bytes = std::as_bytes(std::span(&record, 1));
+  ASSERT_EQ(send_with_descriptor(socket_, bytes.first(1), memory_of(4096, kSeals)).outcome, Transfer::done);
+  std::byte* memory = nullptr;
+  for (size_t sent = 1; sent < bytes.size(); ++sent) {
+    ASSERT_EQ(link().share({3, 0}, 1, &memory), transport::Outcome::would_block);
+    ASSERT_EQ(send_some(socket_, bytes.subspan(sent, 1)).outcome, Transfer::done);
+  }
+  EXPECT_EQ(link().share({3, 0}, 4096, &memory), transport::Outcome::done);
+}
+
+TEST_F(ShmWindowRecords, MemoryThatMayShrinkIsRefused) {
+  send(passed(1, 4096), memory_of(4096, F_SEAL_GROW));
+  expect_failure("whose size is not sealed");
+}
+
+TEST_F(ShmWindowRecords, ASizeThatIsNotTheMemorysIsRefused) {
+  send(passed(1, 1 << 20), memory_of(4096, kSeals));
+  expect_failure("4096 bytes instead of 1048576");
+}
+
+TEST_F(ShmWindowRecords, MoreThanTheAddressSpaceIsRefused) {
+  constexpr size_t kSize = size_t{1} << 60;
+  send(passed(1, kSize), memory_of(kSize, kSeals));
+  expect_failure("passed window 1 that cannot be used");
+}
+
+TEST_F(ShmWindowRecords, NoBytesAreRefused) {
+  send(passed(1, 0), memory_of(0, kSeals));
+  expect_failure("of no bytes");
+}
+
+TEST_F(ShmWindowRecords, MemoryThatMayNotBeWrittenIsRefused) {
+  send(passed(1, 4096), memory_of(4096, kSeals | F_SEAL_WRITE));
+  expect_failure("EPERM");
+}
+
+TEST_F(ShmWindowRecords, ARecordWithoutMemoryIsRefused) {
+  send(passed(1, 4096));
+  expect_failure("without its memory");
+}
+
+TEST_F(ShmWindowRecords, TheNumberOfOrdinaryMemoryIsRefused) {
+  send(passed(0, 4096), memory_of(4096, kSeals));
+  expect_failure("passed window 0");
+}
+
+TEST_F(ShmWindowRecords, ANumberThatIsTakenIsRefused) {
+  send(passed(5, 4096), memory_of(4096, kSeals));
+  send(passed(5, 4096), memory_of(4096, kSeals));
+  expect_failure("passed window 5 twice");
+}
+
+TEST_F(ShmWindowRecords, TakingBackWhatWasNotPassedIsRefused) {
+  send(gone(5));
+  expect_failure("took back window 5");
+}
+
+TEST_F(ShmWindowRecords, UnknownKindsAreRefused) {
+  send({.kind = 9, .window = 1});
+  expect_failure("unknown kind 9");
+}
+
+TEST_F(ShmWindowRecords, GarbageIsRefused) {
+  ASSERT_EQ(send_some(socket_, pattern(100, 3)).outcome, Transfer::done);
+  expect_failure("no record of a window");
+}
+
+TEST_F(ShmWindowRecords, MoreWindowsThanAgreedAreRefusedAndNothingLeaks) {
+  const size_t before = open_descriptor_count();
+  const Descriptor memfd = memory_of(4096, kSeals);
+  for (uint64_t window = 1; window <= kMaxWindows + 1; ++window) {
+    send(passed(window, 4096), memfd);
+    if (window % 50 == 0) {
+      world_.advance_ns(kMillisecondNs);
+      world_.poll(20);
+    }
+  }
+  expect_failure(fmt::format("passed more than {} windows", kMaxWindows));
+  world_[1]->disconnect(0);
+  EXPECT_EQ(mapped_segment_count(), 0u);
+  EXPECT_LE(open_descriptor_count(), before);
 }
 
 // Who a peer proves to be must fit: lower ranks connect, and all count the same ranks.
