@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One shared-memory link between two processes on two cores: latency by ping-pong, bandwidth by a stream. `shm_link_perf [slice_bytes]`.
+// One shared-memory link between two processes on two cores: latency by ping-pong, bandwidth by a stream, and how fast one reads the other's
+// memory. `shm_link_perf [slice_bytes]`.
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -7,11 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "base/clock.hpp"
+#include "transport/memfd.hpp"
+#include "transport/windows.hpp"
 #include "transports/shm/shm.hpp"
 
 namespace {
@@ -42,6 +46,7 @@ class End {
  public:
   End(uint32_t rank, int exchange, uint64_t slice_bytes) : rank_(rank) {
     settings_.slice_bytes = slice_bytes;
+    settings_.peer_memory = true;
     auto made = transports::shm::type().create({rank, 2, 1, secret_, "this", monotonic_clock(), settings_});
     if (!made.has_value()) die(made.error().message());
     transport_ = std::move(*made);
@@ -55,6 +60,7 @@ class End {
   }
 
   uint32_t rank() const { return rank_; }
+  Link& link() { return *link_; }
   size_t frame_bytes() const { return link_->max_frame_bytes(); }
 
   bool try_send(std::span<const std::byte> payload) {
@@ -192,6 +198,88 @@ void plain_copy(size_t bytes) {
   print_bandwidth("memcpy", bytes, summarise(std::move(times)));
 }
 
+// Loads every word once: what a reduction straight from the peer's memory does at least.
+uint64_t sum_of(const std::byte* memory, size_t bytes) {
+  uint64_t sum = 0;
+  for (size_t offset = 0; offset < bytes; offset += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, memory + offset, sizeof(word));
+    sum += word;
+  }
+  return sum;
+}
+
+// Rank 1 works in `memory` of rank 0, whose bytes are all 1.
+template <typename Work>
+void in_peers_memory(End& end, std::span<const std::byte> memory, Work work) {
+  if (end.rank() == 0) {
+    const transport::MemoryAddress address = end.link().publish(memory);
+    end.send(std::as_bytes(std::span(&address, 1)));
+    end.receive([](auto) {});
+    return;
+  }
+  transport::MemoryAddress address;
+  end.receive([&](std::span<const std::byte> payload) { std::memcpy(&address, payload.data(), sizeof(address)); });
+  work(address);
+  end.send({});
+}
+
+template <typename Work>
+void print_best_of_many(std::string_view name, size_t bytes, Work work) {
+  std::vector<double> times;
+  for (int repetition = 0; repetition < repetitions_for(bytes); ++repetition) {
+    const uint64_t begin_ns = monotonic_clock().now_ns();
+    work();
+    times.push_back(static_cast<double>(monotonic_clock().now_ns() - begin_ns));
+  }
+  print_bandwidth(name, bytes, summarise(std::move(times)));
+}
+
+void fetch(End& end, std::string_view name, std::span<const std::byte> memory) {
+  in_peers_memory(end, memory, [&](const transport::MemoryAddress& address) {
+    std::vector<std::byte> target(memory.size());
+    print_best_of_many(name, memory.size(), [&] {
+      if (end.link().fetch(address, target) != Outcome::done) die(end.link().failure().message());
+    });
+  });
+}
+
+void load(End& end, std::string_view name, std::span<const std::byte> memory) {
+  in_peers_memory(end, memory, [&](const transport::MemoryAddress& address) {
+    std::byte* shared = nullptr;
+    Outcome outcome = Outcome::would_block;
+    while (outcome == Outcome::would_block) outcome = end.link().share(address, memory.size(), &shared);
+    if (outcome != Outcome::done || shared == nullptr) die(end.link().failure().message());
+    const uint64_t expected = 0x0101010101010101u * (memory.size() / sizeof(uint64_t));
+    print_best_of_many(name, memory.size(), [&] {
+      if (sum_of(shared, memory.size()) != expected) die("wrong sum");
+    });
+  });
+}
+
+// What fetch() and loads reach on ordinary memory and on a window, with small and with huge pages.
+void reach_memory(End& end, size_t bytes) {
+  std::vector<std::byte> ordinary(bytes, std::byte{1});
+  fetch(end, "fetch", ordinary);
+  const Result<std::byte*> window = transport::Windows::instance().allocate(bytes);
+  if (!window.has_value()) die(window.error().message());
+  std::memset(*window, 1, bytes);
+  const std::span<const std::byte> memory(*window, bytes);
+  load(end, "load", memory);
+  if (bytes >= transport::kHugePageBytes) {
+    if (end.rank() == 0) {
+      const uint64_t begin_ns = monotonic_clock().now_ns();
+      transport::WindowCache cache;
+      cache.find(memory)->note_frequent_use(memory);
+      fmt::print("{:<10} {:>9} B  {:.0f} us\n", "collapse", bytes, static_cast<double>(monotonic_clock().now_ns() - begin_ns) / 1e3);
+    }
+    load(end, "load, huge", memory);
+    fetch(end, "copy, huge", memory);
+  }
+  transport::Windows::instance().free(*window);
+  end.meet();
+}
+
 void measure(uint32_t rank, int exchange, uint64_t slice_bytes) {
   pin_to(static_cast<int>(rank));
   End end(rank, exchange, slice_bytes);
@@ -204,12 +292,16 @@ void measure(uint32_t rank, int exchange, uint64_t slice_bytes) {
     if (rank == 0) plain_copy(bytes);
     end.meet();
   }
+  if (end.link().estimate().reaches_memory) {
+    for (const size_t bytes : {size_t{1} << 12, size_t{1} << 16, size_t{1} << 20, size_t{1} << 26}) reach_memory(end, bytes);
+  }
 }
 
 }  // namespace
 
 int main(int argument_count, char** arguments) {
   const uint64_t slice_bytes = argument_count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 0;
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // both ends print
   int exchange[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM, 0, exchange) != 0) die("socketpair");
   const pid_t child = ::fork();
