@@ -48,7 +48,7 @@ class Timer {
     const auto repetitions = static_cast<std::uint64_t>(std::clamp(kLeastSampleNs / std::max(first_ns, 1.0), 1.0, 1000.0));
     std::vector<double> samples;
     const double sample_ns = first_ns * static_cast<double>(repetitions);
-    const auto count = static_cast<std::size_t>(std::clamp(static_cast<double>(kBudgetNs) / sample_ns, 3.0, static_cast<double>(kMaxSamples)));
+    const auto count = static_cast<std::size_t>(std::clamp(static_cast<double>(kBudgetNs) / sample_ns, 5.0, static_cast<double>(kMaxSamples)));
     for (std::size_t i = 0; i < count; ++i) samples.push_back(together(works, work, repetitions));
     std::nth_element(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(count / 4), samples.end());
     return samples[count / 4];

@@ -7,15 +7,14 @@
 #include <gloo/broadcast.h>
 #include <gloo/math.h>
 #include <gloo/reduce.h>
-#include <gloo/reduce_scatter.h>
 #include <gloo/rendezvous/context.h>
 #include <gloo/rendezvous/file_store.h>
 #include <gloo/transport/tcp/device.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <string>
@@ -25,14 +24,9 @@
 
 namespace {
 
-// Gloo's reduce-scatter works in place on a buffer it is bound to, so each call copies its input there and the result from there.
-struct ReduceScatter {
-  std::vector<float> buffer;
-  std::unique_ptr<gloo::ReduceScatterHalvingDoubling<float>> algorithm;
-};
-
 std::shared_ptr<gloo::Context> context;
-ReduceScatter reduce_scatter;
+// Whole sums of which a reduce-scatter keeps a block.
+std::vector<float> sums;
 constexpr std::chrono::seconds kTimeout{120};
 
 template <typename Function>
@@ -48,18 +42,21 @@ int guarded(const char* operation, Function function) {
 
 void sum(void* result, const void* left, const void* right, size_t count) { gloo::sum<float>(result, left, right, count); }
 
+void all_reduce(float* input, float* output, size_t count) {
+  gloo::AllreduceOptions options(context);
+  options.setInput(input, count);
+  options.setOutput(output, count);
+  options.setReduceFunction(static_cast<gloo::AllreduceOptions::Func>(&sum));
+  gloo::allreduce(options);
+}
+
 void run(const PeerCall& call) {
   float* const send = const_cast<float*>(call.send);
   const size_t block = call.count / static_cast<size_t>(context->size);
   switch (call.collective) {
-    case kPeerAllReduce: {
-      gloo::AllreduceOptions options(context);
-      options.setInput(send, call.count);
-      options.setOutput(call.receive, call.count);
-      options.setReduceFunction(static_cast<gloo::AllreduceOptions::Func>(&sum));
-      gloo::allreduce(options);
+    case kPeerAllReduce:
+      all_reduce(send, call.receive, call.count);
       return;
-    }
     case kPeerAllGather: {
       gloo::AllgatherOptions options(context);
       options.setInput(send, block);
@@ -67,10 +64,10 @@ void run(const PeerCall& call) {
       gloo::allgather(options);
       return;
     }
+    // Gloo's own reduce-scatter works in place and overwrites what it may still be sending: values were wrong. So it is done as PyTorch does.
     case kPeerReduceScatter:
-      std::memcpy(reduce_scatter.buffer.data(), call.send, call.count * sizeof(float));
-      reduce_scatter.algorithm->run();
-      std::memcpy(call.receive, reduce_scatter.buffer.data(), block * sizeof(float));
+      all_reduce(send, sums.data(), call.count);
+      std::copy_n(sums.data() + static_cast<size_t>(context->rank) * block, block, call.receive);
       return;
     case kPeerBroadcast: {
       gloo::BroadcastOptions options(context);
@@ -138,13 +135,7 @@ int peer_free(void*) { return 1; }
 
 int peer_prepare(const PeerCall* call) {
   if (call->collective != kPeerReduceScatter) return 0;
-  return guarded("reduce-scatter", [call] {
-    const std::vector<int> counts(static_cast<size_t>(context->size), static_cast<int>(call->count / static_cast<size_t>(context->size)));
-    reduce_scatter.algorithm.reset();
-    reduce_scatter.buffer.assign(call->count, 0.0F);
-    reduce_scatter.algorithm = std::make_unique<gloo::ReduceScatterHalvingDoubling<float>>(
-        context, std::vector<float*>{reduce_scatter.buffer.data()}, static_cast<int>(call->count), counts);
-  });
+  return guarded("reduce-scatter", [call] { sums.assign(call->count, 0.0F); });
 }
 
 int peer_run(const PeerCall* call) {
@@ -152,8 +143,5 @@ int peer_run(const PeerCall* call) {
 }
 
 int peer_end() {
-  return guarded("end", [] {
-    reduce_scatter = {};
-    context.reset();
-  });
+  return guarded("end", [] { context.reset(); });
 }

@@ -40,7 +40,7 @@ def step(name, ranks, sizes, collectives, budget_us):
     order = ("barrier", "allreduce", "all-gather", "reduce-scatter", "broadcast", "all-to-all", "reduce")
     cold = tuple(size for size in sizes if size <= COLD_LIMIT) if ranks == 2 else ()
     return Step(name, Plan(ranks, tuple(sizes), cold, tuple(c for c in order if c in collectives), budget_us,
-                           deadline_s=12 if ranks == 2 else 6))
+                           deadline_s=20 if ranks == 2 else 8))
 
 
 def shuffled(configurations, round_number):
