@@ -2,6 +2,9 @@
 #include "engine/engine.hpp"
 
 #include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -11,8 +14,14 @@ namespace tutti::engine {
 
 namespace {
 
-// Between turns while work is pending but waiters carry it on, and while it may come back any moment.
-constexpr uint64_t kShortNapNs = 50'000;
+// Work that only this thread carries on is looked at without a pause for so long after it last went on, unless ranks share cores; then between naps,
+// never yields: on a core shared with a thread that computes, who yields waits for the other's time slice to end, who wakes up does not.
+constexpr uint64_t kSpinNs = 20'000;
+constexpr uint64_t kFirstNapNs = 20'000;
+constexpr uint64_t kPromptNapNs = 100'000;
+// A peer that lets this thread wait gets naps of a share of the time waited, so that waiting costs little and is not made much longer.
+constexpr uint64_t kWaitPerNap = 16;
+// The longest nap: also while work is pending but waiters carry it on, or while it may come back any moment, if none was left to this thread lately.
 constexpr uint64_t kLongNapNs = 1'000'000;
 // Without work for so long, the thread sleeps until notified, looking after idle peers at the interval below.
 constexpr uint64_t kAwakeNs = 10'000'000;
@@ -23,6 +32,35 @@ std::atomic<bool> forked{false};  // written in the child of fork(), which has o
 void nap(uint64_t duration_ns) {
   const timespec duration{0, static_cast<long>(duration_ns)};
   nanosleep(&duration, nullptr);
+}
+
+// The kernel's struct sched_attr, which older C libraries do not declare.
+struct SchedulingAttributes {
+  uint32_t size_bytes;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime_ns;
+  uint64_t deadline_ns;
+  uint64_t period_ns;
+};
+
+// The thread often shares a core with one that computes. With a short time slice it runs soon after it wakes (from Linux 6.12 on, where a slice is
+// not the share of the core that a thread gets), instead of when the other's slice ends, milliseconds later. Naps of the duration asked for need a
+// small timer slack. Both are wishes: a kernel that does not grant them costs latency only.
+void ask_for_prompt_wakeups() {
+  constexpr uint64_t kSliceNs = 100'000;  // the least there is
+  constexpr unsigned long kTimerSlackNs = 1'000;
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs, 0, 0, 0);
+  SchedulingAttributes attributes{};
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0 || attributes.policy != SCHED_OTHER) {
+    return;
+  }
+  attributes.size_bytes = sizeof attributes;
+  attributes.flags = 0;
+  attributes.runtime_ns = kSliceNs;
+  (void)syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
 }  // namespace
@@ -60,6 +98,9 @@ bool Engine::has_forked() { return forked.load(std::memory_order_relaxed); }
 void Engine::attach(std::shared_ptr<Executor> executor) {
   {
     const std::unique_lock lock(executors_mutex_);
+    if (executor->options().crowding == Crowding::crowded) {
+      crowded_.store(true, std::memory_order_relaxed);
+    }
     executors_.push_back(std::move(executor));
   }
   notify();
@@ -206,23 +247,42 @@ void Engine::sleep_deeply() {
 }
 
 void Engine::run() {
+  ask_for_prompt_wakeups();
   uint64_t last_work_ns = clock_.now_ns();
-  uint64_t nap_ns = kShortNapNs;
-  IdleStrategy idle(Crowding::crowded);
+  uint64_t last_unattended_ns = 0;
+  uint64_t last_progress_ns = last_work_ns;  // or when work was left to this thread
+  uint64_t nap_ns = kFirstNapNs;
+  Load before = Load::none;
   while (!stop_.load(std::memory_order_relaxed)) {
     const size_t worked = turn_all();
     const Load now = load();
-    if (worked != 0 || now != Load::none) {
-      last_work_ns = clock_.now_ns();
+    const uint64_t now_ns = clock_.now_ns();
+    if (now == Load::unattended && (worked != 0 || before != now)) {
+      last_progress_ns = now_ns;
+      nap_ns = kFirstNapNs;
     }
-    if (now == Load::unattended) {
-      idle.after_turn(worked);
-      nap_ns = kShortNapNs;
-    } else if (clock_.now_ns() - last_work_ns >= kAwakeNs) {
+    if (worked != 0 || now != Load::none) {
+      last_work_ns = now_ns;
+    }
+    if (worked != 0 || now == Load::unattended) {  // small work comes and goes within a turn
+      last_unattended_ns = now_ns;
+    }
+    if (worked != 0) {
+      last_progress_ns = now_ns;
+    }
+    before = now;
+    const bool crowded = crowded_.load(std::memory_order_relaxed);
+    if (now == Load::unattended && (worked != 0 || (!crowded && now_ns - last_progress_ns < kSpinNs))) {
+      pause_core();
+    } else if (now_ns - last_work_ns >= kAwakeNs) {
       sleep_deeply();
     } else {
+      // On a crowded host naps are other ranks' time: they are short for pending work only.
+      const bool prompt = now == Load::unattended || (!crowded && now_ns - last_unattended_ns < kAwakeNs);
+      const uint64_t longest_ns = prompt ? std::clamp((now_ns - last_progress_ns) / kWaitPerNap, kPromptNapNs, kLongNapNs) : kLongNapNs;
+      nap_ns = std::min(nap_ns, longest_ns);
       nap(nap_ns);
-      nap_ns = std::min(2 * nap_ns, kLongNapNs);
+      nap_ns *= 2;
     }
   }
 }

@@ -76,6 +76,7 @@ class Engine {
   std::condition_variable wake_;
   bool woken_ = false;                      // guarded by sleep_mutex_
   std::atomic<bool> sleeps_deeply_{false};  // written by the thread, read by notify(); a missed wake-up costs one sleep at most
+  std::atomic<bool> crowded_{false};        // ranks share cores; written by attach, read by the thread; a hint
   std::atomic<bool> stop_{false};           // written by the destructor, read by the thread
   std::thread thread_;
 };
