@@ -70,12 +70,26 @@ def arguments_of(plan, configuration, folder):
 
 
 def end(processes):
-    """Ends the sessions that these started, ranks behind a launcher included."""
+    """Ends the sessions that these started. A launcher gets two seconds to end its ranks; whoever is left in its session is killed, as Open
+    MPI's ranks have process groups of their own."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
     for process in processes:
         try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
             pass
+    sessions = {process.pid for process in processes}
+    for directory in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            # After the command's name, which may hold anything: state, parent, group, session.
+            session = int((directory / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[3])
+            if session in sessions:
+                os.kill(int(directory.name), signal.SIGKILL)
+        except (OSError, IndexError, ValueError):
+            continue
+    for process in processes:
         process.wait()
 
 

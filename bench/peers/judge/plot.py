@@ -37,7 +37,7 @@ def svg(results, collective):
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
              'font-family="sans-serif" font-size="11">', f'<rect width="{width}" height="{height}" fill="white"/>']
     for index, (title, series) in enumerate(panels):
-        parts += panel(title, series, LEFT + index * (PANEL_WIDTH + GAP), colours)
+        parts += panel(title, series, LEFT + index * (PANEL_WIDTH + GAP), colours, str if collective == "barrier" else report.size_text)
     shown = {name for _, series in panels for name in series}
     parts += legend([name for name in names if name in shown], LEFT + len(panels) * (PANEL_WIDTH + GAP) - GAP + 16, colours,
                     any(name.startswith("limit ") for name in shown))
@@ -65,7 +65,8 @@ def series_of(results, keys, x_index):
     return series
 
 
-def panel(title, series, left, colours):
+def panel(title, series, left, colours, form):
+    """`form` makes the text at a value of x."""
     xs = sorted({x for points in series.values() for x, _ in points})
     ys = [y for points in series.values() for _, y in points]
     decades = range(math.floor(math.log10(min(ys))), math.ceil(math.log10(max(ys))) + 1)
@@ -80,7 +81,7 @@ def panel(title, series, left, colours):
         place = x_scale(x)
         if place - last >= 46:
             parts += [f'<line x1="{place}" y1="{TOP}" x2="{place}" y2="{TOP + PANEL_HEIGHT}" stroke="#eee"/>',
-                      text(place, TOP + PANEL_HEIGHT + 16, report.size_text(x) if x >= 8 and len(xs) > 3 or x > 64 else str(x), "middle")]
+                      text(place, TOP + PANEL_HEIGHT + 16, form(x), "middle")]
             last = place
     for name, points in series.items():
         is_limit = name.startswith("limit ")
