@@ -23,24 +23,23 @@ Status submit(const Call& call, const Destination& destination) {
     return pin.error();
   }
   comm::Communicator& communicator = *(*pin)->communicator;
-  const Status checked = [&]() -> Status {
-    TUTTI_RETURN_IF_ERROR(communicator.check_usable(call.function));
-    return communicator.check_call(call);
-  }();
-  if (!checked.ok()) {
-    const std::lock_guard lock((*pin)->mutex);
-    (*pin)->last_error = checked.message();
-    return checked;
-  }
   auto stream = find_stream(destination.stream, call.function);
   if (!stream) {
     return stream.error();
   }
-  if (Group& group = Group::of_thread(); group.is_open()) {
-    group.add(pin->shared(), call, std::move(*stream));
-    return {};
+  Group& group = Group::of_thread();
+  Status status;
+  if (group.is_open()) {
+    status = communicator.check_usable(call.function);
+    status = status.ok() ? communicator.check_call(call) : status;
+    if (status.ok()) {
+      group.add(pin->shared(), call, std::move(*stream));
+    }
+  } else {
+    status = communicator.enqueue(call, *stream);
   }
-  return communicator.enqueue(call, *stream);
+  keep_error(**pin, status);
+  return status;
 }
 
 tuttiResult_t run(const Call& call, const Destination& destination) {

@@ -291,6 +291,23 @@ Status check(const Call& call, const Position& position) {
   return check_overlap(call, position, *extents);
 }
 
+BufferBytes buffer_bytes(const Call& call, const Position& position) {
+  const auto extents = equal_extents(call, position);
+  const auto bytes_of = [&](const std::optional<Extent>& extent) { return extent ? extent->count * size_of(call.datatype) : 0; };
+  return extents ? BufferBytes{bytes_of(extents->input), bytes_of(extents->output)} : BufferBytes{};
+}
+
+bool fit(const Call& call, const BufferBytes& bytes, const BufferRules& rules) {
+  const auto input = reinterpret_cast<uintptr_t>(call.send);
+  const auto output = reinterpret_cast<uintptr_t>(call.receive);
+  const auto is_usable = [&](uintptr_t address, size_t size) {
+    return size == 0 || (address != 0 && (address & (rules.alignment - 1)) == 0 && size <= std::numeric_limits<uintptr_t>::max() - address);
+  };
+  const bool may_meet = rules.in_place == schedule::InPlace::yes || bytes.input == 0 || bytes.output == 0;
+  return is_usable(input, bytes.input) && is_usable(output, bytes.output) &&
+         (may_meet || input + bytes.input <= output || output + bytes.output <= input);
+}
+
 schedule::InPlace is_in_place(const Call& call, const Position& position) {
   const auto answer = [](bool in_place) { return in_place ? schedule::InPlace::yes : schedule::InPlace::no; };
   switch (call.collective) {

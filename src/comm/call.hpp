@@ -49,6 +49,21 @@ struct Position {
 // name the argument and its value.
 Status check(const Call& call, const Position& position);
 
+// What a call with equal blocks reads and writes; 0 for a side it does not use.
+struct BufferBytes {
+  size_t input = 0;
+  size_t output = 0;
+};
+// Of a call that has been checked.
+BufferBytes buffer_bytes(const Call& call, const Position& position);
+
+// Whether check() would find nothing wrong with the buffers of a call that differs from a checked one in nothing else.
+struct BufferRules {
+  size_t alignment = 1;
+  schedule::InPlace in_place = schedule::InPlace::no;
+};
+bool fit(const Call& call, const BufferBytes& bytes, const BufferRules& rules);
+
 // Whether the call's buffers coincide in NCCL's way.
 schedule::InPlace is_in_place(const Call& call, const Position& position);
 

@@ -3,78 +3,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
-#include "base/hash.hpp"
-#include "base/types.hpp"
 #include "bootstrap/unique_id.hpp"
-#include "schedule/builder.hpp"
 
 namespace tutti::comm {
 
-using schedule::Blocks;
 using schedule::Collective;
 
 namespace {
-
-// One message to or from `peer`.
-std::shared_ptr<const schedule::Schedule> message_schedule(Collective collective, uint32_t rank, uint32_t peer) {
-  schedule::Builder builder({.rank = rank});
-  const schedule::LaneId lane = builder.add_lane();
-  if (collective == Collective::send) {
-    builder.send(lane, peer, {}, {schedule::Buffer::input, 0});
-  } else {
-    builder.receive(lane, peer, {}, {schedule::Buffer::output, 0});
-  }
-  return std::make_shared<const schedule::Schedule>(std::move(builder).build());
-}
-
-bool is_message(Collective collective) { return collective == Collective::send || collective == Collective::receive; }
-
-std::vector<uint64_t> copy_table(const size_t* table, uint32_t rank_count) {
-  return table == nullptr ? std::vector<uint64_t>{} : std::vector<uint64_t>(table, table + rank_count);
-}
-
-// Elements of the input a rank contributes, which a pre-multiplied sum scales.
-uint64_t input_elements(const Call& call, const Position& position) {
-  if (call.collective != Collective::reduce_scatter) {
-    return call.count;
-  }
-  return call.blocks == Blocks::equal ? call.count * position.rank_count
-                                      : std::accumulate(call.receive_counts, call.receive_counts + position.rank_count, uint64_t{0});
-}
-
-// What all ranks know about the size of a call with variable blocks: the mean block, where every rank has all counts.
-uint64_t known_count(const Call& call, const Position& position) {
-  if (call.blocks == Blocks::equal) {
-    return call.count;
-  }
-  const bool all_know = call.collective == Collective::all_gather || call.collective == Collective::reduce_scatter;
-  return all_know ? std::accumulate(call.receive_counts, call.receive_counts + position.rank_count, uint64_t{0}) / position.rank_count
-                  : 0;
-}
-
-// Of the counts that every rank must pass alike.
-uint64_t digest_of_counts(const Call& call, const Position& position) {
-  const bool all_know = call.collective == Collective::all_gather || call.collective == Collective::reduce_scatter;
-  uint64_t digest = 0;
-  for (uint32_t rank = 0; all_know && rank < position.rank_count; ++rank) {
-    digest = hash_combine(digest, call.receive_counts[rank]);
-  }
-  return digest;
-}
-
-engine::Signature signature_of(const Call& call, const Position& position) {
-  engine::Signature signature{.collective = call.collective, .blocks = call.blocks, .datatype = call.datatype};
-  if (is_reducing(call.collective)) {
-    signature.op = call.op >= tuttiNumOps ? engine::kCustomOperator : static_cast<int32_t>(call.op);
-  }
-  if (is_rooted(call.collective)) {
-    signature.root = call.root;
-  }
-  signature.count = call.blocks == Blocks::equal ? call.count : digest_of_counts(call, position);
-  return signature;
-}
 
 // A rank has nothing to wait on but other processes here, so it lets them run.
 void pause_initialisation(uint32_t idle_rounds) {
@@ -138,11 +74,7 @@ Result<bool> Communicator::poll_initialisation() {
 
 void Communicator::become_ready(Initialisation::Parts parts) {
   executor_ = std::move(parts.executor);
-  planner_ = std::move(parts.planner);
-  for (uint32_t peer = 0; peer < position_.rank_count; ++peer) {
-    sends_.push_back(message_schedule(Collective::send, position_.rank, peer));
-    receives_.push_back(message_schedule(Collective::receive, position_.rank, peer));
-  }
+  programs_ = std::make_unique<Programs>(position_, std::move(parts.planner), operators_, config_.name);
   if (engine_ != nullptr) {
     engine_->attach(executor_);
   }
@@ -221,109 +153,25 @@ Status Communicator::check_usable(std::string_view function) const {
 }
 
 Status Communicator::check_call(const Call& call) const {
-  TUTTI_RETURN_IF_ERROR(check(call, position_));
-  if (!is_reducing(call.collective) || (call.op >= 0 && call.op < tuttiNumOps)) {
-    return {};
-  }
-  const auto custom = operators_.find(call.op);
-  if (!custom) {
-    return invalid_argument("{}: op is {}, which no operator of \"{}\" has", call.function, static_cast<int>(call.op), config_.name);
-  }
-  if (custom->function == nullptr && custom->datatype != call.datatype) {
-    return invalid_argument("{}: op was made for datatype {}, the call's is {}", call.function, name_of(custom->datatype),
-                            name_of(call.datatype));
-  }
-  return {};
+  return programs_->check(call);
 }
 
+Result<engine::Request> Communicator::prepare(const Call& call) { return programs_->request_for(call); }
+
 Status Communicator::enqueue(const Call& call, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start) {
-  auto request = prepare(call);
+  TUTTI_RETURN_IF_ERROR(check_usable(call.function));
+  auto request = programs_->request_for(call);
   return request ? submit(std::move(*request), stream, start) : request.error();
 }
 
 Status Communicator::submit(engine::Request request, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start) {
-  return executor_->submit(std::move(request), stream != nullptr ? stream : own_stream_, start);
-}
-
-Result<engine::Request> Communicator::prepare(const Call& call) {
-  schedule::Problem problem{.collective = call.collective,
-                            .rank_count = position_.rank_count,
-                            .root = is_rooted(call.collective) ? static_cast<uint32_t>(call.root) : 0,
-                            .in_place = is_in_place(call, position_),
-                            .blocks = call.blocks};
-  engine::Request request;
-  TUTTI_UNEXPECTED_IF_ERROR(set_operator(call, &request));
-  if (request.has_input_scale) {  // the scaled input lies apart, wherever the caller's is
-    problem.in_place = schedule::InPlace::no;
-  }
-  auto schedule = find_schedule(call, problem);
-  if (!schedule) {
-    return tl::make_unexpected(schedule.error());
-  }
-  request.signature = signature_of(call, position_);
-  request.layout = schedule::LayoutRequest{.problem = problem,
-                                           .rank = position_.rank,
-                                           .chunk_count = (*schedule)->chunk_count,
-                                           .parts = (*schedule)->parts,
-                                           .element_count = call.count,
-                                           .variable = {},
-                                           .element_bytes = size_of(call.datatype)};
-  request.schedule = std::move(*schedule);
-  if (call.blocks == Blocks::variable) {
-    request.tables = {copy_table(call.send_counts, position_.rank_count), copy_table(call.send_displacements, position_.rank_count),
-                      copy_table(call.receive_counts, position_.rank_count),
-                      copy_table(call.receive_displacements, position_.rank_count)};
-    request.layout.variable = {request.tables[0], request.tables[1], request.tables[2], request.tables[3]};
-  }
-  request.input = static_cast<const std::byte*>(call.send);
-  request.output = static_cast<std::byte*>(call.receive);
-  if (call.collective == Collective::barrier) {
-    request.input = &barrier_input_;
-    request.output = &barrier_output_;
-  }
-  request.peer = is_message(call.collective) ? static_cast<uint32_t>(call.root) : 0;
-  return request;
-}
-
-Result<std::shared_ptr<const schedule::Schedule>> Communicator::find_schedule(const Call& call, const schedule::Problem& problem) {
-  if (is_message(call.collective)) {
-    return (call.collective == Collective::send ? sends_ : receives_)[static_cast<size_t>(call.root)];
-  }
-  const auto plan = planner_->plan({.problem = problem, .element_count = known_count(call, position_), .element_bytes = size_of(call.datatype)});
-  if (!plan) {
-    return tl::make_unexpected(plan.error());
-  }
-  return (*plan)->schedule;
-}
-
-Status Communicator::set_operator(const Call& call, engine::Request* request) const {
-  request->op.rank_count = position_.rank_count;
-  if (!is_reducing(call.collective) && call.collective != Collective::barrier) {
-    return {};
-  }
-  if (call.op < tuttiNumOps) {
-    request->op.op = call.op;
-    return {};
-  }
-  const auto custom = call.custom ? call.custom : operators_.find(call.op);
-  if (!custom) {  // destroyed since the call was checked
-    return invalid_argument("{}: op is {}, which no operator of \"{}\" has", call.function, static_cast<int>(call.op), config_.name);
-  }
-  request->op.function = custom->function;
-  request->op.context = custom->context;
-  if (custom->function == nullptr) {
-    request->op.op = tuttiSum;
-    request->has_input_scale = true;
-    request->input_scale = custom->scalar;
-    request->input_elements = input_elements(call, position_);
-  }
-  return {};
+  return executor_->submit(std::move(request), stream != nullptr ? stream : own_stream(), start);
 }
 
 Status Communicator::synchronize() {
   const uint64_t submitted = executor_->submitted();
   executor_->wait_until([&] { return executor_->has_settled(submitted); });
-  const Status own = own_stream_->take_failure();
+  const Status own = own_stream()->take_failure();
   return executor_->has_failed() ? executor_->failure() : own;
 }
 

@@ -15,6 +15,7 @@
 #include "comm/config.hpp"
 #include "comm/initialisation.hpp"
 #include "comm/operators.hpp"
+#include "comm/programs.hpp"
 #include "engine/engine.hpp"
 
 namespace tutti::comm {
@@ -49,13 +50,13 @@ class Communicator {
 
   // All that can be found wrong with a call here and now.
   Status check_call(const Call& call) const;
-  // What a checked call asks of the engine. Errors: what has become wrong since it was checked, and what cannot be planned.
+  // What a call asks of the engine. Errors: as check_call(), and what cannot be planned.
   Result<engine::Request> prepare(const Call& call);
   // Enqueues it. A null `stream` is the communicator's own; `start` as in engine::Executor::submit.
   Status submit(engine::Request request, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start = nullptr);
-  // Both at once.
+  // Both at once, on a communicator that check_usable() allows.
   Status enqueue(const Call& call, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start = nullptr);
-  const std::shared_ptr<engine::Stream>& own_stream() const { return own_stream_; }
+  const std::shared_ptr<engine::Stream>& own_stream() const { return executor_->own_stream(); }
 
   // Blocks until everything enqueued so far has completed.
   Status synchronize();
@@ -77,11 +78,9 @@ class Communicator {
   Operators& operators() { return operators_; }
   // Null until ready.
   engine::Executor* executor() const { return executor_.get(); }
-  planner::Planner* planner() const { return planner_.get(); }
+  planner::Planner* planner() const { return &programs_->planner(); }
 
  private:
-  Result<std::shared_ptr<const schedule::Schedule>> find_schedule(const Call& call, const schedule::Problem& problem);
-  Status set_operator(const Call& call, engine::Request* request) const;
   Status gather_from_all(std::span<const std::byte> own, std::span<std::byte> all);
   void become_ready(Initialisation::Parts parts);
   void carry_initialisation();
@@ -93,12 +92,7 @@ class Communicator {
   const uint64_t job_id_;
   const Clock& clock_;
   engine::Engine* const engine_;
-  const std::shared_ptr<engine::Stream> own_stream_ = std::make_shared<engine::Stream>();
   Operators operators_;
-
-  // What barriers exchange; its value means nothing. Touched by the executor's owner only.
-  const std::byte barrier_input_{0};
-  std::byte barrier_output_{0};
 
   std::unique_ptr<Initialisation> initialisation_;  // while initialising; one thread's
   std::mutex background_mutex_;  // guards the joining of background_
@@ -108,9 +102,8 @@ class Communicator {
   mutable std::mutex failure_mutex_;
   Status failure_;  // of initialisation; later ones are the executor's
 
+  std::unique_ptr<Programs> programs_;  // outlives the executor, which runs what it holds
   std::shared_ptr<engine::Executor> executor_;
-  std::unique_ptr<planner::Planner> planner_;
-  std::vector<std::shared_ptr<const schedule::Schedule>> sends_, receives_;  // by peer, made at initialisation
 };
 
 }  // namespace tutti::comm

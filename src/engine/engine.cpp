@@ -230,7 +230,7 @@ Engine::Load Engine::load() {
   const std::shared_lock lock(executors_mutex_);
   for (const auto& executor : executors_) {
     if (executor->has_work()) {
-      load = std::max(load, executor->is_wanted() ? Load::attended : Load::unattended);
+      load = std::max(load, executor->is_wanted() || executor->is_owned() ? Load::attended : Load::unattended);
     }
   }
   return load;

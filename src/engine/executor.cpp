@@ -23,7 +23,7 @@ constexpr uint8_t kReceiving = 2;
 
 uint32_t channel_mask(const Operation& operation) {
   uint32_t mask = 0;
-  for (uint32_t channel = 0; channel < operation.request.schedule->channel_count; ++channel) {
+  for (uint32_t channel = 0; channel < operation.program().schedule().channel_count; ++channel) {
     mask |= 1u << ((operation.first_channel + channel) % transport::kCollectiveChannelCount);
   }
   return mask;
@@ -32,7 +32,7 @@ uint32_t channel_mask(const Operation& operation) {
 constexpr uint32_t kAllChannels = (1u << transport::kCollectiveChannelCount) - 1;
 
 uint8_t direction_of(const Operation& operation) {
-  return operation.request.signature.collective == schedule::Collective::send ? kSending : kReceiving;
+  return operation.signature().collective == schedule::Collective::send ? kSending : kReceiving;
 }
 
 }  // namespace
@@ -71,21 +71,31 @@ Status Executor::failure() const {
 }
 
 Status Executor::submit(Request request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start) {
-  stream->remember_executor(shared_from_this());
+  stream->remember_executor(*this);
   Status refused;
-  while (!try_enqueue(request, stream, start, &refused)) {
+  bool owner = false;
+  while (!try_enqueue(request, stream, start, &owner, &refused)) {
     TUTTI_RETURN_IF_ERROR(refused);
     wait_for_room();
   }
-  if (options_.engine != nullptr) {
+  if (owner) {
+    guarded_turn([](size_t) { return false; });
+    release_ownership();
+  }
+  if (options_.engine != nullptr && has_work()) {
     options_.engine->notify();
   }
   return {};
 }
 
-// False when the queue is full, or with `refused` set.
-bool Executor::try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start,
-                           Status* refused) {
+// What is short leaves with the call that submits it, if the executor has nothing else to do: peers need not wait until somebody takes a turn.
+// Without an engine, in simulation, only turns do anything.
+bool Executor::may_begin_at_once(const Operation& operation) const {
+  return operation.program().is_eager() && options_.engine != nullptr && !has_work();
+}
+
+// False when the queue is full, or with `refused` set. True with `owner` set when the caller has got the executor, to take a turn.
+bool Executor::try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start, bool* owner, Status* refused) {
   const std::lock_guard lock(submit_mutex_);
   if (has_failed()) {
     *refused = failure();
@@ -96,25 +106,32 @@ bool Executor::try_enqueue(Request& request, const std::shared_ptr<Stream>& stre
     return false;
   }
   operation->request = std::move(request);
-  operation->stream = stream;
+  operation->stream = stream.get();
+  if (stream != own_stream_) {
+    operation->stream_owner = stream;
+  }
   const Stream::Ticket own = stream->take();
   operation->ticket = start != nullptr ? *start : own;
-  operation->element_bytes = static_cast<uint32_t>(operation->request.layout.element_bytes);
   operation->state = OperationState::waiting;
-  operation->layout.emplace(operation->request.layout);
   operation->index = submitted_.load(std::memory_order_relaxed);
   number(*operation);
   prepare(*operation);
-  const bool pushed = queue_.try_push(operation);
-  assert(pushed);  // there are no more operations than the queue has places
-  (void)pushed;
+  *owner = may_begin_at_once(*operation) && try_claim();
+  if (*owner) {
+    drain_queue();
+    take_in(operation);
+  } else {
+    const bool pushed = queue_.try_push(operation);
+    assert(pushed);  // there are no more operations than the queue has places
+    (void)pushed;
+  }
   submitted_.store(operation->index + 1, std::memory_order_release);
   return true;
 }
 
 // Sequence, channels and frame word: equal on all ranks that submit the same work in the same order.
 void Executor::number(Operation& operation) {
-  const Signature& signature = operation.request.signature;
+  const Signature& signature = operation.signature();
   if (operation.is_point_to_point()) {
     auto& next = signature.collective == schedule::Collective::send ? next_send_ : next_receive_;
     operation.sequence = next[operation.request.peer]++;
@@ -124,8 +141,8 @@ void Executor::number(Operation& operation) {
   }
   operation.sequence = next_sequence_++;
   operation.first_channel = next_channel_;
-  next_channel_ = (next_channel_ + operation.request.schedule->channel_count) % transport::kCollectiveChannelCount;
-  chain_ = chain(chain_, signature);
+  next_channel_ = (next_channel_ + operation.program().schedule().channel_count) % transport::kCollectiveChannelCount;
+  chain_ = chain(chain_, operation.program().fingerprint());
   operation.frame_word = static_cast<uint64_t>(chain_) << 32 | static_cast<uint32_t>(operation.sequence);
   history_[operation.sequence % kHistoryLength] = HistoryEntry{operation.sequence, signature, chain_};
 }
@@ -147,19 +164,21 @@ void Executor::wait_for_room() {
 }
 
 void Executor::wait_until(const std::function<bool()>& done) {
-  if (done()) {
-    return;
-  }
-  // Relaxed: the engine's thread only uses it to step back sooner.
-  wanted_.fetch_add(1, std::memory_order_relaxed);
+  constexpr uint32_t kTurnsBeforeWanting = 16;
   IdleStrategy idle(options_.crowding);
   bool owner = false;
-  while (!done()) {
+  bool wants = false;
+  for (uint32_t turns = 0; !done(); ++turns) {
     const bool step_aside = aborts_.load(std::memory_order_relaxed) != 0;
     if (owner && step_aside) {
       release_ownership();
     }
     owner = !step_aside && (owner || try_claim());
+    if (!wants && (!owner || turns == kTurnsBeforeWanting)) {
+      wants = true;
+      // Relaxed: the engine's thread only uses it to step back sooner.
+      wanted_.fetch_add(1, std::memory_order_relaxed);
+    }
     size_t worked = owner ? turn() : 0;
     // One thread may be driving several ranks: those nobody waits for need turns too.
     if (worked == 0 && idle.has_idled_long() && options_.engine != nullptr) {
@@ -170,7 +189,9 @@ void Executor::wait_until(const std::function<bool()>& done) {
   if (owner) {
     release_ownership();
   }
-  wanted_.fetch_sub(1, std::memory_order_relaxed);
+  if (wants) {
+    wanted_.fetch_sub(1, std::memory_order_relaxed);
+  }
 }
 
 size_t Executor::turn() {
@@ -209,14 +230,18 @@ size_t Executor::drain_queue() {
   }
   Operation* operation = nullptr;
   while (queue_.try_pop(&operation)) {
-    window_.push_back(operation);
-    point_to_point_in_window_ += operation->is_point_to_point();
+    take_in(operation);
     ++count;
   }
   if (count != 0 && has_failed()) {
     complete_all_with_failure();
   }
   return count;
+}
+
+void Executor::take_in(Operation* operation) {
+  window_.push_back(operation);
+  point_to_point_in_window_ += operation->is_point_to_point();
 }
 
 // Goes over the work in order of submission. A collective runs when its stream lets it and no earlier work uses its channels; a message, when no
@@ -277,23 +302,19 @@ bool Executor::may_run(const Operation& operation, uint32_t busy_channels) const
 }
 
 Status Executor::start(Operation& operation) {
-  Request& request = operation.request;
-  uint64_t scratch_bytes = 0;
-  if (__builtin_mul_overflow(operation.layout->scratch_elements(request.schedule->scratch_slots), operation.element_bytes, &scratch_bytes)) {
-    scratch_bytes = UINT64_MAX;  // which no allocation gives
-  }
-  const uint64_t scaled_bytes = request.has_input_scale ? request.input_elements * operation.element_bytes : 0;
+  const uint64_t scratch_bytes = operation.program().scratch_bytes();
+  const auto& scale = operation.program().input_scale();
+  const uint64_t scaled_bytes = scale ? scale->elements * operation.program().element_bytes() : 0;
   operation.scratch = scratch_bytes == 0 ? nullptr : scratch_[operation.first_channel].at_least(scratch_bytes);
   operation.scaled_input = scaled_bytes == 0 ? nullptr : scaled_input_[operation.first_channel].at_least(scaled_bytes);
   if ((scratch_bytes != 0 && operation.scratch == nullptr) || (scaled_bytes != 0 && operation.scaled_input == nullptr)) {
     return tutti::failure(tuttiSystemError, "{}: no memory for {} bytes of scratch", name_of(operation), scratch_bytes + scaled_bytes);
   }
   operation.state = OperationState::running;
-  operation.scaled_elements = 0;
   operation.watch = OperationWatch{};
   if (log::enabled(log::Level::trace)) {  // the name is text that costs more than a small operation
-    log::trace("rank {} starts {}, {} steps in {} lanes", options_.rank, name_of(operation), request.schedule->steps.size(),
-               request.schedule->lanes.size());
+    log::trace("rank {} starts {}, {} steps in {} lanes", options_.rank, name_of(operation), operation.program().schedule().steps.size(),
+               operation.program().schedule().lanes.size());
   }
   return {};
 }
@@ -311,7 +332,8 @@ void Executor::finish(size_t index, const Status& outcome) {
     window_.erase(window_.begin() + static_cast<ptrdiff_t>(index));
   }
   ++finished_;
-  const std::shared_ptr<Stream> stream = std::move(operation->stream);
+  Stream* const stream = operation->stream;
+  const std::shared_ptr<Stream> stream_owner = std::move(operation->stream_owner);
   free_.try_push(operation);  // has room: there are no more operations than places
   stream->complete(outcome);
   note_settled();

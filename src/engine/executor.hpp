@@ -58,6 +58,9 @@ class Executor : public std::enable_shared_from_this<Executor> {
   // group. Blocks, carrying on work, only while the queue is full. Fails with the communicator's failure once there is one.
   Status submit(Request request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start = nullptr);
 
+  // Orders work for which the caller names no stream.
+  const std::shared_ptr<Stream>& own_stream() const { return own_stream_; }
+
   // Blocks, carrying on work, until `done` holds or the executor has nothing more to do with it.
   void wait_until(const std::function<bool()>& done);
   // Everything submitted so far has completed, well or not.
@@ -80,6 +83,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   void release_ownership() { owned_.store(false, std::memory_order_release); }
   // Whether a waiter would like to own it: the engine's thread then steps back.
   bool is_wanted() const { return wanted_.load(std::memory_order_relaxed) != 0; }
+  bool is_owned() const { return owned_.load(std::memory_order_relaxed); }
   bool has_work() const { return !has_settled(submitted()); }
 
   // ---- The owner ----
@@ -108,8 +112,10 @@ class Executor : public std::enable_shared_from_this<Executor> {
   };
 
   // executor.cpp: from submission to completion.
-  bool try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start, Status* refused);
+  bool try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start, bool* owner, Status* refused);
   void number(Operation& operation);
+  bool may_begin_at_once(const Operation& operation) const;
+  void take_in(Operation* operation);
   Operation* take_free_operation();
   void wait_for_room();
   template <typename ShouldTend>
@@ -149,6 +155,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   void complete_all_with_failure();
 
   const Options options_;
+  const std::shared_ptr<Stream> own_stream_ = std::make_shared<Stream>();
   const std::shared_ptr<const void> foundation_;
   std::vector<std::unique_ptr<transport::Transport>> transports_;
   LoopbackLink loopback_;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <new>
 
 namespace tutti::engine {
 
@@ -24,12 +26,37 @@ constexpr uint64_t kLocalBytesPerTurn = 1 << 20;
 constexpr uint64_t kLocalPieceBytes = 64 << 10;
 constexpr size_t kAlignment = 64;
 
+// Memory for pieces on their way, of a thread: the owner of an executor works on one piece at a time.
+class Pieces {
+ public:
+  std::byte* at(size_t index) {
+    if (index >= pieces_.size()) {
+      pieces_.resize(index + 1);
+    }
+    if (pieces_[index] == nullptr) {
+      pieces_[index].reset(static_cast<std::byte*>(::operator new(kLocalPieceBytes, std::align_val_t{kAlignment})));
+    }
+    return pieces_[index].get();
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
+  };
+  std::vector<std::unique_ptr<std::byte, Free>> pieces_;
+};
+
+Pieces& pieces_of_thread() {
+  thread_local Pieces pieces;
+  return pieces;
+}
+
 enum class StepAdvance : uint8_t { idle, worked, complete, troubled };
 
 class LaneRunner {
  public:
   LaneRunner(Operation& operation, LinkTable& links, Trouble& trouble)
-      : operation_(operation), schedule_(*operation.request.schedule), links_(links), trouble_(trouble) {}
+      : operation_(operation), program_(operation.program()), schedule_(operation.program().schedule()), links_(links), trouble_(trouble) {}
 
   StepAdvance run(const Lane& lane, LaneState& state) {
     StepAdvance result = StepAdvance::idle;
@@ -55,26 +82,35 @@ class LaneRunner {
 
  private:
   const std::byte* address_of(schedule::Span span) const {
-    const uint64_t offset_bytes = operation_.layout->offset(span) * operation_.element_bytes;
-    switch (span.buffer) {
-      case Buffer::input: return operation_.request.input + offset_bytes;
-      case Buffer::output: return operation_.request.output + offset_bytes;
-      case Buffer::scratch: return operation_.scratch + offset_bytes;
+    const std::byte* const base = base_of(span.buffer);
+    return base == nullptr ? nullptr : base + program_.offset_bytes(span);
+  }
+  const std::byte* base_of(Buffer buffer) const {
+    switch (buffer) {
+      case Buffer::input: return operation_.input;
+      case Buffer::output: return operation_.request.output;
+      case Buffer::scratch: return operation_.scratch;
       case Buffer::none: break;
     }
     return nullptr;
   }
-  // Targets are never the caller's constant input, unless that is the output too: the verifier has seen to it.
-  std::byte* writable_address_of(schedule::Span span) const { return const_cast<std::byte*>(address_of(span)); }
 
   void enter(const Lane& lane, const Step& step, LaneState& state) {
     state.entered = true;
     state.frame_taken = false;
     state.moved_bytes = 0;
-    state.total_bytes = operation_.layout->length(step.first_chunk, step.chunk_count) * operation_.element_bytes;
-    state.source = address_of(step.source);
-    state.target = writable_address_of(step.target);
-    if (step.kind == StepKind::send) {
+    const Program::Place& place = program_.place_of(state.step);
+    state.total_bytes = place.bytes;
+    state.source = base_of(step.source.buffer) + place.source_offset;
+    // Targets are never the caller's constant input, unless that is the output too: the verifier has seen to it.
+    state.target = const_cast<std::byte*>(base_of(step.target.buffer)) + place.target_offset;
+    if (step.kind == StepKind::signal || step.kind == StepKind::await) {
+      state.total_bytes = sizeof(Announcement);
+    }
+    if (step.kind == StepKind::signal) {
+      state.source = reinterpret_cast<const std::byte*>(&announcement_for(step.peer));
+    }
+    if (step.kind == StepKind::send || step.kind == StepKind::signal) {
       state.taken_before = links_.taken_bytes(step.peer, channel_of(operation_, lane));
     }
   }
@@ -100,20 +136,23 @@ class LaneRunner {
     if (!allowed_bytes(step, state, &allowed)) {
       return StepAdvance::idle;
     }
-    const bool is_message = step.kind == StepKind::send || step.kind == StepKind::receive || step.kind == StepKind::receive_reduce;
-    if (!is_message) {
-      return run_local(step, state, allowed);
+    switch (step.kind) {
+      case StepKind::copy: return run_copy(step, state, allowed);
+      case StepKind::reduce: return run_reduce(step, state, allowed);
+      case StepKind::await: return run_await(step, state, channel_of(operation_, lane));
+      default: break;
     }
     // With equal blocks both ends know that a message is empty, and skip it.
     if (state.total_bytes == 0 && sends_no_empty_messages()) {
       return StepAdvance::complete;
     }
     const uint32_t channel = channel_of(operation_, lane);
-    return step.kind == StepKind::send ? run_send(step, state, channel, allowed) : run_receive(step, state, channel, allowed);
+    const bool is_sending = step.kind == StepKind::send || step.kind == StepKind::signal;
+    return is_sending ? run_send(step, state, channel, allowed) : run_receive(step, state, channel, allowed);
   }
 
   bool sends_no_empty_messages() const {
-    return operation_.request.signature.blocks == schedule::Blocks::equal && !operation_.is_point_to_point();
+    return operation_.signature().blocks == schedule::Blocks::equal && !operation_.is_point_to_point();
   }
 
   StepAdvance run_send(const Step& step, LaneState& state, uint32_t channel, uint64_t allowed) {
@@ -197,7 +236,7 @@ class LaneRunner {
       trouble_.kind = Trouble::Kind::foreign_frame;
     } else if (frame.header.message_bytes != state.total_bytes ||
                frame.payload.size() > state.total_bytes - state.moved_bytes ||
-               frame.payload.size() % operation_.element_bytes != 0) {
+               frame.payload.size() % program_.element_bytes() != 0) {
       trouble_.kind = Trouble::Kind::wrong_length;
     }
     return trouble_.kind == Trouble::Kind::none;
@@ -215,8 +254,8 @@ class LaneRunner {
       if (step.operands == schedule::Operands::received_first) {
         std::swap(inputs[0], inputs[1]);
       }
-      reduce::reduce(operation_.request.op, operation_.request.signature.datatype, inputs, target,
-                     size / operation_.element_bytes, final_of(step));
+      reduce::reduce(program_.op(), operation_.signature().datatype, inputs, target,
+                     size / program_.element_bytes(), final_of(step));
     }
     state.moved_bytes += size;
   }
@@ -225,20 +264,143 @@ class LaneRunner {
     return step.final == schedule::Final::yes ? reduce::Final::yes : reduce::Final::no;
   }
 
-  StepAdvance run_local(const Step& step, LaneState& state, uint64_t allowed) {
+  // ---- Meeting peers ----
+
+  size_t meeting_index(uint32_t peer) const {
+    const auto peers = program_.peers();
+    return static_cast<size_t>(std::ranges::lower_bound(peers, peer, {}, &PeerSpans::peer) - peers.begin());
+  }
+  Meeting& meeting_with(uint32_t peer) const { return operation_.meetings[meeting_index(peer)]; }
+
+  const Announcement& announcement_for(uint32_t peer) {
+    Meeting& meeting = meeting_with(peer);
+    if (!meeting.is_published) {
+      Link& link = links_[peer];
+      meeting.own.input = link.publish({operation_.input, operation_.input == nullptr ? 0 : program_.input_bytes()});
+      meeting.own.output = link.publish({operation_.request.output, operation_.request.output == nullptr ? 0 : program_.output_bytes()});
+      meeting.shares_own_output = link.is_shared(meeting.own.output);
+      meeting.is_published = true;
+    }
+    return meeting.own;
+  }
+
+  StepAdvance run_await(const Step& step, LaneState& state, uint32_t channel) {
+    Link& link = links_[step.peer];
+    Meeting& meeting = meeting_with(step.peer);
+    if (state.moved_bytes == 0) {
+      Frame frame;
+      const Outcome outcome = link.peek(channel, {}, &frame);
+      if (outcome == Outcome::failed) {
+        return link_trouble(step.peer);
+      }
+      if (outcome == Outcome::would_block) {
+        return StepAdvance::idle;
+      }
+      if (!belongs_here(frame, step, state)) {
+        return StepAdvance::troubled;
+      }
+      if (!meeting.has_come && frame.payload.size() == sizeof meeting.peers) {
+        std::memcpy(&meeting.peers, frame.payload.data(), sizeof meeting.peers);
+        meeting.has_come = true;
+      }
+      link.pop(channel);
+      state.moved_bytes = state.total_bytes;
+    }
+    switch (reach(program_.peers()[meeting_index(step.peer)], meeting)) {
+      case Outcome::done: return StepAdvance::complete;
+      case Outcome::would_block: return StepAdvance::idle;
+      case Outcome::failed: break;
+    }
+    return link_trouble(step.peer);
+  }
+
+  // Learns how to get at what this rank uses of the peer's memory.
+  Outcome reach(const PeerSpans& spans, Meeting& meeting) {
+    if (meeting.is_reachable) {
+      return Outcome::done;
+    }
+    Link& link = links_[spans.peer];
+    const auto share = [&](const transport::MemoryAddress& address, uint64_t bytes, std::byte** memory) {
+      return bytes == 0 || *memory != nullptr ? Outcome::done : link.share(address, bytes, memory);
+    };
+    Outcome outcome = share(meeting.peers.input, spans.input_bytes, &meeting.input);
+    if (outcome == Outcome::done) {
+      outcome = share(meeting.peers.output, spans.output_bytes, &meeting.output);
+    }
+    meeting.is_reachable = outcome == Outcome::done;
+    return outcome;
+  }
+
+  // ---- Work in memory, a peer's or the own ----
+
+  // Where `span` can be loaded from and stored to, or null.
+  std::byte* direct(schedule::Span span) const {
+    if (span.rank == schedule::kOwnRank) {
+      return const_cast<std::byte*>(address_of(span));
+    }
+    const Meeting& meeting = meeting_with(span.rank);
+    std::byte* const base = span.buffer == Buffer::input ? meeting.input : meeting.output;
+    return base == nullptr ? nullptr : base + program_.offset_bytes(span);
+  }
+
+  // Bytes of a peer's memory that cannot be loaded from.
+  bool fetch(schedule::Span span, uint64_t begin, std::span<std::byte> target) {
+    const Announcement& peers = meeting_with(span.rank).peers;
+    transport::MemoryAddress address = span.buffer == Buffer::input ? peers.input : peers.output;
+    address.offset += program_.offset_bytes(span) + begin;
+    return links_[span.rank].fetch(address, target) == Outcome::done;
+  }
+
+  reduce::Stores stores() const { return program_.is_large() ? reduce::Stores::streaming : reduce::Stores::cached; }
+
+  StepAdvance run_copy(const Step& step, LaneState& state, uint64_t allowed) {
+    if (state.total_bytes == 0) {
+      return StepAdvance::complete;  // the buffers may be null
+    }
+    if (step.if_private && meeting_with(step.source.rank).shares_own_output) {
+      return StepAdvance::complete;  // the peer has written it
+    }
+    const std::byte* const source = direct(step.source);
+    std::byte* const target = direct(step.target);
+    if (target == nullptr) {
+      return StepAdvance::complete;  // the peer fetches it
+    }
     const uint64_t begin = state.moved_bytes;
     const uint64_t end = std::min(allowed, begin + kLocalBytesPerTurn);
+    if (source == nullptr) {
+      if (!fetch(step.source, begin, {target + begin, end - begin})) {
+        return link_trouble(step.source.rank);
+      }
+    } else if (source != target) {
+      copy_bytes(source + begin, target + begin, end - begin);
+    }
+    state.moved_bytes = end;
+    return finish_local(state);
+  }
+
+  // The ranges may overlap, in place.
+  void copy_bytes(const std::byte* source, std::byte* target, uint64_t bytes) const {
+    const bool apart = std::less_equal<>()(source + bytes, target) || std::less_equal<>()(target + bytes, source);
+    if (apart && program_.is_large()) {
+      reduce::copy(source, target, bytes, reduce::Stores::streaming);
+    } else if (bytes != 0) {
+      std::memmove(target, source, bytes);
+    }
+  }
+
+  StepAdvance run_reduce(const Step& step, LaneState& state, uint64_t allowed) {
+    const uint64_t end = std::min(allowed, state.moved_bytes + kLocalBytesPerTurn);
     while (state.moved_bytes < end) {
       const uint64_t size = std::min(kLocalPieceBytes, end - state.moved_bytes);
-      if (step.kind == StepKind::copy) {
-        if (state.source != state.target) {
-          std::memmove(state.target + state.moved_bytes, state.source + state.moved_bytes, size);
-        }
-      } else {
-        reduce_piece(step, state, size);
+      if (!reduce_piece(step, state, size)) {
+        return StepAdvance::troubled;
       }
       state.moved_bytes += size;
     }
+    return finish_local(state);
+  }
+
+  StepAdvance finish_local(const LaneState& state) {
     if (state.moved_bytes == state.total_bytes) {
       return StepAdvance::complete;
     }
@@ -247,28 +409,55 @@ class LaneRunner {
 
   // target = sources[0] op sources[1] ..., in groups of as many inputs as a kernel takes. What is reduced so far is the next group's first; it stays
   // out of the target, which may be a later source.
-  void reduce_piece(const Step& step, const LaneState& state, uint64_t size) const {
+  bool reduce_piece(const Step& step, const LaneState& state, uint64_t size) {
     const auto sources = schedule_.sources_of(step);
+    const uint64_t begin = state.moved_bytes;
+    std::byte* const target = state.target + begin;
+    // What goes to several places, past the caches, is made within them.
+    const bool is_scattered = program_.is_large() && std::ranges::any_of(schedule_.further_targets_of(step), [&](const schedule::Span& span) { return direct(span) != nullptr; });
+    std::byte* const result = is_scattered ? pieces_of_thread().at(0) : target;
     const void* inputs[reduce::kMaxInputs];
     size_t input_count = 0;
     for (size_t index = 0; index < sources.size(); ++index) {
-      inputs[input_count++] = address_of(sources[index]) + state.moved_bytes;
+      const std::byte* const source = input_of(sources[index], begin, size, input_count);
+      if (source == nullptr) {
+        link_trouble(sources[index].rank);
+        return false;
+      }
+      inputs[input_count++] = source;
       const bool last = index + 1 == sources.size();
       if (last || input_count == reduce::kMaxInputs) {
-        std::byte* const target = last ? state.target + state.moved_bytes : partial_result();
-        reduce::reduce(operation_.request.op, operation_.request.signature.datatype, std::span(inputs, input_count), target,
-                       size / operation_.element_bytes, last ? final_of(step) : reduce::Final::no);
-        inputs[0] = target;
+        std::byte* const sum = last ? result : pieces_of_thread().at(1);
+        reduce::reduce(program_.op(), operation_.signature().datatype, std::span(inputs, input_count), sum, size / program_.element_bytes(),
+                       last ? final_of(step) : reduce::Final::no, last && !is_scattered ? stores() : reduce::Stores::cached);
+        inputs[0] = sum;
         input_count = 1;
       }
     }
+    scatter(step, result, begin, size);
+    return true;
   }
 
-  static std::byte* partial_result() {
-    thread_local const auto memory = std::make_unique_for_overwrite<std::byte[]>(kLocalPieceBytes + kAlignment);
-    void* aligned = memory.get();
-    size_t space = kLocalPieceBytes + kAlignment;
-    return static_cast<std::byte*>(std::align(kAlignment, kLocalPieceBytes, aligned, space));
+  // A source's bytes, where a kernel can read them; null if its owner is gone. `place` keeps those fetched for one kernel apart.
+  const std::byte* input_of(schedule::Span source, uint64_t begin, uint64_t size, size_t place) {
+    if (const std::byte* const memory = direct(source)) {
+      return memory + begin;
+    }
+    std::byte* const piece = pieces_of_thread().at(2 + place);
+    return fetch(source, begin, {piece, size}) ? piece : nullptr;
+  }
+
+  // The result to where it is not yet.
+  void scatter(const Step& step, const std::byte* result, uint64_t begin, uint64_t size) const {
+    const auto store = [&](std::byte* target) {
+      if (target != nullptr && target + begin != result) {
+        reduce::copy(result, target + begin, size, stores());
+      }
+    };
+    store(direct(step.target));
+    for (const schedule::Span& target : schedule_.further_targets_of(step)) {
+      store(direct(target));
+    }
   }
 
   // Publishes progress to streaming waits; tells whether there was any.
@@ -288,25 +477,25 @@ class LaneRunner {
   }
 
   Operation& operation_;
+  const Program& program_;
   const Schedule& schedule_;
   LinkTable& links_;
   Trouble& trouble_;
 };
 
 // Multiplies the input into memory of the operation's own, a bounded piece at a time; true once done.
-bool scale_input(Operation& operation) {
-  Request& request = operation.request;
-  const uint64_t remaining = request.input_elements - operation.scaled_elements;
-  const uint64_t piece = std::min<uint64_t>(remaining, kLocalBytesPerTurn / operation.element_bytes);
-  const uint64_t offset_bytes = operation.scaled_elements * operation.element_bytes;
-  reduce::scale(request.signature.datatype, request.input + offset_bytes, request.input_scale.data(),
-                operation.scaled_input + offset_bytes, piece);
+bool scale_input(Operation& operation, const Program::InputScale& scale) {
+  const uint32_t element_bytes = operation.program().element_bytes();
+  const uint64_t remaining = scale.elements - operation.scaled_elements;
+  const uint64_t piece = std::min<uint64_t>(remaining, kLocalBytesPerTurn / element_bytes);
+  const uint64_t offset_bytes = operation.scaled_elements * element_bytes;
+  reduce::scale(operation.signature().datatype, operation.input + offset_bytes, scale.factor.data(), operation.scaled_input + offset_bytes,
+                piece);
   operation.scaled_elements += piece;
-  if (operation.scaled_elements != request.input_elements) {
+  if (operation.scaled_elements != scale.elements) {
     return false;
   }
-  request.input = operation.scaled_input;
-  request.has_input_scale = false;
+  operation.input = operation.scaled_input;
   return true;
 }
 
@@ -320,8 +509,11 @@ uint32_t channel_of(const Operation& operation, const Lane& lane) {
 }
 
 void prepare(Operation& operation) {
-  const Schedule& schedule = *operation.request.schedule;
+  const Schedule& schedule = operation.program().schedule();
+  operation.input = operation.request.input;
+  operation.scaled_elements = 0;
   operation.step_done_bytes.assign(schedule.steps.size(), 0);
+  operation.meetings.assign(operation.program().peers().size(), Meeting{});
   operation.lanes.clear();
   for (const Lane& lane : schedule.lanes) {
     operation.lanes.push_back(LaneState{.step = lane.first_step, .end_step = lane.first_step + lane.step_count});
@@ -329,13 +521,12 @@ void prepare(Operation& operation) {
 }
 
 Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
-  if (operation.request.has_input_scale) {
-    if (!scale_input(operation)) {
-      return Advance::worked;
-    }
+  const auto& scale = operation.program().input_scale();
+  if (scale && operation.input != operation.scaled_input && !scale_input(operation, *scale)) {
+    return Advance::worked;
   }
   LaneRunner runner(operation, links, *trouble);
-  const auto& lanes = operation.request.schedule->lanes;
+  const auto& lanes = operation.program().schedule().lanes;
   bool worked = false;
   bool complete = true;
   for (size_t index = 0; index < lanes.size(); ++index) {
@@ -350,7 +541,7 @@ Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
 }
 
 void collect_awaited_peers(const Operation& operation, std::vector<uint32_t>* peers) {
-  const Schedule& schedule = *operation.request.schedule;
+  const Schedule& schedule = operation.program().schedule();
   peers->clear();
   for (const LaneState& lane : operation.lanes) {
     if (lane.step == lane.end_step) {

@@ -6,31 +6,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
-#include "engine/signature.hpp"
+#include "engine/program.hpp"
 #include "engine/stream.hpp"
-#include "reduce/reduce.hpp"
-#include "schedule/layout.hpp"
-#include "schedule/schedule.hpp"
+#include "transport/transport.hpp"
 
 namespace tutti::engine {
 
 // What a communicator hands to its executor.
 struct Request {
-  Signature signature;
-  std::shared_ptr<const schedule::Schedule> schedule;
-  schedule::LayoutRequest layout;  // its tables are the vectors below
-  std::array<std::vector<uint64_t>, 4> tables;
+  const Program* program = nullptr;
+  std::shared_ptr<const Program> owner;  // keeps `program`, unless the communicator does so as long as the executor works
   const std::byte* input = nullptr;
   std::byte* output = nullptr;
-  reduce::Operator op;
-  // Multiplied into the input beforehand (pre-multiplied sum); one element of the data type.
-  bool has_input_scale = false;
-  std::array<std::byte, 8> input_scale{};
-  uint64_t input_elements = 0;  // of which has_input_scale needs the whole length
-  uint32_t peer = 0;            // send and receive
+  uint32_t peer = 0;  // send and receive
 };
 
 // How far a lane has come in its current step.
@@ -44,6 +34,24 @@ struct LaneState {
   uint64_t taken_before = 0;    // send: bytes the link had taken on the channel before this step
   const std::byte* source = nullptr;
   std::byte* target = nullptr;
+};
+
+// What a signal carries: where a rank's input and output lie, as Link::publish gives it.
+struct Announcement {
+  transport::MemoryAddress input;
+  transport::MemoryAddress output;
+};
+// One peer that an operation meets.
+struct Meeting {
+  Announcement own;  // published at the first signal, sent with every one
+  bool is_published = false;
+  bool shares_own_output = false;  // the peer can write to this rank's output
+  // Of the first signal that came.
+  Announcement peers;
+  bool has_come = false;
+  bool is_reachable = false;  // what follows is set
+  std::byte* input = nullptr;   // null: to be fetched
+  std::byte* output = nullptr;  // null: to be fetched, and never written to
 };
 
 inline constexpr uint64_t kStepComplete = UINT64_MAX;
@@ -60,26 +68,27 @@ enum class OperationState : uint8_t { waiting, running };
 
 struct Operation {
   Request request;
-  std::optional<schedule::Layout> layout;
-  std::shared_ptr<Stream> stream;
+  Stream* stream = nullptr;
+  std::shared_ptr<Stream> stream_owner;  // keeps `stream`, unless it is the executor's own
   Stream::Ticket ticket;
   uint64_t index = 0;         // among all work of the executor
   uint64_t sequence = 0;      // of collectives on the communicator; of sends, or receives, with this peer
   uint64_t frame_word = 0;    // chain and sequence, as every frame carries them
   uint32_t first_channel = 0;  // of the collective channels
-  uint32_t element_bytes = 1;
   OperationState state = OperationState::waiting;
-  uint64_t scaled_elements = 0;  // of the input, so far
+  const std::byte* input = nullptr;  // the caller's, or what it was scaled to
+  uint64_t scaled_elements = 0;      // of the input, so far
   uint64_t advances = 0;  // turns in which it moved
   OperationWatch watch;
   std::vector<LaneState> lanes;
   std::vector<uint64_t> step_done_bytes;  // kStepComplete once complete
+  std::vector<Meeting> meetings;          // as Program::peers()
   std::byte* scratch = nullptr;       // the executor's, while it runs
   std::byte* scaled_input = nullptr;  // likewise
 
-  bool is_point_to_point() const {
-    return request.signature.collective == schedule::Collective::send || request.signature.collective == schedule::Collective::receive;
-  }
+  const Program& program() const { return *request.program; }
+  const Signature& signature() const { return request.program->signature(); }
+  bool is_point_to_point() const { return request.program->is_point_to_point(); }
 };
 
 }  // namespace tutti::engine

@@ -37,7 +37,7 @@ inline constexpr int32_t kCustomOperator = tuttiNumOps;
 uint32_t fingerprint(const Signature& signature);
 // Covers all calls up to and including this one; travels in every frame. Ranks that once disagreed never agree again, so that a disagreement that
 // no frame of its own call tells, as when two ranks take each other for the root, shows in the next call.
-uint32_t chain(uint32_t before, const Signature& signature);
+uint32_t chain(uint32_t before, uint32_t fingerprint);
 
 // "allgatherv" for variable blocks.
 std::string collective_name(const Signature& signature);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/stream.hpp"
 
+#include "engine/executor.hpp"
+
 namespace tutti::engine {
 
 void Stream::keep_failure(const Status& outcome) {
@@ -26,14 +28,14 @@ std::shared_ptr<Executor> Stream::executor() const {
   return executor_.lock();
 }
 
-void Stream::remember_executor(const std::shared_ptr<Executor>& executor) {
+void Stream::remember_executor(Executor& executor) {
   // Relaxed: a stale answer only means that the lock below is taken once more.
-  if (executor_identity_.load(std::memory_order_relaxed) == executor.get()) {
+  if (executor_identity_.load(std::memory_order_relaxed) == &executor) {
     return;
   }
   const std::lock_guard lock(mutex_);
-  executor_ = executor;
-  executor_identity_.store(executor.get(), std::memory_order_relaxed);
+  executor_ = executor.weak_from_this();
+  executor_identity_.store(&executor, std::memory_order_relaxed);
 }
 
 }  // namespace tutti::engine

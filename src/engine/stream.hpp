@@ -47,7 +47,7 @@ class Stream {
 
   // The executor that last got work of this stream: a waiter carries its work on. May be empty.
   std::shared_ptr<Executor> executor() const;
-  void remember_executor(const std::shared_ptr<Executor>& executor);
+  void remember_executor(Executor& executor);
 
  private:
   void keep_failure(const Status& outcome);

@@ -243,7 +243,7 @@ void Executor::inquire(Operation& operation, uint64_t now_ns) {
   collect_awaited_peers(operation, &awaited_);
   log::trace("rank {}: {} waits for ranks {}", options_.rank, name_of(operation), fmt::join(awaited_, ", "));
   for (const uint32_t peer : awaited_) {
-    post(peer, Inquiry{operation.sequence, operation.request.signature, static_cast<uint32_t>(operation.frame_word >> 32)});
+    post(peer, Inquiry{operation.sequence, operation.signature(), static_cast<uint32_t>(operation.frame_word >> 32)});
   }
 }
 
@@ -273,11 +273,11 @@ void Executor::part() {
 }
 
 std::string Executor::name_of(const Operation& operation) const {
-  const OperationName name{operation.request.signature, operation.sequence, options_.name};
+  const OperationName name{operation.signature(), operation.sequence, options_.name};
   if (!operation.is_point_to_point()) {
     return to_string(name);
   }
-  const bool sends = operation.request.signature.collective == schedule::Collective::send;
+  const bool sends = operation.signature().collective == schedule::Collective::send;
   return fmt::format("{} {} rank {}", to_string(name), sends ? "to" : "from", operation.request.peer);
 }
 
@@ -301,8 +301,8 @@ Status Executor::explain(const Operation& operation, const Trouble& trouble) {
 }
 
 Status Executor::explain_frame(const Operation& operation, const Trouble& trouble) const {
-  const Signature& own = operation.request.signature;
-  const uint64_t element_bytes = operation.element_bytes;
+  const Signature& own = operation.signature();
+  const uint64_t element_bytes = operation.program().element_bytes();
   if (trouble.kind == Trouble::Kind::wrong_length) {
     return mismatch_error("{}: rank {} sends {} elements, rank {} expects {}", name_of(operation), trouble.peer,
                           trouble.received_bytes / element_bytes, options_.rank, trouble.expected_bytes / element_bytes);

@@ -12,9 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/insert_only_table.hpp"
 #include "base/status.hpp"
 #include "planner/algorithm.hpp"
-#include "planner/plan_table.hpp"
+#include "planner/plan_key.hpp"
 
 namespace tutti::planner {
 
@@ -92,7 +93,7 @@ class Planner {
   std::shared_ptr<const schedule::Schedule> schedule_for(const Algorithm& algorithm, const schedule::Problem& problem);
 
   Options options_;  // never changes; algorithms by name
-  PlanTable table_;  // read without the mutex, written under it
+  InsertOnlyTable<Plan> table_;  // read without the mutex, written under it
 
   std::mutex mutex_;  // guards all below
   std::vector<std::unique_ptr<const Plan>> plans_;

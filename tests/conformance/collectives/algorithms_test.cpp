@@ -42,7 +42,8 @@ struct Forced {
 };
 
 bool serves(const planner::Algorithm& algorithm, Collective collective, Blocks blocks, int rank_count) {
-  const topology::Topology topology(static_cast<uint32_t>(rank_count));
+  // As between threads of one process.
+  const auto topology = topology::Topology::uniform(static_cast<uint32_t>(rank_count), {.latency_ns = 0, .source = "", .reaches_memory = true});
   schedule::Problem problem{.collective = collective,
                             .rank_count = static_cast<uint32_t>(rank_count),
                             .root = 0,

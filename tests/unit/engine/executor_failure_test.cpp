@@ -205,8 +205,7 @@ TEST_P(ExecutorMismatch, IsToldAlikeOnBothSides) {
   ExecutorWorld world;
   Sum sums[2] = {Sum(10, 1), Sum(10, 2)};
   for (uint32_t rank = 0; rank < 2; ++rank) {
-    Request request = sums[rank].request(rank);
-    request.signature = rank == 0 ? mismatch.first : mismatch.second;
+    Request request = sums[rank].request_as(rank == 0 ? mismatch.first : mismatch.second, rank);
     ASSERT_TRUE(world[rank].submit(std::move(request), new_stream()).ok());
   }
   ASSERT_TRUE(world.settle());

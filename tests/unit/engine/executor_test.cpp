@@ -162,12 +162,10 @@ TEST(Executor, AFullQueueMakesSubmittingCarryOnTheWork) {
   const auto copying = std::make_shared<const schedule::Schedule>(std::move(builder).build());
   for (uint32_t index = 0; index < kCount; ++index) {
     source[index] = static_cast<int32_t>(index) + 1;
-    Request request;
-    request.signature = {.collective = schedule::Collective::all_reduce, .datatype = tuttiInt32, .count = 1};
-    request.schedule = copying;
-    request.layout = {.problem = {}, .element_count = 1, .variable = {}, .element_bytes = 4};
-    request.input = reinterpret_cast<const std::byte*>(&source[index]);
-    request.output = reinterpret_cast<std::byte*>(&target[index]);
+    Request request = request_for({.signature = {.collective = schedule::Collective::all_reduce, .datatype = tuttiInt32, .count = 1},
+                                   .schedule = copying,
+                                   .layout = {.problem = {}, .element_count = 1, .variable = {}, .element_bytes = 4}},
+                                  &source[index], &target[index]);
     ASSERT_TRUE(world[0].submit(std::move(request), stream).ok());
     if (index + 1 == kQueueCapacity) {
       EXPECT_FALSE(stream->has_completed(1)) << "nothing runs before somebody turns the executor";

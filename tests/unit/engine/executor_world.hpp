@@ -93,22 +93,33 @@ inline std::shared_ptr<const schedule::Schedule> sum_schedule(uint32_t rank, uin
   return std::make_shared<const schedule::Schedule>(std::move(builder).build());
 }
 
+// One call of a program that nobody else uses.
+inline Request request_for(Program::Parts parts, const int32_t* input, int32_t* output) {
+  auto program = std::make_shared<const Program>(std::move(parts));
+  return {.program = program.get(),
+          .owner = program,
+          .input = reinterpret_cast<const std::byte*>(input),
+          .output = reinterpret_cast<std::byte*>(output)};
+}
+
 // What one rank passes to an all-reduce of two ranks, and gets from it.
 struct Sum {
   explicit Sum(size_t count, int32_t value) : input(count, value), output(count, -1) {}
 
-  Request request(uint32_t rank, uint32_t channel_count = 1) {
-    Request request;
-    request.signature = {.collective = schedule::Collective::all_reduce, .datatype = tuttiInt32, .op = tuttiSum, .count = input.size()};
-    request.schedule = sum_schedule(rank, channel_count);
-    request.layout = {.problem = {.collective = schedule::Collective::all_reduce, .rank_count = 2},
-                      .rank = rank,
-                      .element_count = input.size(),
-                      .variable = {},
-                      .element_bytes = sizeof(int32_t)};
-    request.input = reinterpret_cast<const std::byte*>(input.data());
-    request.output = reinterpret_cast<std::byte*>(output.data());
-    return request;
+  Request request(uint32_t rank, uint32_t channel_count = 1) { return request_as(signature(), rank, channel_count); }
+  // Says that it is another call than it is.
+  Request request_as(const Signature& its_signature, uint32_t rank, uint32_t channel_count = 1) {
+    return request_for({.signature = its_signature,
+                        .schedule = sum_schedule(rank, channel_count),
+                        .layout = {.problem = {.collective = schedule::Collective::all_reduce, .rank_count = 2},
+                                   .rank = rank,
+                                   .element_count = input.size(),
+                                   .variable = {},
+                                   .element_bytes = sizeof(int32_t)}},
+                       input.data(), output.data());
+  }
+  Signature signature() const {
+    return {.collective = schedule::Collective::all_reduce, .datatype = tuttiInt32, .op = tuttiSum, .count = input.size()};
   }
   bool has(int32_t value) const {
     return std::ranges::all_of(output, [&](int32_t element) { return element == value; });
@@ -136,16 +147,14 @@ struct Message {
     } else {
       builder.receive(builder.add_lane(), peer, {}, {schedule::Buffer::output, 0});
     }
-    Request request;
-    request.signature = {.collective = collective, .datatype = datatype, .count = values.size()};
-    request.schedule = std::make_shared<const schedule::Schedule>(std::move(builder).build());
-    request.layout = {.problem = {.collective = collective, .rank_count = 2},
-                      .rank = rank,
-                      .element_count = values.size(),
-                      .variable = {},
-                      .element_bytes = sizeof(int32_t)};
-    request.input = reinterpret_cast<const std::byte*>(values.data());
-    request.output = reinterpret_cast<std::byte*>(values.data());
+    Request request = request_for({.signature = {.collective = collective, .datatype = datatype, .count = values.size()},
+                                   .schedule = std::make_shared<const schedule::Schedule>(std::move(builder).build()),
+                                   .layout = {.problem = {.collective = collective, .rank_count = 2},
+                                              .rank = rank,
+                                              .element_count = values.size(),
+                                              .variable = {},
+                                              .element_bytes = sizeof(int32_t)}},
+                                  values.data(), values.data());
     request.peer = peer;
     return request;
   }

@@ -23,6 +23,7 @@ struct FabricOptions {
   uint32_t refusals_per_thousand = 0;  // calls that would block for no reason
   uint32_t releases_per_thousand = 1000;  // chance, per look, that the link is done with the oldest borrowed frame
   uint32_t landings_per_thousand = 0;     // frames that are received into the landing, if they fit
+  std::vector<bool> shared_ranks = {};    // whose memory peers can load and store; that of others can be fetched
 };
 
 class FakeFabric {
@@ -171,9 +172,28 @@ class FakeFabric {
       }
     }
 
+    // All ranks are in one process: an address is an address.
+    transport::MemoryAddress publish(std::span<const std::byte> memory) override {
+      return {.window = fabric_.is_shared(rank_) ? 1u : 0u, .offset = reinterpret_cast<uintptr_t>(memory.data())};
+    }
+    bool is_shared(const transport::MemoryAddress& own) const override { return own.window != 0; }
+    transport::Outcome share(const transport::MemoryAddress& address, uint64_t, std::byte** memory) override {
+      if (fabric_.strikes(fabric_.options_.refusals_per_thousand)) {
+        return transport::Outcome::would_block;
+      }
+      *memory = address.window != 0 ? reinterpret_cast<std::byte*>(address.offset) : nullptr;
+      return failure_.ok() ? transport::Outcome::done : transport::Outcome::failed;
+    }
+    transport::Outcome fetch(const transport::MemoryAddress& address, std::span<std::byte> target) override {
+      if (failure_.ok()) {
+        std::memcpy(target.data(), reinterpret_cast<const std::byte*>(address.offset), target.size());
+      }
+      return failure_.ok() ? transport::Outcome::done : transport::Outcome::failed;
+    }
+
     const Status& failure() const override { return failure_; }
     size_t max_frame_bytes() const override { return fabric_.options_.max_frame_bytes; }
-    transport::LinkEstimate estimate() const override { return {}; }
+    transport::LinkEstimate estimate() const override { return {.latency_ns = 0, .bandwidth_bytes_per_s = 0, .source = "fake", .reaches_memory = true}; }
     std::string describe() const override { return "fake"; }
 
    private:
@@ -188,6 +208,7 @@ class FakeFabric {
   Pipe& pipe(uint32_t source, uint32_t target, uint32_t channel) {
     return *pipes_[(source * options_.rank_count + target) * transport::kChannelCount + channel];
   }
+  bool is_shared(uint32_t rank) const { return rank < options_.shared_ranks.size() && options_.shared_ranks[rank]; }
   bool strikes(uint32_t per_thousand) { return per_thousand != 0 && random_() % 1000 < per_thousand; }
   void release_some(Pipe& pipe) {
     while (pipe.released != pipe.sent && strikes(options_.releases_per_thousand)) {

@@ -46,29 +46,34 @@ struct Shape {
   uint64_t element_count = 0;
   tuttiDataType_t datatype = tuttiUint8;
   uint32_t element_bytes = 1;
+  tuttiRedOp_t op = tuttiSum;
+  std::vector<uint64_t> receive_counts = {};
+  std::optional<Program::InputScale> input_scale = std::nullopt;
 };
 
 // Sets up `rank` to run `schedule`; its buffers are the test's business.
 void set_up(Rank& rank, Schedule schedule, const Shape& shape) {
   Operation& operation = rank.operation;
-  operation.element_bytes = shape.element_bytes;
   operation.frame_word = 0x1234;
-  Request& request = operation.request;
-  request.signature = {.collective = shape.problem.collective, .blocks = shape.problem.blocks, .datatype = shape.datatype};
-  const auto& counts = request.tables[2];
-  request.layout = {.problem = shape.problem,
-                    .rank = schedule.rank,
-                    .chunk_count = schedule.chunk_count,
-                    .parts = schedule.parts,
-                    .element_count = shape.element_count,
-                    .variable = {.send_counts = {}, .send_displacements = {}, .receive_counts = counts, .receive_displacements = {}},
-                    .element_bytes = shape.element_bytes};
-  request.op.rank_count = shape.problem.rank_count;
-  operation.layout.emplace(request.layout);
-  rank.scratch.resize(operation.layout->scratch_elements(schedule.scratch_slots) * shape.element_bytes, kFiller);
-  request.schedule = std::make_shared<const Schedule>(std::move(schedule));
-  request.input = rank.input.data();
-  request.output = rank.output.data();
+  const uint32_t own_rank = schedule.rank;
+  const schedule::LayoutRequest layout{.problem = shape.problem,
+                                       .rank = own_rank,
+                                       .chunk_count = schedule.chunk_count,
+                                       .parts = schedule.parts,
+                                       .element_count = shape.element_count,
+                                       .variable = {},
+                                       .element_bytes = shape.element_bytes};
+  auto program = std::make_shared<const Program>(Program::Parts{
+      .signature = {.collective = shape.problem.collective, .blocks = shape.problem.blocks, .datatype = shape.datatype},
+      .schedule = std::make_shared<const Schedule>(std::move(schedule)),
+      .layout = layout,
+      .tables = {std::vector<uint64_t>{}, {}, shape.receive_counts, {}},
+      .op = {.op = shape.op, .rank_count = shape.problem.rank_count},
+      .input_scale = shape.input_scale,
+      .input_bytes = rank.input.size(),
+      .output_bytes = rank.output.size()});
+  rank.scratch.resize(program->scratch_bytes(), kFiller);
+  operation.request = {.program = program.get(), .owner = program, .input = rank.input.data(), .output = rank.output.data()};
   operation.scratch = rank.scratch.data();
   prepare(operation);
 }
@@ -227,8 +232,7 @@ TEST(Interpreter, ReducesWhatItReceives) {
       world.ranks[rank].input = bytes_of(values);
       world.ranks[rank].output.assign(kCount * sizeof(int32_t), kFiller);
       set_up(world.ranks[rank], exchange_and_reduce(rank),
-             {.problem = {.collective = Collective::all_reduce, .rank_count = 2}, .element_count = kCount, .datatype = tuttiInt32, .element_bytes = 4});
-      world.ranks[rank].operation.request.op.op = tuttiAvg;
+             {.problem = {.collective = Collective::all_reduce, .rank_count = 2}, .element_count = kCount, .datatype = tuttiInt32, .element_bytes = 4, .op = tuttiAvg});
     }
     ASSERT_TRUE(world.run());
     EXPECT_EQ(world.ranks[0].output, bytes_of(mean));
@@ -238,7 +242,7 @@ TEST(Interpreter, ReducesWhatItReceives) {
 }
 
 // Elements from one scratch slot to the next.
-uint64_t scratch_stride(const Rank& rank, uint32_t slot_count) { return rank.scratch.size() / rank.operation.element_bytes / slot_count; }
+uint64_t scratch_stride(const Rank& rank, uint32_t slot_count) { return rank.scratch.size() / rank.operation.program().element_bytes() / slot_count; }
 
 struct WideReduction {
   uint32_t source_count;
@@ -261,8 +265,7 @@ TEST_P(InterpreterWide, ReducesAllSourcesOnce) {
   builder.reduce(builder.add_lane(), {}, sources, scratch(first + target), {.operands = {}, .final = schedule::Final::yes, .waits = {}});
   Rank& rank = world.ranks[0];
   set_up(rank, std::move(builder).build(),
-         {.problem = {.collective = Collective::all_reduce, .rank_count = source_count}, .element_count = kCount, .datatype = tuttiInt64, .element_bytes = 8});
-  rank.operation.request.op.op = tuttiAvg;
+         {.problem = {.collective = Collective::all_reduce, .rank_count = source_count}, .element_count = kCount, .datatype = tuttiInt64, .element_bytes = 8, .op = tuttiAvg});
   std::vector<int64_t> sum(kCount);
   const uint64_t stride = scratch_stride(rank, source_count + 1);
   for (uint32_t source = 0; source < source_count; ++source) {
@@ -316,11 +319,10 @@ TEST(Interpreter, SendsEmptyMessagesOfVariableBlocks) {
       builder.receive(builder.add_lane(), 1 - rank, {1 - rank}, output(1 - rank));
       builder.copy(builder.add_lane(), {rank}, {.source = input(0), .target = output(rank)});
       Rank& own = world.ranks[rank];
-      own.operation.request.tables[2] = {0, 5};
       own.input = pattern(rank == 0 ? 0 : 5, 9);
       own.output.assign(5, kFiller);
       set_up(own, std::move(builder).build(),
-             {.problem = {.collective = Collective::all_gather, .rank_count = 2, .blocks = Blocks::variable}, .element_count = own.input.size()});
+             {.problem = {.collective = Collective::all_gather, .rank_count = 2, .blocks = Blocks::variable}, .element_count = own.input.size(), .receive_counts = {0, 5}});
     }
     ASSERT_TRUE(world.run()) << "seed " << seed;
     EXPECT_EQ(world.fabric.frames_taken(), 2u);
@@ -441,18 +443,96 @@ TEST(Interpreter, ScalesTheInputWithoutTouchingIt) {
   rank.output.assign(rank.input.size(), kFiller);
   Builder builder({.rank = 0});
   builder.copy(builder.add_lane(), {}, {.source = input(0), .target = output(0)});
-  set_up(rank, std::move(builder).build(),
-         {.problem = {.collective = Collective::all_reduce}, .element_count = kCount, .datatype = tuttiFloat32, .element_bytes = 4});
-  std::vector<std::byte> scaled(rank.input.size());
+  Program::InputScale scale{.elements = kCount};
   const float factor = 0.5f;
-  rank.operation.request.has_input_scale = true;
-  std::memcpy(rank.operation.request.input_scale.data(), &factor, sizeof factor);
-  rank.operation.request.input_elements = kCount;
+  std::memcpy(scale.factor.data(), &factor, sizeof factor);
+  set_up(rank, std::move(builder).build(),
+         {.problem = {.collective = Collective::all_reduce},
+          .element_count = kCount,
+          .datatype = tuttiFloat32,
+          .element_bytes = 4,
+          .input_scale = scale});
+  std::vector<std::byte> scaled(rank.input.size());
   rank.operation.scaled_input = scaled.data();
   EXPECT_EQ(world.advance(0), Advance::worked);
   ASSERT_TRUE(world.run());
   EXPECT_EQ(rank.input, bytes_of(values));
   EXPECT_EQ(rank.output, bytes_of(std::vector<float>(kCount, 1.5f)));
+}
+
+// Each rank's own half of the sum is made by it, from both inputs, and given to both outputs.
+Schedule sum_in_memory(uint32_t rank) {
+  const uint32_t peer = 1 - rank;
+  Builder builder({.rank = rank, .chunk_count = 2});
+  const schedule::LaneId signalling = builder.add_lane();
+  const schedule::LaneId working = builder.add_lane();
+  builder.signal(signalling, peer);
+  builder.await(working, peer);
+  const std::vector<schedule::Span> sources{rank == 0 ? input(rank) : schedule::Span{Buffer::input, rank, peer},
+                                            rank == 0 ? schedule::Span{Buffer::input, rank, peer} : input(rank)};
+  const schedule::StepId made = builder.reduce(working, {rank}, sources, output(rank),
+                                               {.final = schedule::Final::yes, .further_targets = {{Buffer::output, rank, peer}}});
+  builder.signal(signalling, peer, {.waits = {{made}}});
+  builder.await(working, peer);
+  const schedule::StepId fetched =
+      builder.copy(working, {peer}, {.source = {Buffer::output, peer, peer}, .target = output(peer)}, {.if_private = true});
+  builder.signal(signalling, peer, {.waits = {{fetched}}});
+  builder.await(working, peer);
+  return std::move(builder).build();
+}
+
+struct MemoryCase {
+  const char* name;
+  std::vector<bool> is_shared;  // by rank
+  uint64_t count;
+};
+
+class InterpreterMemory : public testing::TestWithParam<MemoryCase> {};
+
+TEST_P(InterpreterMemory, WorksInThePeersMemory) {
+  const MemoryCase& test = GetParam();
+  for (uint32_t seed = 1; seed <= 8; ++seed) {
+    FabricOptions options = awkward(2, seed);
+    options.shared_ranks = test.is_shared;
+    World world(options);
+    std::vector<int32_t> sum(test.count);
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      std::vector<int32_t> values(test.count);
+      for (size_t index = 0; index < test.count; ++index) {
+        values[index] = static_cast<int32_t>(index * (rank + 3));
+        sum[index] += values[index];
+      }
+      world.ranks[rank].input = bytes_of(values);
+      world.ranks[rank].output.assign(test.count * sizeof(int32_t), kFiller);
+      set_up(world.ranks[rank], sum_in_memory(rank),
+             {.problem = {.collective = Collective::all_reduce, .rank_count = 2}, .element_count = test.count, .datatype = tuttiInt32, .element_bytes = 4});
+    }
+    ASSERT_TRUE(world.run()) << "seed " << seed;
+    EXPECT_EQ(world.ranks[0].output, bytes_of(sum));
+    EXPECT_EQ(world.ranks[1].output, bytes_of(sum));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, InterpreterMemory,
+                         testing::Values(MemoryCase{"shared", {true, true}, 1000}, MemoryCase{"private", {false, false}, 1000},
+                                         MemoryCase{"mixed", {true, false}, 1000}, MemoryCase{"large_shared", {true, true}, 2'000'003},
+                                         MemoryCase{"large_private", {false, false}, 2'000'003}, MemoryCase{"one_element", {true, false}, 1}),
+                         [](const auto& info) { return info.param.name; });
+
+// The peer's process ends between two pieces.
+TEST(Interpreter, MemoryThatCannotBeFetchedIsALinkThatFailed) {
+  World world({.rank_count = 2});
+  for (uint32_t rank = 0; rank < 2; ++rank) {
+    world.ranks[rank].input.resize(4000);
+    world.ranks[rank].output.resize(4000);
+    set_up(world.ranks[rank], sum_in_memory(rank),
+           {.problem = {.collective = Collective::all_reduce, .rank_count = 2}, .element_count = 1000, .datatype = tuttiInt32, .element_bytes = 4});
+  }
+  EXPECT_EQ(world.advance(1), Advance::worked);
+  world.fabric.cut(0, 1);
+  EXPECT_EQ(world.advance(0), Advance::troubled);
+  EXPECT_EQ(world.trouble.kind, Trouble::Kind::link_failed);
+  EXPECT_EQ(world.trouble.peer, 1u);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/stream.hpp"
+#include "tests/unit/engine/executor_world.hpp"
 
 #include <gtest/gtest.h>
 
@@ -66,11 +67,14 @@ TEST(Stream, KeepsTheFirstFailureOnce) {
 TEST(Stream, HasNoExecutorUntilOneIsRemembered) {
   Stream stream;
   EXPECT_EQ(stream.executor(), nullptr);
-  stream.remember_executor(nullptr);
-  EXPECT_EQ(stream.executor(), nullptr);
+  {
+    ExecutorWorld world;
+    stream.remember_executor(world[1]);
+    EXPECT_EQ(stream.executor().get(), &world[1]);
+  }
+  EXPECT_EQ(stream.executor(), nullptr) << "it does not keep the executor";
 }
 
-// The memory is plain, so that a thread sanitizer sees whether completing publishes what the work wrote.
 TEST(Stream, CompletingPublishesWhatTheWorkWrote) {
   constexpr uint64_t kCount = 1'000;
   Stream stream;

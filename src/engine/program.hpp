@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A schedule with sizes and operator put in: what all calls share that differ in their buffers only.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/signature.hpp"
+#include "reduce/reduce.hpp"
+#include "schedule/layout.hpp"
+#include "schedule/schedule.hpp"
+
+namespace tutti::engine {
+
+// Operations whose messages are no longer than this all together are begun by the thread that submits them.
+inline constexpr uint64_t kEagerBytes = 8 * 1024;
+// Operations whose buffers are larger than this write past the caches. On cores with 2 MiB of L2, plain stores are as fast up to a vector of
+// 1 MiB; at 8 MiB streaming ones take two thirds of the time (bench/kernels).
+inline constexpr uint64_t kLargeBytes = 4 * 1024 * 1024;
+
+// How the steps of a call see memory of a peer.
+struct PeerSpans {
+  uint32_t peer = 0;
+  // From the start of the peer's buffers to the end of what this rank uses there.
+  uint64_t input_bytes = 0;
+  uint64_t output_bytes = 0;
+  bool writes_output = false;
+};
+
+class Program {
+ public:
+  using Tables = std::array<std::vector<uint64_t>, 4>;  // as schedule::VariableBlocks: send counts, send displacements, and of the receives
+  // Multiplied into the input beforehand (pre-multiplied sum).
+  struct InputScale {
+    std::array<std::byte, 8> factor{};  // one element of the data type
+    uint64_t elements = 0;              // of the whole input
+  };
+  struct Parts {
+    Signature signature;
+    std::shared_ptr<const schedule::Schedule> schedule;
+    schedule::LayoutRequest layout;  // `variable` is ignored; `tables` takes its place
+    Tables tables = {};
+    reduce::Operator op = {};
+    std::optional<InputScale> input_scale = std::nullopt;
+    // Of the whole buffers, for peers that work in them.
+    uint64_t input_bytes = 0;
+    uint64_t output_bytes = 0;
+  };
+  // Where a step works, in bytes from the start of the buffers its spans name.
+  struct Place {
+    uint64_t source_offset = 0;
+    uint64_t target_offset = 0;
+    uint64_t bytes = 0;
+  };
+
+  explicit Program(Parts parts);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  const Signature& signature() const { return parts_.signature; }
+  uint32_t fingerprint() const { return fingerprint_; }
+  const schedule::Schedule& schedule() const { return *parts_.schedule; }
+  const reduce::Operator& op() const { return parts_.op; }
+  const std::optional<InputScale>& input_scale() const { return parts_.input_scale; }
+  uint64_t input_bytes() const { return parts_.input_bytes; }
+  uint64_t output_bytes() const { return parts_.output_bytes; }
+  uint32_t element_bytes() const { return element_bytes_; }
+  // UINT64_MAX, which no allocation gives, when it does not fit 64 bits.
+  uint64_t scratch_bytes() const { return scratch_bytes_; }
+  const Place& place_of(uint32_t step) const { return places_[step]; }
+  uint64_t offset_bytes(schedule::Span span) const { return layout_.offset(span) * element_bytes_; }
+  // The peers that are met by signals, in ascending order.
+  std::span<const PeerSpans> peers() const { return peers_; }
+  bool is_point_to_point() const { return is_point_to_point_; }
+  bool is_eager() const { return is_eager_; }
+  // More than the caches hold: writing past them pays.
+  bool is_large() const { return is_large_; }
+
+ private:
+  void find_peers();
+
+  const Parts parts_;
+  const uint32_t fingerprint_;
+  const schedule::Layout layout_;
+  const uint32_t element_bytes_;
+  uint64_t scratch_bytes_ = 0;
+  std::vector<Place> places_;  // by step
+  std::vector<PeerSpans> peers_;
+  bool is_point_to_point_;
+  bool is_eager_ = false;
+  bool is_large_ = false;
+};
+
+}  // namespace tutti::engine
