@@ -46,9 +46,7 @@ namespace tutti::reduce {
 
 HWY_EXPORT(integer_kernels);
 
-void run_integers(tuttiDataType_t datatype, Kernel kernel, const Job& job) {
-  HWY_DYNAMIC_DISPATCH(integer_kernels)(datatype)[static_cast<size_t>(kernel)](job);
-}
+const KernelFunction* find_integer_kernels(tuttiDataType_t datatype) { return HWY_DYNAMIC_DISPATCH(integer_kernels)(datatype); }
 
 }  // namespace tutti::reduce
 #endif

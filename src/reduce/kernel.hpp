@@ -19,11 +19,12 @@ inline constexpr size_t kKernelCount = 9;
 struct Job {
   const void* const* inputs;
   size_t input_count;  // at least 1
-  void* target;
+  void* const* targets;
+  size_t target_count;  // at least 1
   size_t count;         // elements
   uint32_t rank_count;  // Kernel::average divides by it
   const void* factor;   // Kernel::scale multiplies by it; one element
-  Stores stores;        // of `target`; fenced by who calls the kernel
+  Stores stores;        // streaming only where lines begin at the same elements of all targets; fenced by who calls the kernel
 };
 
 // What streaming stores fill at a time, from an address that is a multiple of it.
@@ -31,10 +32,13 @@ inline constexpr size_t kStreamedBytes = 64;
 
 using KernelFunction = void (*)(const Job& job);
 
-// Run one kernel on the best instruction set. Each takes the types its name says; bit operators are for integers.
-void run_integers(tuttiDataType_t datatype, Kernel kernel, const Job& job);
-void run_wide_floats(tuttiDataType_t datatype, Kernel kernel, const Job& job);
-void run_narrow_floats(tuttiDataType_t datatype, Kernel kernel, const Job& job);
+// A type's kernels for the best instruction set, kKernelCount constants in the order of Kernel. Each takes the types its name says; where there is no
+// kernel, bit operators on floats, the pointer is null.
+const KernelFunction* find_integer_kernels(tuttiDataType_t datatype);
+const KernelFunction* find_wide_float_kernels(tuttiDataType_t datatype);
+const KernelFunction* find_narrow_float_kernels(tuttiDataType_t datatype);
+// reduce() and scale() look for a type's kernels once; a test that forces another instruction set has them look again. No other thread may be in them.
+void forget_kernels();
 // copy() with streaming stores, less the fence.
 void stream_bytes(const uint8_t* source, uint8_t* target, size_t bytes);
 

@@ -40,9 +40,7 @@ namespace tutti::reduce {
 
 HWY_EXPORT(narrow_float_kernels);
 
-void run_narrow_floats(tuttiDataType_t datatype, Kernel kernel, const Job& job) {
-  HWY_DYNAMIC_DISPATCH(narrow_float_kernels)(datatype)[static_cast<size_t>(kernel)](job);
-}
+const KernelFunction* find_narrow_float_kernels(tuttiDataType_t datatype) { return HWY_DYNAMIC_DISPATCH(narrow_float_kernels)(datatype); }
 
 }  // namespace tutti::reduce
 #endif

@@ -46,6 +46,12 @@ inline constexpr size_t kMaxInputs = 64;
 void reduce(const Operator& op, tuttiDataType_t datatype, std::span<const void* const> inputs, void* target, size_t count,
             Final final, Stores stores = Stores::cached);
 
+// The same into several targets, 1 or more, none of which overlaps another; each may be inputs, or else overlaps none. Where `targets` agree modulo 64,
+// as equal parts of buffers from large allocations do, streaming writes all of them at once, straight from registers; else the result is made in
+// pieces on the stack, which are streamed to one target after another. A user's function sees the first target only, the others become copies of it.
+void reduce(const Operator& op, tuttiDataType_t datatype, std::span<const void* const> inputs, std::span<void* const> targets, size_t count,
+            Final final, Stores stores = Stores::cached);
+
 // target[i] = source[i] * scalar, where `scalar` is one element of `datatype`; products of narrow types are made in float32,
 // and integers wrap. `target` may be `source`, or else overlaps neither. Pointers, threads, rounding and NaN as for
 // reduce().

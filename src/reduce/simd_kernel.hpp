@@ -54,7 +54,18 @@ struct Pass {
   // Blocks in flight: four vectors of lanes hide the latency of an operator and the cost of walking the inputs.
   static constexpr size_t kUnroll = 4 / Codec::kVectors;
 
-  static void run(const Job& shared_job) {
+  // Less than a vector, what short messages are, takes the way with the fewest instructions.
+  static void run(const Job& job) {
+    const size_t bytes = job.count * Codec::kElementBytes;
+    if (bytes >= kBlockBytes) {
+      run_vectors(job);
+    } else if (bytes != 0) {
+      reduce_blocks<1>(job, Finish<Codec>(job), PartOfVector<Word>{bytes}, 0);
+    }
+  }
+
+ private:
+  static HWY_NOINLINE void run_vectors(const Job& shared_job) {
     const Job job = shared_job;  // a local whose address stays here is not reloaded after each store
     const Finish<Codec> finish(job);
     const size_t bytes = job.count * Codec::kElementBytes;
@@ -70,11 +81,10 @@ struct Pass {
     if (offset < bytes) reduce_blocks<1>(job, finish, PartOfVector<Word>{bytes - offset}, offset);
   }
 
- private:
-  // All but the last few bytes; the first few, up to where lines of the target begin, go through the caches. Returns how many bytes that was.
+  // All but the last few bytes; the first few, up to where lines of the targets begin, go through the caches. Returns how many bytes that was.
   static HWY_NOINLINE size_t stream(const Job& job, const Finish<Codec>& finish) {
     const size_t bytes = job.count * Codec::kElementBytes;
-    size_t offset = (0 - reinterpret_cast<uintptr_t>(job.target)) % kStreamedBytes;
+    size_t offset = (0 - reinterpret_cast<uintptr_t>(job.targets[0])) % kStreamedBytes;
     if (bytes < offset + kUnroll * kBlockBytes) return 0;
     Job start = job;
     start.count = offset / Codec::kElementBytes;
@@ -86,7 +96,7 @@ struct Pass {
     return offset;
   }
 
-  // All inputs of these blocks are read before the target is written, which may be one of them.
+  // All inputs of these blocks are read before a target is written, which may be one of them.
   template <size_t kBlocks, class Access>
   static HWY_INLINE void reduce_blocks(const Job& job, const Finish<Codec>& finish, const Access& access, size_t offset) {
     Lanes sums[kBlocks];
@@ -102,9 +112,15 @@ struct Pass {
         combine(sums[b], Codec::decode(access.load(input + b * kBlockBytes)));
       }
     }
-    uint8_t* target = static_cast<uint8_t*>(job.target) + offset;
+    Vector<Word> words[kBlocks];
     HWY_UNROLL(4)
-    for (size_t b = 0; b < kBlocks; ++b) access.store(encode(finish, sums[b]), target + b * kBlockBytes);
+    for (size_t b = 0; b < kBlocks; ++b) words[b] = encode(finish, sums[b]);
+    size_t t = 0;
+    do {
+      uint8_t* target = static_cast<uint8_t*>(job.targets[t]) + offset;
+      HWY_UNROLL(4)
+      for (size_t b = 0; b < kBlocks; ++b) access.store(words[b], target + b * kBlockBytes);
+    } while (++t < job.target_count);
   }
 
   // May be of bytes behind the end of an input, which does no harm.

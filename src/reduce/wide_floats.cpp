@@ -38,9 +38,7 @@ namespace tutti::reduce {
 
 HWY_EXPORT(wide_float_kernels);
 
-void run_wide_floats(tuttiDataType_t datatype, Kernel kernel, const Job& job) {
-  HWY_DYNAMIC_DISPATCH(wide_float_kernels)(datatype)[static_cast<size_t>(kernel)](job);
-}
+const KernelFunction* find_wide_float_kernels(tuttiDataType_t datatype) { return HWY_DYNAMIC_DISPATCH(wide_float_kernels)(datatype); }
 
 }  // namespace tutti::reduce
 #endif

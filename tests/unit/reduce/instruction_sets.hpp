@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "reduce/kernel.hpp"
 #include "reduce/reduce.hpp"
 #include "reduce/targets.hpp"
 
@@ -15,10 +16,16 @@ namespace tutti::reduce {
 
 class ForcedInstructionSet {
  public:
-  explicit ForcedInstructionSet(int64_t target) { hwy::SetSupportedTargetsForTest(target); }
-  ~ForcedInstructionSet() { hwy::SetSupportedTargetsForTest(0); }
+  explicit ForcedInstructionSet(int64_t target) { force(target); }
+  ~ForcedInstructionSet() { force(0); }
   ForcedInstructionSet(const ForcedInstructionSet&) = delete;
   ForcedInstructionSet& operator=(const ForcedInstructionSet&) = delete;
+
+ private:
+  static void force(int64_t target) {
+    hwy::SetSupportedTargetsForTest(target);
+    forget_kernels();
+  }
 };
 
 template <class Body>

@@ -228,6 +228,65 @@ TEST_P(TypeTest, StreamingStoresMayReplaceAnInput) {
   }
 }
 
+// In the first round lines begin at the same elements of all targets; in the second one nowhere.
+TEST_P(TypeTest, SeveralTargetsGetTheSameBytesAndNoOthers) {
+  constexpr size_t kLineBytes = 64;
+  constexpr size_t kTargets = 5;
+  const Operator average{.op = tuttiAvg, .rank_count = 3};
+  const auto expected = reference::reduce(average, GetParam(), inputs_.from(0, 3), kMostElements, Final::yes);
+  on_every_instruction_set([&] {
+    for (const Stores stores : {Stores::cached, Stores::streaming}) {
+      for (const size_t shift : {size_t{0}, bytes_}) {
+        for (const size_t target_count : {size_t{1}, size_t{2}, kTargets}) {
+          for (const size_t count : {size_t{1}, 4 * kLineBytes / bytes_ + 1, kMostElements}) {
+            std::vector<std::vector<std::byte>> rooms(target_count);
+            std::vector<std::vector<std::byte>> expected_rooms(target_count);
+            std::vector<void*> targets;
+            for (size_t t = 0; t < target_count; ++t) {
+              rooms[t].assign(kMostElements * bytes_ + 3 * kLineBytes, kSentinel);
+              const size_t to_line = (0 - reinterpret_cast<uintptr_t>(rooms[t].data())) % kLineBytes;
+              expected_rooms[t] = rooms[t];
+              const size_t begin = to_line + bytes_ + t * shift;
+              std::memcpy(&expected_rooms[t][begin], expected.data(), count * bytes_);
+              targets.push_back(&rooms[t][begin]);
+            }
+            reduce(average, GetParam(), inputs_.from(0, 3), targets, count, Final::yes, stores);
+            ASSERT_EQ(rooms, expected_rooms) << count << " elements, " << target_count << " targets, shift " << shift << ", seed " << kSeed;
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_P(TypeTest, SeveralTargetsMayReplaceInputs) {
+  for (const Stores stores : {Stores::cached, Stores::streaming}) {
+    const auto expected = reference::reduce({.op = tuttiMax}, GetParam(), inputs_.from(0, 3), kMostElements, Final::yes);
+    on_every_instruction_set([&] {
+      const std::vector<void*> targets{inputs_.at(2, 0), inputs_.at(0, 0)};
+      reduce({.op = tuttiMax}, GetParam(), inputs_.from(0, 3), targets, kMostElements, Final::yes, stores);
+      EXPECT_EQ(std::memcmp(inputs_.at(0, 0), expected.data(), expected.size()), 0) << "seed " << kSeed;
+      EXPECT_EQ(std::memcmp(inputs_.at(2, 0), expected.data(), expected.size()), 0) << "seed " << kSeed;
+      inputs_.restore(0);
+      inputs_.restore(2);
+    });
+  }
+}
+
+// Longer than the pieces through which targets go whose lines begin at different elements.
+TEST_P(TypeTest, LongStreamsToUnevenTargetsAreWhole) {
+  const size_t count = 40'000 / bytes_ + 1;
+  const auto elements = reference::random_elements(GetParam(), 2 * count, random_);
+  const std::vector<const void*> inputs{elements.data(), &elements[count * bytes_]};
+  const auto expected = reference::reduce({.op = tuttiSum}, GetParam(), inputs, count, Final::yes);
+  std::vector<std::byte> even(count * bytes_);
+  std::vector<std::byte> odd((count + 1) * bytes_);
+  const std::vector<void*> targets{even.data(), &odd[bytes_]};
+  reduce({.op = tuttiSum}, GetParam(), inputs, targets, count, Final::yes, Stores::streaming);
+  EXPECT_EQ(even, expected) << "seed " << kSeed;
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), odd.begin() + static_cast<std::ptrdiff_t>(bytes_))) << "seed " << kSeed;
+}
+
 TEST_P(TypeTest, ScalesWithStreamingStores) {
   const auto scalar = reference::random_elements(GetParam(), 1, random_);
   const auto expected = reference::scale(GetParam(), inputs_.at(0, 0), scalar.data(), kMostElements);

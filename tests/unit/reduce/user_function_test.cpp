@@ -94,6 +94,21 @@ TEST(UserFunctionTest, PassesTypeAndContextOn) {
   EXPECT_EQ(calls.datatype, tuttiUint64);
 }
 
+TEST(UserFunctionTest, FurtherTargetsAreCopies) {
+  for (const Stores stores : {Stores::cached, Stores::streaming}) {
+    auto arrays = make_arrays(3, 5000);
+    Array expected(5000);
+    for (size_t i = 0; i < expected.size(); ++i) expected[i] = mix(arrays[0][i], arrays[1][i]);
+    Calls calls;
+    const std::vector<const void*> inputs{arrays[0].data(), arrays[1].data()};
+    const std::vector<void*> targets{arrays[2].data(), arrays[1].data()};
+    reduce({.function = &mix_all, .context = &calls}, tuttiUint64, inputs, targets, 5000, Final::yes, stores);
+    EXPECT_EQ(arrays[2], expected);
+    EXPECT_EQ(arrays[1], expected);
+    EXPECT_EQ(calls.elements, 5000u);
+  }
+}
+
 TEST(UserFunctionTest, IsNotCalledForNothing) {
   Array a{1};
   Calls calls;
