@@ -25,6 +25,8 @@ constexpr uint64_t kLocalBytesPerTurn = 1 << 20;
 // Local reductions go piece by piece through the cache, and streaming waits see each piece.
 constexpr uint64_t kLocalPieceBytes = 64 << 10;
 constexpr size_t kAlignment = 64;
+// Targets that a kernel stores to in one pass; more get copies.
+constexpr size_t kTargetsAtOnce = 32;
 
 // Memory for pieces on their way, of a thread: the owner of an executor works on one piece at a time.
 class Pieces {
@@ -412,10 +414,8 @@ class LaneRunner {
   bool reduce_piece(const Step& step, const LaneState& state, uint64_t size) {
     const auto sources = schedule_.sources_of(step);
     const uint64_t begin = state.moved_bytes;
-    std::byte* const target = state.target + begin;
-    // What goes to several places, past the caches, is made within them.
-    const bool is_scattered = program_.is_large() && std::ranges::any_of(schedule_.further_targets_of(step), [&](const schedule::Span& span) { return direct(span) != nullptr; });
-    std::byte* const result = is_scattered ? pieces_of_thread().at(0) : target;
+    void* targets[kTargetsAtOnce];
+    const size_t target_count = find_targets(step, state, targets);
     const void* inputs[reduce::kMaxInputs];
     size_t input_count = 0;
     for (size_t index = 0; index < sources.size(); ++index) {
@@ -427,14 +427,15 @@ class LaneRunner {
       inputs[input_count++] = source;
       const bool last = index + 1 == sources.size();
       if (last || input_count == reduce::kMaxInputs) {
-        std::byte* const sum = last ? result : pieces_of_thread().at(1);
-        reduce::reduce(program_.op(), operation_.signature().datatype, std::span(inputs, input_count), sum, size / program_.element_bytes(),
-                       last ? final_of(step) : reduce::Final::no, last && !is_scattered ? stores() : reduce::Stores::cached);
+        void* const sum = last ? targets[0] : pieces_of_thread().at(0);
+        const std::span<void* const> sums = last ? std::span(targets, target_count) : std::span(&sum, 1);
+        reduce::reduce(program_.op(), operation_.signature().datatype, std::span(inputs, input_count), sums, size / program_.element_bytes(),
+                       last ? final_of(step) : reduce::Final::no, last ? stores() : reduce::Stores::cached);
         inputs[0] = sum;
         input_count = 1;
       }
     }
-    scatter(step, result, begin, size);
+    copy_to_more_targets(step, state, size);
     return true;
   }
 
@@ -443,20 +444,27 @@ class LaneRunner {
     if (const std::byte* const memory = direct(source)) {
       return memory + begin;
     }
-    std::byte* const piece = pieces_of_thread().at(2 + place);
+    std::byte* const piece = pieces_of_thread().at(1 + place);
     return fetch(source, begin, {piece, size}) ? piece : nullptr;
   }
 
-  // The result to where it is not yet.
-  void scatter(const Step& step, const std::byte* result, uint64_t begin, uint64_t size) const {
-    const auto store = [&](std::byte* target) {
-      if (target != nullptr && target + begin != result) {
-        reduce::copy(result, target + begin, size, stores());
+  // Where a kernel stores the result: the own target, and those of the next few that can be stored to.
+  size_t find_targets(const Step& step, const LaneState& state, std::span<void*, kTargetsAtOnce> targets) const {
+    targets[0] = state.target + state.moved_bytes;
+    size_t count = 1;
+    for (const schedule::Span& span : schedule_.further_targets_of(step).first(std::min<size_t>(step.target_count, kTargetsAtOnce - 1))) {
+      if (std::byte* const target = direct(span)) {
+        targets[count++] = target + state.moved_bytes;
       }
-    };
-    store(direct(step.target));
-    for (const schedule::Span& target : schedule_.further_targets_of(step)) {
-      store(direct(target));
+    }
+    return count;
+  }
+
+  void copy_to_more_targets(const Step& step, const LaneState& state, uint64_t size) const {
+    for (size_t index = kTargetsAtOnce - 1; index < step.target_count; ++index) {
+      if (std::byte* const target = direct(schedule_.further_targets_of(step)[index])) {
+        reduce::copy(state.target + state.moved_bytes, target + state.moved_bytes, size, stores());
+      }
     }
   }
 
