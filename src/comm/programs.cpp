@@ -170,13 +170,9 @@ Result<engine::Request> Programs::request_anew(const Call& call) {
   if (parts.input_scale) {  // the scaled input lies apart, wherever the caller's is
     problem.in_place = schedule::InPlace::no;
   }
-  auto schedule = find_schedule(call, problem);
-  if (!schedule) {
-    return tl::make_unexpected(schedule.error());
-  }
+  TUTTI_UNEXPECTED_IF_ERROR(set_schedules(call, problem, &parts));
   parts.signature = signature_of(call, position_);
-  parts.layout = layout_request(call, problem, **schedule);
-  parts.schedule = std::move(*schedule);
+  parts.layout = layout_request(call, problem, *parts.schedule);
   if (call.blocks == Blocks::variable) {
     parts.tables = {copy_table(call.send_counts, position_.rank_count), copy_table(call.send_displacements, position_.rank_count),
                     copy_table(call.receive_counts, position_.rank_count), copy_table(call.receive_displacements, position_.rank_count)};
@@ -231,15 +227,18 @@ void Programs::set_buffers(const Call& call, engine::Request* request) const {
   request->peer = is_message(call.collective) ? static_cast<uint32_t>(call.root) : 0;
 }
 
-Result<std::shared_ptr<const schedule::Schedule>> Programs::find_schedule(const Call& call, const schedule::Problem& problem) {
+Status Programs::set_schedules(const Call& call, const schedule::Problem& problem, engine::Program::Parts* parts) {
   if (is_message(call.collective)) {
-    return (call.collective == Collective::send ? sends_ : receives_)[static_cast<size_t>(call.root)];
+    parts->schedule = (call.collective == Collective::send ? sends_ : receives_)[static_cast<size_t>(call.root)];
+    return {};
   }
   const auto plan = planner_->plan({.problem = problem, .element_count = known_count(call, position_), .element_bytes = size_of(call.datatype)});
   if (!plan) {
-    return tl::make_unexpected(plan.error());
+    return plan.error();
   }
-  return (*plan)->schedule;
+  parts->schedule = (*plan)->schedule;
+  parts->when_shared = (*plan)->when_shared ? (*plan)->when_shared->schedule : nullptr;
+  return {};
 }
 
 Status Programs::set_operator(const Call& call, engine::Program::Parts* parts) const {

@@ -61,7 +61,7 @@ class Programs {
   Result<engine::Request> request_anew(const Call& call);
   schedule::LayoutRequest layout_request(const Call& call, const schedule::Problem& problem, const schedule::Schedule& schedule) const;
   void set_buffers(const Call& call, engine::Request* request) const;
-  Result<std::shared_ptr<const schedule::Schedule>> find_schedule(const Call& call, const schedule::Problem& problem);
+  Status set_schedules(const Call& call, const schedule::Problem& problem, engine::Program::Parts* parts);
   Status set_operator(const Call& call, engine::Program::Parts* parts) const;
 
   const Position position_;

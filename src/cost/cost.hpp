@@ -6,12 +6,13 @@
 //   wire       L - 2o
 //   transfer   T = B/W
 // so that alone it takes L + T. A rank has one core, which does the overheads, copies and reductions of the rank one after another.
-//   Ranks of one host     the transfer is copying: T on the sender's core and, as the bytes come, T on the receiver's
+//   Ranks of one host     the transfer is copying: T on the sender's core and, as the bytes come, T on the receiver's; longer beyond kCachedBytes
 //   Ranks of two hosts    T occupies the sender's adapter outwards and the receiver's inwards (topology::Adapters says who shares one)
 //   receive_reduce        also takes B/reduce_bytes_per_s on the core; on one host it replaces the receiver's copy when it takes longer
 //   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit
 //   copy                  a reduce of one source
-//   source at a peer      T on the core instead of the stream read; priced as if all outputs were private, so a target at a peer takes nothing
+//   source at a peer      ordinary memory is fetched: kFetchOverhead_ns + B/kFetchBytes_per_s on the core instead of the stream read, and a target at
+//                         a peer takes nothing, since the peer fetches. Shared memory is as the own, and what need not be fetched takes nothing
 //   signal, await         the two ends of a message of kSignalBytes
 // Steps of a lane follow one another. A step that waits starts at the finish of what it waits for; a streaming wait lets it start when the
 // first slice is there, and then it finishes a slice later than the other, or later. Whoever is ready first uses a core or an adapter first.
@@ -34,12 +35,24 @@ inline constexpr uint64_t kLargestOverhead_ns = 2'000;
 inline constexpr uint64_t kSchedulingDelay_ns = 5'000;
 // A signal with its addresses: a cache line.
 inline constexpr uint64_t kSignalBytes = 64;
+// Reading a peer's memory by the kernel: an allreduce of 8 KiB to 1 MiB that fetches was measured to take 1.5 us and the time of its bytes at 4-9
+// GB/s each time (two ranks on two cores of a Sapphire Rapids virtual machine).
+inline constexpr uint64_t kFetchOverhead_ns = 1'500;
+inline constexpr uint64_t kFetchBytes_per_s = 4'500'000'000;
+// Vectors, and blocks of all ranks together, larger than this leave the caches. Copying through memory that two ranks share, which reads and writes
+// every byte twice, then takes kUncachedTenths/10 times as long: two_shot of 1 MiB was measured at 6.4 GB/s, of 64 MiB at 2.2.
+inline constexpr uint64_t kCachedBytes = 8 * 1024 * 1024;
+inline constexpr uint64_t kUncachedTenths = 17;
 // What streaming is priced with; engines may slice differently.
 inline constexpr uint64_t kSliceBytes = 128 * 1024;
+
+// Whether ranks can load from and store to each other's buffers, as those from tuttiMemAlloc on one host, or can only fetch from them.
+enum class Memory : uint8_t { ordinary, shared };
 
 struct Workload {
   uint64_t element_count = 0;  // as LayoutRequest::element_count: the vector's length, or a block's
   uint64_t element_bytes = 1;
+  Memory memory = Memory::ordinary;
 };
 
 // Time until the last rank has finished, playing the schedules of all ranks; `schedules[r]` is rank r's. The schedules have been verified; if a

@@ -29,6 +29,11 @@ uint64_t first_slice(uint64_t ns, uint64_t bytes) { return bytes <= kSliceBytes 
 // Puts `ns` of work in line behind what `busy_until` already has, not before `time`; returns when it is done.
 uint64_t occupy(uint64_t& busy_until, uint64_t time, uint64_t ns) { return busy_until = add(std::max(busy_until, time), ns); }
 
+bool fits_caches(const Play& play) {
+  const uint64_t blocks = schedule::is_cut_vector(play.problem.collective) ? 1 : play.topology.rank_count();
+  return multiply(multiply(play.workload.element_count, play.workload.element_bytes), blocks) <= kCachedBytes;
+}
+
 }  // namespace
 
 uint64_t Player::Share::stretch(uint64_t ns) const { return is_scarce() ? multiply_divide(ns, ranks, cores) : ns; }
@@ -37,6 +42,7 @@ Player::Player(const Play& play)
     : play_(play),
       graph_(play.schedules, play.peers),
       layout_(layout_of(play)),
+      is_cached_(fits_caches(play)),
       times_(graph_.nodes.size()),
       cores_(play.topology.rank_count(), 0),
       hosts_(play.topology.rank_count()),
@@ -213,7 +219,8 @@ Player::Message Player::message(uint32_t source, uint32_t target, uint64_t bytes
     parts.wire_ns = add(parts.wire_ns, kSchedulingDelay_ns);
   }
   if (parts.on_one_host) {  // the transfer is the cores' work
-    parts.transfer_ns = shares_[source].stretch(parts.transfer_ns);
+    const uint64_t copying = is_cached_ ? parts.transfer_ns : multiply_divide(parts.transfer_ns, kUncachedTenths, 10);
+    parts.transfer_ns = shares_[source].stretch(copying);
   }
   return parts;
 }
@@ -236,24 +243,20 @@ uint64_t Player::reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count)
   return shares_[rank].stretch(alone);
 }
 
-// A copy's or reduction's work when all outputs are private: nobody writes to a peer's, and peers fetch for themselves.
 uint64_t Player::local_ns(const Graph::Node& node, uint64_t bytes) const {
   const Step& step = *node.step;
-  if (step.target.rank != schedule::kOwnRank) {
-    return 0;
-  }
   const bool is_alone = play_.peers == Peers::absent;
   const schedule::Schedule& schedule = is_alone ? play_.schedules.front() : play_.schedules[node.rank];
   const std::span<const schedule::Span> sources = step.kind == StepKind::reduce ? schedule.sources_of(step) : std::span(&step.source, 1);
-  uint64_t own_count = 0;
-  uint64_t fetching = 0;
-  for (const schedule::Span& source : sources) {
-    if (source.rank == schedule::kOwnRank) {
-      ++own_count;
-    } else {
-      fetching = add(fetching, duration_ns(bytes, play_.topology.link(source.rank, node.rank).bandwidth_bytes_per_s));
-    }
+  if (play_.workload.memory == Memory::shared) {
+    return step.if_private ? 0 : reduce_ns(node.rank, bytes, sources.size() + step.target_count);
   }
+  if (step.target.rank != schedule::kOwnRank) {
+    return 0;
+  }
+  const auto own_count = static_cast<uint64_t>(
+      std::count_if(sources.begin(), sources.end(), [](const schedule::Span& source) { return source.rank == schedule::kOwnRank; }));
+  const uint64_t fetching = multiply(sources.size() - own_count, add(kFetchOverhead_ns, duration_ns(bytes, kFetchBytes_per_s)));
   return add(shares_[node.rank].stretch(fetching), reduce_ns(node.rank, bytes, own_count));
 }
 

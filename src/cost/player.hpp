@@ -84,6 +84,7 @@ class Player {
   const Play play_;
   Graph graph_;
   schedule::Layout layout_;
+  bool is_cached_;  // the buffers stay in the caches
   std::vector<Times> times_;
   std::vector<Event> heap_;  // the earliest first; of equal times the lowest node
   // Until when cores (by rank) and adapters (as adapter() numbers them) have work.

@@ -55,6 +55,50 @@ Pieces& pieces_of_thread() {
 
 enum class StepAdvance : uint8_t { idle, worked, complete, troubled };
 
+// Finds out what a peer must be told about this rank's buffers.
+void publish(Operation& operation, LinkTable& links, uint32_t peer) {
+  Meeting& meeting = operation.meetings[peer];
+  if (meeting.is_published) {
+    return;
+  }
+  const Program& program = operation.program();
+  const auto address_of = [&](const std::byte* memory, uint64_t bytes) {
+    return memory == nullptr ? transport::MemoryAddress{} : links[peer].publish({memory, bytes});
+  };
+  meeting.own.input = address_of(operation.input, program.input_bytes());
+  meeting.own.output = address_of(operation.request.output, program.output_bytes());
+  meeting.is_published = true;
+}
+
+// The peer's next frame, which can only be an announcement.
+StepAdvance take_announcement(Operation& operation, Link& link, uint32_t channel, uint32_t peer, Trouble* trouble) {
+  Frame frame;
+  const Outcome outcome = link.peek(channel, {}, &frame);
+  if (outcome == Outcome::would_block) {
+    return StepAdvance::idle;
+  }
+  if (outcome == Outcome::failed) {
+    *trouble = Trouble{.kind = Trouble::Kind::link_failed, .peer = peer};
+    return StepAdvance::troubled;
+  }
+  const bool is_foreign = frame.header.call != operation.frame_word;
+  if (is_foreign || frame.payload.size() != sizeof(Announcement)) {
+    *trouble = Trouble{.kind = is_foreign ? Trouble::Kind::foreign_frame : Trouble::Kind::wrong_length,
+                       .peer = peer,
+                       .expected_bytes = sizeof(Announcement),
+                       .received_bytes = frame.header.message_bytes,
+                       .received_word = frame.header.call};
+    return StepAdvance::troubled;
+  }
+  Meeting& meeting = operation.meetings[peer];
+  if (!meeting.has_come) {
+    std::memcpy(&meeting.peers, frame.payload.data(), sizeof meeting.peers);
+    meeting.has_come = true;
+  }
+  link.pop(channel);
+  return StepAdvance::complete;
+}
+
 class LaneRunner {
  public:
   LaneRunner(Operation& operation, LinkTable& links, Trouble& trouble)
@@ -268,47 +312,25 @@ class LaneRunner {
 
   // ---- Meeting peers ----
 
-  size_t meeting_index(uint32_t peer) const {
-    const auto peers = program_.peers();
-    return static_cast<size_t>(std::ranges::lower_bound(peers, peer, {}, &PeerSpans::peer) - peers.begin());
-  }
-  Meeting& meeting_with(uint32_t peer) const { return operation_.meetings[meeting_index(peer)]; }
+  Meeting& meeting_with(uint32_t peer) const { return operation_.meetings[peer]; }
 
   const Announcement& announcement_for(uint32_t peer) {
-    Meeting& meeting = meeting_with(peer);
-    if (!meeting.is_published) {
-      Link& link = links_[peer];
-      meeting.own.input = link.publish({operation_.input, operation_.input == nullptr ? 0 : program_.input_bytes()});
-      meeting.own.output = link.publish({operation_.request.output, operation_.request.output == nullptr ? 0 : program_.output_bytes()});
-      meeting.shares_own_output = link.is_shared(meeting.own.output);
-      meeting.is_published = true;
-    }
-    return meeting.own;
+    publish(operation_, links_, peer);
+    return meeting_with(peer).own;
   }
 
   StepAdvance run_await(const Step& step, LaneState& state, uint32_t channel) {
     Link& link = links_[step.peer];
     Meeting& meeting = meeting_with(step.peer);
     if (state.moved_bytes == 0) {
-      Frame frame;
-      const Outcome outcome = link.peek(channel, {}, &frame);
-      if (outcome == Outcome::failed) {
-        return link_trouble(step.peer);
+      switch (take_announcement(operation_, link, channel, step.peer, &trouble_)) {
+        case StepAdvance::complete: break;
+        case StepAdvance::idle: return StepAdvance::idle;
+        default: return StepAdvance::troubled;
       }
-      if (outcome == Outcome::would_block) {
-        return StepAdvance::idle;
-      }
-      if (!belongs_here(frame, step, state)) {
-        return StepAdvance::troubled;
-      }
-      if (!meeting.has_come && frame.payload.size() == sizeof meeting.peers) {
-        std::memcpy(&meeting.peers, frame.payload.data(), sizeof meeting.peers);
-        meeting.has_come = true;
-      }
-      link.pop(channel);
       state.moved_bytes = state.total_bytes;
     }
-    switch (reach(program_.peers()[meeting_index(step.peer)], meeting)) {
+    switch (reach(step.peer, meeting)) {
       case Outcome::done: return StepAdvance::complete;
       case Outcome::would_block: return StepAdvance::idle;
       case Outcome::failed: break;
@@ -317,11 +339,12 @@ class LaneRunner {
   }
 
   // Learns how to get at what this rank uses of the peer's memory.
-  Outcome reach(const PeerSpans& spans, Meeting& meeting) {
+  Outcome reach(uint32_t peer, Meeting& meeting) {
     if (meeting.is_reachable) {
       return Outcome::done;
     }
-    Link& link = links_[spans.peer];
+    const PeerSpans& spans = program_.peers()[peer];
+    Link& link = links_[peer];
     const auto share = [&](const transport::MemoryAddress& address, uint64_t bytes, std::byte** memory) {
       return bytes == 0 || *memory != nullptr ? Outcome::done : link.share(address, bytes, memory);
     };
@@ -359,7 +382,7 @@ class LaneRunner {
     if (state.total_bytes == 0) {
       return StepAdvance::complete;  // the buffers may be null
     }
-    if (step.if_private && meeting_with(step.source.rank).shares_own_output) {
+    if (step.if_private && links_[step.source.rank].is_shared(meeting_with(step.source.rank).own.output)) {
       return StepAdvance::complete;  // the peer has written it
     }
     const std::byte* const source = direct(step.source);
@@ -507,6 +530,100 @@ bool scale_input(Operation& operation, const Program::InputScale& scale) {
   return true;
 }
 
+// All ranks tell each other where their buffers lie, on the operation's first channel. What they find is the same for all of them: whether every buffer
+// is shared with everybody.
+class MeetingOfAll {
+ public:
+  MeetingOfAll(Operation& operation, LinkTable& links, Trouble& trouble)
+      : operation_(operation),
+        links_(links),
+        trouble_(trouble),
+        own_rank_(operation.program().schedule().rank),
+        channel_(transport::kFirstCollectiveChannel + operation.first_channel) {}
+
+  StepAdvance run() {
+    publish_all();
+    bool is_over = true;
+    for (uint32_t peer = 0; peer < operation_.meetings.size(); ++peer) {
+      if (peer == own_rank_) {
+        continue;
+      }
+      Meeting& meeting = operation_.meetings[peer];
+      if (!send(peer, meeting)) {
+        return StepAdvance::troubled;
+      }
+      if (!meeting.has_come && take_announcement(operation_, links_[peer], channel_, peer, &trouble_) == StepAdvance::troubled) {
+        return StepAdvance::troubled;
+      }
+      is_over = is_over && meeting.is_sent && meeting.has_come && links_[peer].released_bytes(channel_) >= links_.taken_bytes(peer, channel_);
+    }
+    return is_over ? StepAdvance::complete : StepAdvance::idle;
+  }
+
+  bool found_all_shared() const {
+    for (uint32_t peer = 0; peer < operation_.meetings.size(); ++peer) {
+      const Meeting& meeting = operation_.meetings[peer];
+      if (peer != own_rank_ && (meeting.own.shares_with_all == 0 || meeting.peers.shares_with_all == 0)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  void publish_all() {
+    Meeting& first = operation_.meetings[own_rank_ == 0 ? 1 : 0];
+    if (first.is_published) {
+      return;
+    }
+    bool shares_with_all = true;
+    for (uint32_t peer = 0; peer < operation_.meetings.size(); ++peer) {
+      if (peer != own_rank_) {
+        publish(operation_, links_, peer);
+        const Announcement& own = operation_.meetings[peer].own;
+        shares_with_all = shares_with_all && (operation_.input == nullptr || links_[peer].is_shared(own.input)) &&
+                          (operation_.request.output == nullptr || links_[peer].is_shared(own.output));
+      }
+    }
+    for (Meeting& meeting : operation_.meetings) {
+      meeting.own.shares_with_all = shares_with_all ? 1 : 0;
+    }
+  }
+
+  // False if the link has failed.
+  bool send(uint32_t peer, Meeting& meeting) {
+    if (meeting.is_sent) {
+      return true;
+    }
+    const transport::FrameHeader header{operation_.frame_word, sizeof(Announcement)};
+    const Outcome outcome = links_[peer].try_send(channel_, header, std::as_bytes(std::span(&meeting.own, 1)));
+    if (outcome == Outcome::failed) {
+      trouble_ = Trouble{.kind = Trouble::Kind::link_failed, .peer = peer};
+      return false;
+    }
+    if (outcome == Outcome::done) {
+      meeting.is_sent = true;
+      links_.taken_bytes(peer, channel_) += sizeof(Announcement);
+    }
+    return true;
+  }
+
+  Operation& operation_;
+  LinkTable& links_;
+  Trouble& trouble_;
+  const uint32_t own_rank_;
+  const uint32_t channel_;
+};
+
+void prepare_steps(Operation& operation) {
+  const Schedule& schedule = operation.program().schedule();
+  operation.step_done_bytes.assign(schedule.steps.size(), 0);
+  operation.lanes.clear();
+  for (const Lane& lane : schedule.lanes) {
+    operation.lanes.push_back(LaneState{.step = lane.first_step, .end_step = lane.first_step + lane.step_count});
+  }
+}
+
 }  // namespace
 
 uint32_t channel_of(const Operation& operation, const Lane& lane) {
@@ -517,21 +634,30 @@ uint32_t channel_of(const Operation& operation, const Lane& lane) {
 }
 
 void prepare(Operation& operation) {
-  const Schedule& schedule = operation.program().schedule();
+  const Program& program = operation.program();
   operation.input = operation.request.input;
   operation.scaled_elements = 0;
-  operation.step_done_bytes.assign(schedule.steps.size(), 0);
-  operation.meetings.assign(operation.program().peers().size(), Meeting{});
-  operation.lanes.clear();
-  for (const Lane& lane : schedule.lanes) {
-    operation.lanes.push_back(LaneState{.step = lane.first_step, .end_step = lane.first_step + lane.step_count});
-  }
+  operation.is_meeting = program.when_shared() != nullptr;
+  const size_t met = operation.is_meeting ? program.when_shared()->rank_count() : program.peers().size();
+  operation.meetings.assign(met, Meeting{});
+  prepare_steps(operation);
 }
 
 Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
   const auto& scale = operation.program().input_scale();
   if (scale && operation.input != operation.scaled_input && !scale_input(operation, *scale)) {
     return Advance::worked;
+  }
+  if (operation.is_meeting) {
+    MeetingOfAll meeting(operation, links, *trouble);
+    if (const StepAdvance met = meeting.run(); met != StepAdvance::complete) {
+      return met == StepAdvance::troubled ? Advance::troubled : Advance::idle;
+    }
+    operation.is_meeting = false;
+    if (meeting.found_all_shared()) {
+      operation.request.program = operation.program().when_shared();
+      prepare_steps(operation);
+    }
   }
   LaneRunner runner(operation, links, *trouble);
   const auto& lanes = operation.program().schedule().lanes;
@@ -551,6 +677,14 @@ Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
 void collect_awaited_peers(const Operation& operation, std::vector<uint32_t>* peers) {
   const Schedule& schedule = operation.program().schedule();
   peers->clear();
+  if (operation.is_meeting) {
+    for (uint32_t peer = 0; peer < operation.meetings.size(); ++peer) {
+      if (peer != schedule.rank && !(operation.meetings[peer].has_come && operation.meetings[peer].is_sent)) {
+        peers->push_back(peer);
+      }
+    }
+    return;
+  }
   for (const LaneState& lane : operation.lanes) {
     if (lane.step == lane.end_step) {
       continue;

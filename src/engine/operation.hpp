@@ -36,17 +36,20 @@ struct LaneState {
   std::byte* target = nullptr;
 };
 
-// What a signal carries: where a rank's input and output lie, as Link::publish gives it.
+// What ranks tell each other when they meet, before the first step or by a signal.
 struct Announcement {
+  // Where input and output lie, as Link::publish gives it.
   transport::MemoryAddress input;
   transport::MemoryAddress output;
+  // Whether all ranks of the communicator can load from and store to both.
+  uint64_t shares_with_all = 0;
 };
 // One peer that an operation meets.
 struct Meeting {
-  Announcement own;  // published at the first signal, sent with every one
+  Announcement own;  // published once, sent with every signal
   bool is_published = false;
-  bool shares_own_output = false;  // the peer can write to this rank's output
-  // Of the first signal that came.
+  bool is_sent = false;  // before the first step
+  // Of the first that came.
   Announcement peers;
   bool has_come = false;
   bool is_reachable = false;  // what follows is set
@@ -82,11 +85,12 @@ struct Operation {
   OperationWatch watch;
   std::vector<LaneState> lanes;
   std::vector<uint64_t> step_done_bytes;  // kStepComplete once complete
-  std::vector<Meeting> meetings;          // as Program::peers()
+  std::vector<Meeting> meetings;          // by rank; empty if there are none
+  bool is_meeting = false;  // all ranks, to find out which program to run
   std::byte* scratch = nullptr;       // the executor's, while it runs
   std::byte* scaled_input = nullptr;  // likewise
 
-  const Program& program() const { return *request.program; }
+  const Program& program() const { return *request.program; }  // the one that runs
   const Signature& signature() const { return request.program->signature(); }
   bool is_point_to_point() const { return request.program->is_point_to_point(); }
 };

@@ -44,34 +44,42 @@ Program::Program(Parts parts)
   is_eager_ = all_bytes <= kEagerBytes;
   is_large_ = all_bytes >= kLargeBytes;
   find_peers();
+  if (parts_.when_shared != nullptr) {
+    Parts parts_when_shared = parts_;
+    parts_when_shared.schedule = std::move(parts_when_shared.when_shared);
+    parts_when_shared.layout.chunk_count = parts_when_shared.schedule->chunk_count;
+    parts_when_shared.layout.parts = parts_when_shared.schedule->parts;
+    parts_when_shared.when_shared = nullptr;
+    when_shared_ = std::make_unique<const Program>(std::move(parts_when_shared));
+    scratch_bytes_ = std::max(scratch_bytes_, when_shared_->scratch_bytes());
+  }
 }
 
 void Program::find_peers() {
   const auto spans_of = [this](uint32_t peer) -> PeerSpans& {
-    const auto place = std::ranges::lower_bound(peers_, peer, {}, &PeerSpans::peer);
-    return place != peers_.end() && place->peer == peer ? *place : *peers_.insert(place, PeerSpans{.peer = peer});
+    peers_.resize(std::max<size_t>(peers_.size(), size_t{peer} + 1));
+    return peers_[peer];
   };
-  const auto note = [&](const schedule::Span& span, uint64_t bytes, bool is_target) {
+  const auto note = [&](const schedule::Span& span, uint64_t bytes) {
     if (span.rank == schedule::kOwnRank) {
       return;
     }
     PeerSpans& spans = spans_of(span.rank);
     uint64_t& end = span.buffer == schedule::Buffer::input ? spans.input_bytes : spans.output_bytes;
     end = std::max(end, offset_bytes(span) + bytes);
-    spans.writes_output |= is_target;
   };
   for (size_t index = 0; index < places_.size(); ++index) {
     const Step& step = schedule().steps[index];
     if (step.kind == StepKind::signal || step.kind == StepKind::await) {
       spans_of(step.peer);
     }
-    note(step.source, places_[index].bytes, false);
-    note(step.target, places_[index].bytes, true);
+    note(step.source, places_[index].bytes);
+    note(step.target, places_[index].bytes);
     for (const schedule::Span& source : schedule().sources_of(step)) {
-      note(source, places_[index].bytes, false);
+      note(source, places_[index].bytes);
     }
     for (const schedule::Span& target : schedule().further_targets_of(step)) {
-      note(target, places_[index].bytes, true);
+      note(target, places_[index].bytes);
     }
   }
 }

@@ -23,13 +23,11 @@ inline constexpr uint64_t kEagerBytes = 8 * 1024;
 // 1 MiB; at 8 MiB streaming ones take two thirds of the time (bench/kernels).
 inline constexpr uint64_t kLargeBytes = 4 * 1024 * 1024;
 
-// How the steps of a call see memory of a peer.
+// What the steps of a call use of a peer's memory.
 struct PeerSpans {
-  uint32_t peer = 0;
   // From the start of the peer's buffers to the end of what this rank uses there.
   uint64_t input_bytes = 0;
   uint64_t output_bytes = 0;
-  bool writes_output = false;
 };
 
 class Program {
@@ -50,6 +48,8 @@ class Program {
     // Of the whole buffers, for peers that work in them.
     uint64_t input_bytes = 0;
     uint64_t output_bytes = 0;
+    // What runs instead of `schedule` when all ranks' buffers turn out to be shared; may be null.
+    std::shared_ptr<const schedule::Schedule> when_shared = nullptr;
   };
   // Where a step works, in bytes from the start of the buffers its spans name.
   struct Place {
@@ -69,13 +69,16 @@ class Program {
   const std::optional<InputScale>& input_scale() const { return parts_.input_scale; }
   uint64_t input_bytes() const { return parts_.input_bytes; }
   uint64_t output_bytes() const { return parts_.output_bytes; }
+  uint32_t rank_count() const { return parts_.layout.problem.rank_count; }
   uint32_t element_bytes() const { return element_bytes_; }
   // UINT64_MAX, which no allocation gives, when it does not fit 64 bits.
   uint64_t scratch_bytes() const { return scratch_bytes_; }
   const Place& place_of(uint32_t step) const { return places_[step]; }
   uint64_t offset_bytes(schedule::Span span) const { return layout_.offset(span) * element_bytes_; }
-  // The peers that are met by signals, in ascending order.
+  // By rank, up to the last that the steps meet; empty if they meet none.
   std::span<const PeerSpans> peers() const { return peers_; }
+  // Null: this one runs whatever the buffers are.
+  const Program* when_shared() const { return when_shared_.get(); }
   bool is_point_to_point() const { return is_point_to_point_; }
   bool is_eager() const { return is_eager_; }
   // More than the caches hold: writing past them pays.
@@ -91,6 +94,7 @@ class Program {
   uint64_t scratch_bytes_ = 0;
   std::vector<Place> places_;  // by step
   std::vector<PeerSpans> peers_;
+  std::unique_ptr<const Program> when_shared_;
   bool is_point_to_point_;
   bool is_eager_ = false;
   bool is_large_ = false;

@@ -63,10 +63,11 @@ std::string amount_text(const Call& call) {
 
 }  // namespace
 
-std::string Planner::explain_candidates(const Call& call, const std::vector<Candidate>& candidates) const {
+std::string Planner::explain_candidates(const Call& call, const std::vector<Candidate>& candidates,
+                                        const std::optional<Candidate>& when_shared) const {
   std::string text = to_string(call.problem) + amount_text(call) + ":\n";
   const auto forced = options_.overrides.algorithm.find(call.problem.collective);
-  const bool is_forced = forced != options_.overrides.algorithm.end();
+  const bool is_forced = this->is_forced(call);
   if (candidates.empty()) {
     text += "  no algorithm applies\n";
   }
@@ -82,6 +83,9 @@ std::string Planner::explain_candidates(const Call& call, const std::vector<Cand
     text += fmt::format("  {:{}}  {:>12}  {:6}  {}\n", candidate.algorithm->name, name_width,
                         (candidate.fidelity == Fidelity::played ? "" : "about ") + duration_text(candidate.price_ns),
                         !is_chosen ? "" : is_forced ? "forced" : "chosen", candidate.algorithm->idea);
+  }
+  if (when_shared) {
+    text += fmt::format("  if every rank's buffers are from tuttiMemAlloc: {}, {}\n", when_shared->algorithm->name, duration_text(when_shared->price_ns));
   }
   std::string others;
   for (const Algorithm& algorithm : options_.algorithms) {

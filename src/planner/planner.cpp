@@ -15,6 +15,9 @@ namespace {
 using schedule::Problem;
 using schedule::Schedule;
 
+// Ranks with ordinary buffers lose at most this part of their time by having asked.
+constexpr uint64_t kLeastOfMeeting = 8;
+
 uint64_t hash_text(uint64_t seed, std::string_view text) {
   seed = hash_combine(seed, text.size());
   for (char character : text) {
@@ -77,10 +80,15 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   if (!algorithms) {
     return tl::make_unexpected(algorithms.error());
   }
-  const Candidate chosen = price_all(*algorithms, call).front();
-  plans_.push_back(std::make_unique<const Plan>(Plan{.algorithm = chosen.algorithm->name,
-                                                     .price_ns = chosen.price_ns,
-                                                     .schedule = schedule_for(*chosen.algorithm, problem)}));
+  const Chosen chosen = choose(*algorithms, call);
+  const auto choice_of = [&](const Candidate& candidate) {
+    return Choice{candidate.algorithm->name, candidate.price_ns, schedule_for(*candidate.algorithm, problem)};
+  };
+  Plan plan{choice_of(chosen.ordinary), std::nullopt};
+  if (chosen.when_shared) {
+    plan.when_shared = choice_of(*chosen.when_shared);
+  }
+  plans_.push_back(std::make_unique<const Plan>(std::move(plan)));
   table_.insert(key, plans_.back().get());
   if (options_.rank == 0 && log::enabled(log::Level::info)) {  // one rank speaks for all: they choose alike
     log::info("planner: {}", explain(call));
@@ -115,12 +123,35 @@ const Algorithm* Planner::find(std::string_view name) const {
   return found == options_.algorithms.end() ? nullptr : &*found;
 }
 
-std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algorithm*>& algorithms, const Call& call) const {
+Planner::Chosen Planner::choose(const std::vector<const Algorithm*>& algorithms, const Call& call) const {
+  const Candidate ordinary = price_all(algorithms, call, cost::Memory::ordinary).front();
+  const Candidate shared = price_all(algorithms, call, cost::Memory::shared).front();
+  const uint64_t meeting = meeting_ns(options_.topology.rank_count());
+  const bool is_worth_asking = shared.algorithm != ordinary.algorithm && meeting <= ordinary.price_ns / kLeastOfMeeting &&
+                               shared.price_ns <= ordinary.price_ns / 4 * 3 && meeting + shared.price_ns < ordinary.price_ns;
+  return {ordinary, is_worth_asking ? std::optional(shared) : std::nullopt};
+}
+
+uint64_t Planner::meeting_ns(uint32_t rank_count) const {
+  uint64_t longest = 0;
+  uint64_t sending = 0;
+  for (uint32_t peer = 1; peer < rank_count; ++peer) {
+    longest = std::max(longest, options_.topology.link(0, peer).latency_ns);
+    sending += options_.topology.link(0, peer).latency_ns;
+  }
+  const uint32_t cores = options_.topology.cores_per_host;
+  const bool is_crowded = cores != 0 && options_.topology.ranks_on_host(options_.topology.host(0)) > cores;
+  return longest + sending + (is_crowded ? cost::kSchedulingDelay_ns : 0);
+}
+
+std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algorithm*>& algorithms, const Call& call, cost::Memory memory) const {
   const Problem problem = common_to_ranks(call.problem);
+  // In bytes, so that calls of one size share a price whatever their elements are.
+  const cost::Workload workload{.element_count = priced_bytes(call), .element_bytes = 1, .memory = memory};
   std::vector<Candidate> candidates;
   candidates.reserve(algorithms.size());
   for (const Algorithm* algorithm : algorithms) {
-    candidates.push_back(price(*algorithm, problem, priced_bytes(call)));
+    candidates.push_back(price(*algorithm, problem, workload));
   }
   // Algorithms come by name, and a stable sort leaves equal prices so.
   std::stable_sort(candidates.begin(), candidates.end(),
@@ -128,10 +159,8 @@ std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algor
   return candidates;
 }
 
-Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, uint64_t bytes) const {
+Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
   const topology::Topology& topology = options_.topology;
-  // In bytes, so that calls of one size share a price whatever their elements are.
-  const cost::Workload workload{.element_count = bytes, .element_bytes = 1};
   std::vector<Schedule> schedules = {algorithm.build(problem, topology, 0)};
   if (schedules.front().steps.size() * problem.rank_count <= kMostPlayedSteps) {
     schedules.reserve(problem.rank_count);
@@ -156,6 +185,8 @@ std::shared_ptr<const Schedule> Planner::schedule_for(const Algorithm& algorithm
   return schedule;
 }
 
+bool Planner::is_forced(const Call& call) const { return options_.overrides.algorithm.contains(call.problem.collective); }
+
 std::string Planner::explain(const Call& call) {
   if (const Status status = check(call.problem); !status.ok()) {
     return status.message() + "\n";
@@ -166,7 +197,8 @@ std::string Planner::explain(const Call& call) {
       applying.push_back(&algorithm);
     }
   }
-  return explain_candidates(call, price_all(applying, call));
+  const auto candidates = price_all(applying, call, cost::Memory::ordinary);
+  return explain_candidates(call, candidates, applying.empty() || is_forced(call) ? std::nullopt : choose(applying, call).when_shared);
 }
 
 uint64_t Planner::hash() const {

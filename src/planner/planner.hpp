@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,15 +15,21 @@
 
 #include "base/insert_only_table.hpp"
 #include "base/status.hpp"
+#include "cost/cost.hpp"
 #include "planner/algorithm.hpp"
 #include "planner/plan_key.hpp"
 
 namespace tutti::planner {
 
-struct Plan {
+struct Choice {
   std::string_view algorithm;
   uint64_t price_ns = 0;                               // of the smallest call that shares the plan
   std::shared_ptr<const schedule::Schedule> schedule;  // this rank's
+};
+
+// For ordinary buffers; and, where that is worth the ranks' meeting to find out, what to do instead if all of them can be shared.
+struct Plan : Choice {
+  std::optional<Choice> when_shared;
 };
 
 // A middling message: neither latency nor bandwidth alone decides.
@@ -80,16 +87,25 @@ class Planner {
   };
 
   // explain.cpp
-  std::string explain_candidates(const Call& call, const std::vector<Candidate>& candidates) const;
+  std::string explain_candidates(const Call& call, const std::vector<Candidate>& candidates, const std::optional<Candidate>& when_shared) const;
 
   Status check(const schedule::Problem& problem) const;
   Result<const Plan*> plan_anew(const Call& call, uint64_t key);
   // The algorithms that may be chosen: those that apply, or the one that is forced.
   Result<std::vector<const Algorithm*>> choices(const schedule::Problem& problem) const;
   const Algorithm* find(std::string_view name) const;
-  Candidate price(const Algorithm& algorithm, const schedule::Problem& problem, uint64_t bytes) const;
+  bool is_forced(const Call& call) const;
+  Candidate price(const Algorithm& algorithm, const schedule::Problem& problem, const cost::Workload& workload) const;
   // Cheapest first; of equal prices the first name.
-  std::vector<Candidate> price_all(const std::vector<const Algorithm*>& algorithms, const Call& call) const;
+  std::vector<Candidate> price_all(const std::vector<const Algorithm*>& algorithms, const Call& call, cost::Memory memory) const;
+  // The plan as algorithms: the first for ordinary buffers; the second for shared ones, or nothing.
+  struct Chosen {
+    Candidate ordinary;
+    std::optional<Candidate> when_shared;
+  };
+  Chosen choose(const std::vector<const Algorithm*>& algorithms, const Call& call) const;
+  // What it takes the ranks to tell each other where their buffers lie.
+  uint64_t meeting_ns(uint32_t rank_count) const;
   std::shared_ptr<const schedule::Schedule> schedule_for(const Algorithm& algorithm, const schedule::Problem& problem);
 
   Options options_;  // never changes; algorithms by name

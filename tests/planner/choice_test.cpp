@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The planner over every registered algorithm: prices behave, and choices are those that common sense expects.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
@@ -227,6 +228,39 @@ TEST_F(Choice, IsTheSameOnEveryRank) {
       }
       EXPECT_EQ(names.size(), 1u) << name_of(static_cast<Collective>(collective)) << " " << bytes;
     }
+  }
+}
+
+// Ranks ask each other about their buffers only where working in shared ones gains much, and asking costs those with ordinary ones little.
+TEST(RegisteredAlgorithms, AreChosenApartForSharedBuffers) {
+  LinkSpec reaching = kMemory;
+  reaching.reaches_memory = true;
+  for (uint32_t rank_count : {2u, 4u, 8u}) {
+    Planner planner({.topology = one_host(rank_count, reaching), .rank = 0, .algorithms = registered(), .overrides = {}});
+    Planner unreaching({.topology = one_host(rank_count), .rank = 0, .algorithms = registered(), .overrides = {}});
+    Planner forced({.topology = one_host(rank_count, reaching),
+                    .rank = 0,
+                    .algorithms = registered(),
+                    .overrides = {.algorithm = {{Collective::all_reduce, "ring"}}}});
+    for (const uint64_t bytes : {uint64_t{8}, uint64_t{65'536}, uint64_t{1} << 20, uint64_t{256} << 20}) {
+      SCOPED_TRACE(fmt::format("{} bytes, {} ranks", bytes, rank_count));
+      const Call call{.problem = {.collective = Collective::all_reduce, .rank_count = rank_count}, .element_count = bytes};
+      const Result<const Plan*> plan = planner.plan(call);
+      ASSERT_TRUE(plan) << plan.error().message();
+      if (bytes == 8) {
+        EXPECT_FALSE((*plan)->when_shared);
+      } else if ((*plan)->algorithm != "shared_memory") {
+        ASSERT_TRUE((*plan)->when_shared);
+        EXPECT_EQ((*plan)->when_shared->algorithm, "shared_memory");
+        EXPECT_LT((*plan)->when_shared->price_ns, (*plan)->price_ns);
+        EXPECT_THAT(planner.explain(call), ::testing::HasSubstr("if every rank's buffers are from tuttiMemAlloc: shared_memory"));
+      }
+      EXPECT_FALSE((*unreaching.plan(call))->when_shared);
+      EXPECT_FALSE((*forced.plan(call))->when_shared);
+    }
+    EXPECT_EQ((*planner.plan({.problem = {.collective = Collective::all_reduce, .rank_count = rank_count}, .element_count = uint64_t{256} << 20}))->algorithm,
+              "shared_memory")
+        << "fetched beyond the caches";
   }
 }
 

@@ -165,26 +165,29 @@ TEST(Price, OfASignalIsThatOfAMessageOfALine) {
   }
 }
 
-TEST(Price, OfReadingFromAPeerIsATransferOnTheReadersCore) {
+// One fetch of so many bytes.
+uint64_t fetch_ns(uint64_t bytes) { return kFetchOverhead_ns + (bytes * 1'000'000'000 + kFetchBytes_per_s - 1) / kFetchBytes_per_s; }
+
+TEST(Price, OfFetchingFromAPeerIsOnTheReadersCore) {
   const auto copying = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     builder.copy(lane, {}, {.source = kPeersInput, .target = output()});
   });
-  EXPECT_EQ(price(copying, one_host(2), 6'000), 1'064u + 6'000u + 1'000u) << "a transfer, and a third of a reduction to write";
+  EXPECT_EQ(price(copying, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + 1'000u) << "a fetch, and a third of a reduction to write";
   const auto reducing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     const std::vector<Span> sources = {kPeersInput, input()};
     builder.reduce(lane, {}, sources, output());
   });
-  EXPECT_EQ(price(reducing, one_host(2), 6'000), 1'064u + 6'000u + 2'000u);
+  EXPECT_EQ(price(reducing, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + 2'000u);
   Topology crowded = one_host(2);
   crowded.cores_per_host = 1;
-  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), 2 * 8'000u);
+  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), 2 * (fetch_ns(6'000) - fetch_ns(0)) + 2 * 2'000u);
 }
 
-TEST(Price, IsThatOfPrivateOutputs) {
+TEST(Price, OfOrdinaryMemoryIsThatOfPrivateOutputs) {
   const auto fetching = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     builder.copy(lane, {}, {.source = kPeersOutput, .target = output()}, {.if_private = true});
   });
-  EXPECT_EQ(price(fetching, one_host(2), 6'000), 1'064u + 7'000u);
+  EXPECT_EQ(price(fetching, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + 1'000u);
   const auto writing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     builder.copy(lane, {}, {.source = input(), .target = kPeersOutput});
   });
@@ -198,11 +201,37 @@ TEST(Price, IsThatOfPrivateOutputs) {
   EXPECT_EQ(price(reducing({kPeersOutput}), one_host(2), 6'000), price(reducing({}), one_host(2), 6'000));
 }
 
+// A reduction of two sources moves three streams of bytes, at 1 ns a byte each three.
+TEST(Price, OfSharedMemoryIsThatOfTheOwn) {
+  const auto price_shared = [](const std::vector<Schedule>& schedules) {
+    return price_ns(broadcast(2), schedules, one_host(2), {.element_count = 6'000, .element_bytes = 1, .memory = Memory::shared});
+  };
+  const auto copying = [](Builder::Copy spans, bool if_private) {
+    return after_a_signal([&](Builder& builder, schedule::LaneId lane) { builder.copy(lane, {}, spans, {.if_private = if_private}); });
+  };
+  EXPECT_EQ(price_shared(copying({.source = kPeersOutput, .target = output()}, true)), 1'064u) << "the peer has written it";
+  EXPECT_EQ(price_shared(copying({.source = kPeersInput, .target = output()}, false)), 1'064u + 2'000u);
+  EXPECT_EQ(price_shared(copying({.source = input(), .target = kPeersOutput}, false)), 1'064u + 2'000u);
+  const auto reducing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
+    const std::vector<Span> sources = {kPeersInput, input()};
+    builder.reduce(lane, {}, sources, output(), {.further_targets = {kPeersOutput}});
+  });
+  EXPECT_EQ(price_shared(reducing), 1'064u + 4'000u) << "two streams in and two out";
+}
+
+TEST(Price, OfCopyingThroughAHostGrowsBeyondItsCaches) {
+  const uint64_t at_most = price(one_message(), one_host(2), kCachedBytes);
+  const uint64_t beyond = price(one_message(), one_host(2), kCachedBytes + 64);
+  EXPECT_GT(beyond, at_most / 10 * (kUncachedTenths - 1));
+  EXPECT_LT(price(one_message(), machine(2), kCachedBytes + 64), price(one_message(), machine(2), kCachedBytes) + 100);
+}
+
 TEST(PriceInStep, KnowsWhatPeersMemoryTakes) {
   const auto schedules = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     builder.copy(lane, {}, {.source = kPeersInput, .target = output()});
   });
-  EXPECT_EQ(price_in_step_ns(broadcast(2), schedules[1], one_host(2), {.element_count = 6'000, .element_bytes = 1}), 1'064u + 7'000u);
+  EXPECT_EQ(price_in_step_ns(broadcast(2), schedules[1], one_host(2), {.element_count = 6'000, .element_bytes = 1}),
+            1'064u + fetch_ns(6'000) + 1'000u);
 }
 
 TEST(Price, LaneStepsFollowOneAnother) {

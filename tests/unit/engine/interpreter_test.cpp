@@ -49,6 +49,7 @@ struct Shape {
   tuttiRedOp_t op = tuttiSum;
   std::vector<uint64_t> receive_counts = {};
   std::optional<Program::InputScale> input_scale = std::nullopt;
+  std::shared_ptr<const Schedule> when_shared = nullptr;
 };
 
 // Sets up `rank` to run `schedule`; its buffers are the test's business.
@@ -71,7 +72,8 @@ void set_up(Rank& rank, Schedule schedule, const Shape& shape) {
       .op = {.op = shape.op, .rank_count = shape.problem.rank_count},
       .input_scale = shape.input_scale,
       .input_bytes = rank.input.size(),
-      .output_bytes = rank.output.size()});
+      .output_bytes = rank.output.size(),
+      .when_shared = shape.when_shared});
   rank.scratch.resize(program->scratch_bytes(), kFiller);
   operation.request = {.program = program.get(), .owner = program, .input = rank.input.data(), .output = rank.output.data()};
   operation.scratch = rank.scratch.data();
@@ -518,6 +520,38 @@ INSTANTIATE_TEST_SUITE_P(, InterpreterMemory,
                                          MemoryCase{"mixed", {true, false}, 1000}, MemoryCase{"large_shared", {true, true}, 2'000'003},
                                          MemoryCase{"large_private", {false, false}, 2'000'003}, MemoryCase{"one_element", {true, false}, 1}),
                          [](const auto& info) { return info.param.name; });
+
+// What copies sends frames of all the bytes, what works in memory none.
+TEST(Interpreter, RanksMeetToFindOutWhichProgramToRun) {
+  constexpr uint64_t kCount = 500;
+  for (const std::vector<bool>& shared_ranks : {std::vector{true, true}, std::vector{true, false}, std::vector{false, false}}) {
+    const bool all_shared = shared_ranks[0] && shared_ranks[1];
+    for (uint32_t seed = 1; seed <= 8; ++seed) {
+      FabricOptions options = awkward(2, seed);
+      options.shared_ranks = shared_ranks;
+      World world(options);
+      std::vector<int32_t> sum(kCount);
+      for (uint32_t rank = 0; rank < 2; ++rank) {
+        std::vector<int32_t> values(kCount, static_cast<int32_t>(rank) + 5);
+        world.ranks[rank].input = bytes_of(values);
+        world.ranks[rank].output.assign(kCount * sizeof(int32_t), kFiller);
+        set_up(world.ranks[rank], exchange_and_reduce(rank),
+               {.problem = {.collective = Collective::all_reduce, .rank_count = 2},
+                .element_count = kCount,
+                .datatype = tuttiInt32,
+                .element_bytes = 4,
+                .when_shared = std::make_shared<const Schedule>(sum_in_memory(rank))});
+        std::vector<uint32_t> awaited;
+        collect_awaited_peers(world.ranks[rank].operation, &awaited);
+        EXPECT_EQ(awaited, std::vector{1 - rank});
+      }
+      ASSERT_TRUE(world.run()) << "seed " << seed;
+      EXPECT_EQ(world.ranks[0].output, bytes_of(std::vector<int32_t>(kCount, 11)));
+      EXPECT_EQ(world.ranks[1].output, world.ranks[0].output);
+      EXPECT_EQ(world.fabric.frames_taken() <= 8, all_shared) << "three signals and a meeting each way";
+    }
+  }
+}
 
 // The peer's process ends between two pieces.
 TEST(Interpreter, MemoryThatCannotBeFetchedIsALinkThatFailed) {
