@@ -5,6 +5,18 @@
 
 namespace tutti {
 
+Status::Status(tuttiResult_t code, std::string message) : failure_(code == tuttiSuccess ? nullptr : new Failure{code, std::move(message)}) {}
+
+// Relaxed: whoever copies a status holds it meanwhile.
+void Status::share() const { failure_->owners.fetch_add(1, std::memory_order_relaxed); }
+
+void Status::let_go() const {
+  // Release what this owner read; acquire what the others did, before the last one deletes it.
+  if (failure_->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    delete failure_;
+  }
+}
+
 Status system_error(int error, std::string_view operation) {
   const char* name = strerrorname_np(error);
   return failure(tuttiSystemError, "{}: {} ({})", operation, strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error",

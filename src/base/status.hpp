@@ -4,7 +4,8 @@
 
 #include <fmt/format.h>
 
-#include <memory>
+#include <atomic>
+#include <cstdint>
 #include <string>
 #include <tl/expected.hpp>
 #include <utility>
@@ -17,8 +18,22 @@ namespace tutti {
 class [[nodiscard]] Status {
  public:
   Status() = default;  // success
-  Status(tuttiResult_t code, std::string message)
-      : failure_(code == tuttiSuccess ? nullptr : std::make_shared<const Failure>(Failure{code, std::move(message)})) {}
+  Status(tuttiResult_t code, std::string message);
+  Status(const Status& other) noexcept : failure_(other.failure_) {
+    if (failure_ != nullptr) {
+      share();
+    }
+  }
+  Status(Status&& other) noexcept : failure_(std::exchange(other.failure_, nullptr)) {}
+  Status& operator=(Status other) noexcept {
+    std::swap(failure_, other.failure_);
+    return *this;
+  }
+  ~Status() {
+    if (failure_ != nullptr) [[unlikely]] {
+      let_go();
+    }
+  }
 
   bool ok() const { return failure_ == nullptr; }
   tuttiResult_t code() const { return failure_ == nullptr ? tuttiSuccess : failure_->code; }
@@ -29,10 +44,14 @@ class [[nodiscard]] Status {
 
  private:
   struct Failure {
-    tuttiResult_t code;
-    std::string message;
+    const tuttiResult_t code;
+    const std::string message;
+    std::atomic<uint32_t> owners{1};  // statuses that hold it
   };
-  std::shared_ptr<const Failure> failure_;
+  void share() const;
+  void let_go() const;
+
+  Failure* failure_ = nullptr;  // null: success; shared with the copies of this status
 };
 
 template <typename T>

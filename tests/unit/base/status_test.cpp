@@ -29,6 +29,25 @@ TEST(Status, FailuresFormatTheirMessage) {
   EXPECT_EQ(status.message(), "tuttiSend: peer is 7");
 }
 
+TEST(Status, CopiesOutliveWhatTheyWereMadeOf) {
+  Status kept;
+  {
+    const Status original = invalid_argument("{}", "a message that is longer than what a string holds in itself");
+    const Status copy = original;
+    kept = copy;
+    EXPECT_EQ(copy.message(), original.message());
+  }
+  EXPECT_EQ(kept.code(), tuttiInvalidArgument);
+  Status& same = kept;
+  kept = same;
+  EXPECT_EQ(kept.message(), "a message that is longer than what a string holds in itself");
+  const Status moved = std::move(kept);
+  EXPECT_EQ(moved.code(), tuttiInvalidArgument);
+  kept = Status();
+  EXPECT_TRUE(kept.ok());
+  EXPECT_FALSE(moved.ok());
+}
+
 TEST(Status, SystemErrorsNameOperationAndErrno) {
   const Status known = system_error(ECONNREFUSED, "connect to 10.0.0.1:7000");
   EXPECT_EQ(known.code(), tuttiSystemError);
