@@ -22,29 +22,6 @@ std::string_view name_of(Collective collective) {
   return index < kNames.size() ? kNames[index] : "invalid";
 }
 
-bool is_rooted(Collective collective) {
-  switch (collective) {
-    case Collective::reduce:
-    case Collective::broadcast:
-    case Collective::gather:
-    case Collective::scatter:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool is_reducing(Collective collective) {
-  switch (collective) {
-    case Collective::all_reduce:
-    case Collective::reduce:
-    case Collective::reduce_scatter:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool is_cut_vector(Collective collective) {
   switch (collective) {
     case Collective::all_gather:

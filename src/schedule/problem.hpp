@@ -42,8 +42,13 @@ struct Problem {
   bool operator==(const Problem&) const = default;
 };
 
-bool is_rooted(Collective collective);
-bool is_reducing(Collective collective);
+constexpr bool is_rooted(Collective collective) {
+  return collective == Collective::reduce || collective == Collective::broadcast || collective == Collective::gather ||
+         collective == Collective::scatter;
+}
+constexpr bool is_reducing(Collective collective) {
+  return collective == Collective::all_reduce || collective == Collective::reduce || collective == Collective::reduce_scatter;
+}
 // Whether the data is one vector that a schedule cuts into chunks, rather than a block for each rank.
 bool is_cut_vector(Collective collective);
 
