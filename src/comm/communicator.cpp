@@ -142,9 +142,9 @@ Status Communicator::failure() const {
   return failure_;
 }
 
-Status Communicator::check_usable(std::string_view function) const {
+Status Communicator::why_unusable(std::string_view function) const {
   switch (state()) {
-    case State::ready: return executor_->has_failed() ? executor_->failure() : Status();
+    case State::ready: return executor_->failure();
     case State::initialising: return invalid_usage("{}: communicator \"{}\" is still initialising", function, config_.name);
     case State::finalised: return invalid_usage("{}: communicator \"{}\" has been finalised", function, config_.name);
     case State::failed: break;
@@ -164,15 +164,14 @@ Status Communicator::enqueue(const Call& call, const std::shared_ptr<engine::Str
   return request ? submit(std::move(*request), stream, start) : request.error();
 }
 
-Status Communicator::submit(engine::Request request, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start) {
+Status Communicator::submit(engine::Request&& request, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start) {
   return executor_->submit(std::move(request), stream != nullptr ? stream : own_stream(), start);
 }
 
 Status Communicator::synchronize() {
   const uint64_t submitted = executor_->submitted();
   executor_->wait_until([&] { return executor_->has_settled(submitted); });
-  const Status own = own_stream()->take_failure();
-  return executor_->has_failed() ? executor_->failure() : own;
+  return executor_->has_failed() ? executor_->failure() : own_stream()->take_failure();
 }
 
 Status Communicator::begin_finalizing() {

@@ -46,14 +46,14 @@ class Communicator {
   // What has ended the communicator, or ok().
   Status failure() const;
   // ok() when calls are allowed: ready, and not failed.
-  Status check_usable(std::string_view function) const;
+  Status check_usable(std::string_view function) const { return is_usable() ? Status() : why_unusable(function); }
 
   // All that can be found wrong with a call here and now.
   Status check_call(const Call& call) const;
   // What a call asks of the engine. Errors: as check_call(), and what cannot be planned.
   Result<engine::Request> prepare(const Call& call);
   // Enqueues it. A null `stream` is the communicator's own; `start` as in engine::Executor::submit.
-  Status submit(engine::Request request, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start = nullptr);
+  Status submit(engine::Request&& request, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start = nullptr);
   // Both at once, on a communicator that check_usable() allows.
   Status enqueue(const Call& call, const std::shared_ptr<engine::Stream>& stream, const engine::Stream::Ticket* start = nullptr);
   const std::shared_ptr<engine::Stream>& own_stream() const { return executor_->own_stream(); }
@@ -81,6 +81,8 @@ class Communicator {
   planner::Planner* planner() const { return &programs_->planner(); }
 
  private:
+  bool is_usable() const { return state() == State::ready && !executor_->has_failed(); }
+  Status why_unusable(std::string_view function) const;
   Status gather_from_all(std::span<const std::byte> own, std::span<std::byte> all);
   void become_ready(Initialisation::Parts parts);
   void carry_initialisation();

@@ -27,8 +27,6 @@ constexpr uint64_t kLongNapNs = 1'000'000;
 constexpr uint64_t kAwakeNs = 10'000'000;
 constexpr auto kDeepSleep = std::chrono::milliseconds(20);
 
-std::atomic<bool> forked{false};  // written in the child of fork(), which has one thread
-
 void nap(uint64_t duration_ns) {
   const timespec duration{0, static_cast<long>(duration_ns)};
   nanosleep(&duration, nullptr);
@@ -87,13 +85,11 @@ Engine::~Engine() {
 Engine& Engine::process() {
   // Never destroyed: other static objects' destructors may still use communicators, and a join at exit could hang a dying process.
   static Engine* const engine = [] {
-    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+    pthread_atfork(nullptr, nullptr, [] { forked_.store(true, std::memory_order_relaxed); });
     return new Engine(monotonic_clock(), Thread::dedicated);
   }();
   return *engine;
 }
-
-bool Engine::has_forked() { return forked.load(std::memory_order_relaxed); }
 
 void Engine::attach(std::shared_ptr<Executor> executor) {
   {

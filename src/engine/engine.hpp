@@ -27,7 +27,7 @@ class Engine {
   // The process's own. Made at the first call, with a thread; ends with the process.
   static Engine& process();
   // A child of fork() has no engine thread and half-copied connections: nothing of Tutti works there.
-  static bool has_forked();
+  static bool has_forked() { return forked_.load(std::memory_order_relaxed); }
 
   void attach(std::shared_ptr<Executor> executor);
   // Afterwards the engine does not touch `executor` any more.
@@ -62,6 +62,8 @@ class Engine {
   enum class Load : uint8_t { none, attended, unattended };
   Load load();
   void sleep_deeply();
+
+  static inline std::atomic<bool> forked_{false};  // set in the child, which has one thread
 
   const Clock& clock_;
   std::shared_mutex executors_mutex_;  // shared while turning, exclusive to attach and detach

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From submission to completion. What happens beside the data (peers, control messages, deadlines) is in watch.cpp.
+// From submission to completion; what is called from one place, on the way of every operation, is inline. What happens beside the data (peers,
+// control messages, deadlines) is in watch.cpp.
 #include "engine/executor.hpp"
 
 #include <algorithm>
@@ -21,15 +22,13 @@ constexpr uint32_t kIdleTurnsBetweenTending = 8;
 constexpr uint8_t kSending = 1;
 constexpr uint8_t kReceiving = 2;
 
-uint32_t channel_mask(const Operation& operation) {
-  uint32_t mask = 0;
-  for (uint32_t channel = 0; channel < operation.program().schedule().channel_count; ++channel) {
-    mask |= 1u << ((operation.first_channel + channel) % transport::kCollectiveChannelCount);
-  }
-  return mask;
-}
-
 constexpr uint32_t kAllChannels = (1u << transport::kCollectiveChannelCount) - 1;
+
+// A bit for each channel; after the last comes the first again.
+uint32_t channel_mask(uint32_t first_channel, uint32_t channel_count) {
+  const uint32_t straight = ((1u << channel_count) - 1) << first_channel;
+  return (straight | straight >> transport::kCollectiveChannelCount) & kAllChannels;
+}
 
 uint8_t direction_of(const Operation& operation) {
   return operation.signature().collective == schedule::Collective::send ? kSending : kReceiving;
@@ -45,6 +44,7 @@ Executor::Executor(Options options, Connections connections)
         connections.links[options_.rank] = &loopback_;
         return LinkTable(std::move(connections.links));
       }()),
+      traces_(log::enabled(log::Level::trace)),
       queue_(kQueueCapacity),
       free_(kQueueCapacity),
       next_send_(options_.rank_count),
@@ -70,15 +70,17 @@ Status Executor::failure() const {
   return failure_;
 }
 
-Status Executor::submit(Request request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start) {
+Status Executor::submit(Request&& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start) {
   stream->remember_executor(*this);
-  Status refused;
-  bool owner = false;
-  while (!try_enqueue(request, stream, start, &owner, &refused)) {
-    TUTTI_RETURN_IF_ERROR(refused);
+  Enqueued enqueued = try_enqueue(request, stream, start);
+  while (enqueued == Enqueued::full) {
     wait_for_room();
+    enqueued = try_enqueue(request, stream, start);
   }
-  if (owner) {
+  if (enqueued == Enqueued::refused) {
+    return failure();
+  }
+  if (enqueued == Enqueued::owned) {
     guarded_turn([](size_t) { return false; });
     release_ownership();
   }
@@ -94,16 +96,14 @@ bool Executor::may_begin_at_once(const Operation& operation) const {
   return operation.program().is_eager() && options_.engine != nullptr && !has_work();
 }
 
-// False when the queue is full, or with `refused` set. True with `owner` set when the caller has got the executor, to take a turn.
-bool Executor::try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start, bool* owner, Status* refused) {
-  const std::lock_guard lock(submit_mutex_);
+Executor::Enqueued Executor::try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start) {
+  const std::lock_guard lock(submit_lock_);
   if (has_failed()) {
-    *refused = failure();
-    return false;
+    return Enqueued::refused;
   }
   Operation* const operation = take_free_operation();
   if (operation == nullptr) {
-    return false;
+    return Enqueued::full;
   }
   operation->request = std::move(request);
   operation->stream = stream.get();
@@ -116,38 +116,39 @@ bool Executor::try_enqueue(Request& request, const std::shared_ptr<Stream>& stre
   operation->index = submitted_.load(std::memory_order_relaxed);
   number(*operation);
   prepare(*operation);
-  *owner = may_begin_at_once(*operation) && try_claim();
-  if (*owner) {
-    drain_queue();
-    take_in(operation);
-  } else {
-    const bool pushed = queue_.try_push(operation);
-    assert(pushed);  // there are no more operations than the queue has places
-    (void)pushed;
-  }
-  submitted_.store(operation->index + 1, std::memory_order_release);
-  return true;
+  const bool owner = may_begin_at_once(*operation) && try_claim();  // before others see that there is work
+  const bool pushed = queue_.try_push(operation);
+  assert(pushed);  // there are no more operations than the queue has places
+  (void)pushed;
+  submitted_.store(submitted_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  return owner ? Enqueued::owned : Enqueued::queued;
 }
 
 // Sequence, channels and frame word: equal on all ranks that submit the same work in the same order.
-void Executor::number(Operation& operation) {
+inline void Executor::number(Operation& operation) {
   const Signature& signature = operation.signature();
   if (operation.is_point_to_point()) {
     auto& next = signature.collective == schedule::Collective::send ? next_send_ : next_receive_;
     operation.sequence = next[operation.request.peer]++;
+    operation.channels = 0;
     // Both ends of a message differ in `collective`; only the data type has to agree, the length travels beside it.
     operation.frame_word = static_cast<uint64_t>(signature.datatype) << 32 | static_cast<uint32_t>(operation.sequence);
     return;
   }
   operation.sequence = next_sequence_++;
   operation.first_channel = next_channel_;
-  next_channel_ = (next_channel_ + operation.program().schedule().channel_count) % transport::kCollectiveChannelCount;
+  const uint32_t channel_count = operation.program().schedule().channel_count;
+  operation.channels = channel_mask(next_channel_, channel_count);
+  next_channel_ = (next_channel_ + channel_count) % transport::kCollectiveChannelCount;
   chain_ = chain(chain_, operation.program().fingerprint());
   operation.frame_word = static_cast<uint64_t>(chain_) << 32 | static_cast<uint32_t>(operation.sequence);
-  history_[operation.sequence % kHistoryLength] = HistoryEntry{operation.sequence, signature, chain_};
+  HistoryEntry& entry = history_[operation.sequence % kHistoryLength];
+  entry.sequence = operation.sequence;
+  entry.signature = signature;
+  entry.chain = chain_;
 }
 
-Operation* Executor::take_free_operation() {
+inline Operation* Executor::take_free_operation() {
   Operation* operation = nullptr;
   if (free_.try_pop(&operation)) {
     return operation;
@@ -163,7 +164,7 @@ void Executor::wait_for_room() {
   wait_until([&] { return settled_.load(std::memory_order_acquire) != settled || has_failed(); });
 }
 
-void Executor::wait_until(const std::function<bool()>& done) {
+void Executor::wait_until(FunctionRef<bool()> done) {
   constexpr uint32_t kTurnsBeforeWanting = 16;
   IdleStrategy idle(options_.crowding);
   bool owner = false;
@@ -230,18 +231,14 @@ size_t Executor::drain_queue() {
   }
   Operation* operation = nullptr;
   while (queue_.try_pop(&operation)) {
-    take_in(operation);
+    window_.push_back(operation);
+    point_to_point_in_window_ += operation->is_point_to_point();
     ++count;
   }
   if (count != 0 && has_failed()) {
     complete_all_with_failure();
   }
   return count;
-}
-
-void Executor::take_in(Operation* operation) {
-  window_.push_back(operation);
-  point_to_point_in_window_ += operation->is_point_to_point();
 }
 
 // Goes over the work in order of submission. A collective runs when its stream lets it and no earlier work uses its channels; a message, when no
@@ -287,21 +284,21 @@ size_t Executor::run_window() {
     if (operation.is_point_to_point()) {
       peer_busy_[operation.request.peer] |= direction_of(operation);
     } else {
-      busy_channels |= channel_mask(operation);
+      busy_channels |= operation.channels;
     }
     ++index;
   }
   return worked;
 }
 
-bool Executor::may_run(const Operation& operation, uint32_t busy_channels) const {
+inline bool Executor::may_run(const Operation& operation, uint32_t busy_channels) const {
   const bool way_is_free = operation.is_point_to_point()
                                ? (peer_busy_[operation.request.peer] & direction_of(operation)) == 0
-                               : (channel_mask(operation) & busy_channels) == 0;
+                               : (operation.channels & busy_channels) == 0;
   return way_is_free && operation.stream->may_start(operation.ticket);
 }
 
-Status Executor::start(Operation& operation) {
+inline Status Executor::start(Operation& operation) {
   const uint64_t scratch_bytes = operation.program().scratch_bytes();
   const auto& scale = operation.program().input_scale();
   const uint64_t scaled_bytes = scale ? scale->elements * operation.program().element_bytes() : 0;
@@ -312,7 +309,7 @@ Status Executor::start(Operation& operation) {
   }
   operation.state = OperationState::running;
   operation.watch = OperationWatch{};
-  if (log::enabled(log::Level::trace)) {  // the name is text that costs more than a small operation
+  if (traces_) {  // the name is text that costs more than a small operation
     log::trace("rank {} starts {}, {} steps in {} lanes", options_.rank, name_of(operation), operation.program().schedule().steps.size(),
                operation.program().schedule().lanes.size());
   }
@@ -340,7 +337,7 @@ void Executor::finish(size_t index, const Status& outcome) {
 }
 
 // Everything before the oldest unfinished work has completed.
-void Executor::note_settled() {
+inline void Executor::note_settled() {
   const uint64_t settled = window_begin_ < window_.size() ? window_[window_begin_]->index : finished_;
   // Release; pairs with has_settled.
   settled_.store(settled, std::memory_order_release);

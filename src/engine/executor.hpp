@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/function_ref.hpp"
 #include "base/status.hpp"
 #include "engine/control.hpp"
 #include "engine/idle.hpp"
@@ -23,6 +23,7 @@
 #include "engine/operation.hpp"
 #include "engine/queue.hpp"
 #include "engine/scratch.hpp"
+#include "engine/short_lock.hpp"
 #include "transport/transport.hpp"
 
 namespace tutti::engine {
@@ -56,13 +57,13 @@ class Executor : public std::enable_shared_from_this<Executor> {
 
   // Takes a request, in an order that must be the same on all ranks for collectives. `start` overrides the stream's own ticket for work of a
   // group. Blocks, carrying on work, only while the queue is full. Fails with the communicator's failure once there is one.
-  Status submit(Request request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start = nullptr);
+  Status submit(Request&& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start = nullptr);
 
   // Orders work for which the caller names no stream.
   const std::shared_ptr<Stream>& own_stream() const { return own_stream_; }
 
   // Blocks, carrying on work, until `done` holds or the executor has nothing more to do with it.
-  void wait_until(const std::function<bool()>& done);
+  void wait_until(FunctionRef<bool()> done);
   // Everything submitted so far has completed, well or not.
   bool has_settled(uint64_t submitted) const { return settled_.load(std::memory_order_acquire) >= submitted; }
   uint64_t submitted() const { return submitted_.load(std::memory_order_acquire); }
@@ -112,10 +113,11 @@ class Executor : public std::enable_shared_from_this<Executor> {
   };
 
   // executor.cpp: from submission to completion.
-  bool try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start, bool* owner, Status* refused);
+  // owned: enqueued, and the caller has got the executor, to take a turn. Else the request is left as it was: refused, as has_failed() says.
+  enum class Enqueued : uint8_t { queued, owned, full, refused };
+  Enqueued try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start);
   void number(Operation& operation);
   bool may_begin_at_once(const Operation& operation) const;
-  void take_in(Operation* operation);
   Operation* take_free_operation();
   void wait_for_room();
   template <typename ShouldTend>
@@ -155,14 +157,15 @@ class Executor : public std::enable_shared_from_this<Executor> {
   void complete_all_with_failure();
 
   const Options options_;
-  const std::shared_ptr<Stream> own_stream_ = std::make_shared<Stream>();
+  const std::shared_ptr<Stream> own_stream_ = std::make_shared<Stream>(Stream::Users::one_executor);
   const std::shared_ptr<const void> foundation_;
   std::vector<std::unique_ptr<transport::Transport>> transports_;
   LoopbackLink loopback_;
   LinkTable links_;
+  const bool traces_;  // whether starts are logged
 
-  // Submission: producers under submit_mutex_, the owner consumes.
-  std::mutex submit_mutex_;
+  // Submission: producers under submit_lock_, the owner consumes.
+  ShortLock submit_lock_;
   std::vector<std::unique_ptr<Operation>> operations_;  // all there are
   Queue<Operation*> queue_;  // submitted
   Queue<Operation*> free_;   // the owner gives them back
@@ -171,7 +174,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   uint32_t chain_ = 0;  // of all collectives so far
   std::vector<uint64_t> next_send_, next_receive_;  // by peer
   std::vector<HistoryEntry> history_;
-  // Written under submit_mutex_; release pairs with the acquire in submitted().
+  // Written under submit_lock_; release pairs with the acquire in submitted().
   std::atomic<uint64_t> submitted_{0};
   // Written by the owner; release pairs with has_settled(): work before it has completed.
   std::atomic<uint64_t> settled_{0};

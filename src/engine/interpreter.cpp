@@ -618,9 +618,10 @@ class MeetingOfAll {
 void prepare_steps(Operation& operation) {
   const Schedule& schedule = operation.program().schedule();
   operation.step_done_bytes.assign(schedule.steps.size(), 0);
-  operation.lanes.clear();
-  for (const Lane& lane : schedule.lanes) {
-    operation.lanes.push_back(LaneState{.step = lane.first_step, .end_step = lane.first_step + lane.step_count});
+  operation.lanes.resize(schedule.lanes.size());
+  for (size_t index = 0; index < schedule.lanes.size(); ++index) {
+    const Lane& lane = schedule.lanes[index];
+    operation.lanes[index] = LaneState{.step = lane.first_step, .end_step = lane.first_step + lane.step_count};
   }
 }
 
@@ -639,7 +640,8 @@ void prepare(Operation& operation) {
   operation.scaled_elements = 0;
   operation.is_meeting = program.when_shared() != nullptr;
   const size_t met = operation.is_meeting ? program.when_shared()->rank_count() : program.peers().size();
-  operation.meetings.assign(met, Meeting{});
+  operation.meetings.clear();
+  operation.meetings.resize(met);
   prepare_steps(operation);
 }
 

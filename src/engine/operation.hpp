@@ -78,6 +78,7 @@ struct Operation {
   uint64_t sequence = 0;      // of collectives on the communicator; of sends, or receives, with this peer
   uint64_t frame_word = 0;    // chain and sequence, as every frame carries them
   uint32_t first_channel = 0;  // of the collective channels
+  uint32_t channels = 0;       // those of the collective channels it uses, a bit each
   OperationState state = OperationState::waiting;
   const std::byte* input = nullptr;  // the caller's, or what it was scaled to
   uint64_t scaled_elements = 0;      // of the input, so far

@@ -45,10 +45,6 @@ uint32_t fingerprint(const Signature& signature) {
   return static_cast<uint32_t>(hash >> 32);
 }
 
-uint32_t chain(uint32_t before, uint32_t fingerprint) {
-  return static_cast<uint32_t>(hash_combine(before, fingerprint) >> 32);
-}
-
 std::string collective_name(const Signature& signature) {
   return fmt::format("{}{}", schedule::name_of(signature.collective),
                      signature.blocks == schedule::Blocks::variable ? "v" : "");

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/hash.hpp"
 #include "schedule/problem.hpp"
 #include "tutti/tutti.h"
 
@@ -37,7 +38,7 @@ inline constexpr int32_t kCustomOperator = tuttiNumOps;
 uint32_t fingerprint(const Signature& signature);
 // Covers all calls up to and including this one; travels in every frame. Ranks that once disagreed never agree again, so that a disagreement that
 // no frame of its own call tells, as when two ranks take each other for the root, shows in the next call.
-uint32_t chain(uint32_t before, uint32_t fingerprint);
+inline uint32_t chain(uint32_t before, uint32_t fingerprint) { return static_cast<uint32_t>(hash_combine(before, fingerprint) >> 32); }
 
 // "allgatherv" for variable blocks.
 std::string collective_name(const Signature& signature);

@@ -14,10 +14,7 @@ void Stream::keep_failure(const Status& outcome) {
   has_failure_.store(true, std::memory_order_release);
 }
 
-Status Stream::take_failure() {
-  if (!has_failure()) {
-    return {};
-  }
+Status Stream::forget_failure() {
   const std::lock_guard lock(mutex_);
   has_failure_.store(false, std::memory_order_release);
   return std::exchange(failure_, Status());
@@ -28,11 +25,7 @@ std::shared_ptr<Executor> Stream::executor() const {
   return executor_.lock();
 }
 
-void Stream::remember_executor(Executor& executor) {
-  // Relaxed: a stale answer only means that the lock below is taken once more.
-  if (executor_identity_.load(std::memory_order_relaxed) == &executor) {
-    return;
-  }
+void Stream::change_executor(Executor& executor) {
   const std::lock_guard lock(mutex_);
   executor_ = executor.weak_from_this();
   executor_identity_.store(&executor, std::memory_order_relaxed);

@@ -93,7 +93,7 @@ void Executor::handle(uint32_t peer, const ControlMessage& message) {
 
 // Its sequence differs from the one asked for if that call has not been made, or was made too long ago.
 Executor::HistoryEntry Executor::recall(uint64_t sequence) {
-  const std::lock_guard lock(submit_mutex_);
+  const std::lock_guard lock(submit_lock_);
   return history_[sequence % history_.size()];
 }
 

@@ -27,6 +27,18 @@ TEST(Stream, StartsWorkOneByOne) {
   EXPECT_TRUE(stream.has_completed(stream.issued()));
 }
 
+TEST(Stream, OfOneExecutorCountsAlike) {
+  Stream stream(Stream::Users::one_executor);
+  const auto first = stream.take();
+  const auto second = stream.take();
+  EXPECT_EQ(stream.issued(), 2u);
+  EXPECT_TRUE(stream.may_start(first));
+  EXPECT_FALSE(stream.may_start(second));
+  stream.complete(Status());
+  EXPECT_TRUE(stream.may_start(second));
+  EXPECT_FALSE(stream.has_completed(stream.issued()));
+}
+
 TEST(Stream, WorkOfAGroupStartsTogetherAndWhatFollowsWaitsForAllOfIt) {
   Stream stream;
   const auto before = stream.take();
