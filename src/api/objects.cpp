@@ -10,20 +10,6 @@ std::string& thread_error() {
   return text;
 }
 
-template <typename Object>
-Result<typename HandleTable<Object>::Pin> pin(HandleTable<Object>& table, const void* handle, std::string_view function,
-                                              std::string_view argument) {
-  if (handle == nullptr) {
-    return tl::make_unexpected(invalid_argument("{}: {} is NULL", function, argument));
-  }
-  auto pinned = table.pin(handle);
-  if (!pinned) {
-    return tl::make_unexpected(
-        invalid_argument("{}: {} is {}, which was never made or has been destroyed", function, argument, handle));
-  }
-  return pinned;
-}
-
 }  // namespace
 
 // The tables are never destroyed: other static objects' destructors may still call.
@@ -40,14 +26,9 @@ HandleTable<EventObject>& events() {
   return *table;
 }
 
-Result<CommunicatorPin> pin_communicator(tuttiComm_t comm, std::string_view function) {
-  return pin(communicators(), comm, function, "comm");
-}
-Result<HandleTable<StreamObject>::Pin> pin_stream(tuttiStream_t stream, std::string_view function) {
-  return pin(streams(), stream, function, "stream");
-}
-Result<HandleTable<EventObject>::Pin> pin_event(tuttiEvent_t event, std::string_view function) {
-  return pin(events(), event, function, "event");
+Status not_alive(const void* handle, std::string_view function, std::string_view argument) {
+  return handle == nullptr ? invalid_argument("{}: {} is NULL", function, argument)
+                           : invalid_argument("{}: {} is {}, which was never made or has been destroyed", function, argument, handle);
 }
 
 Result<std::shared_ptr<engine::Stream>> find_stream(tuttiStream_t stream, std::string_view function) {
@@ -61,18 +42,11 @@ Result<std::shared_ptr<engine::Stream>> find_stream(tuttiStream_t stream, std::s
   return (*pinned)->stream;
 }
 
-tuttiResult_t report(const Status& status) {
-  if (!status.ok()) {
-    thread_error() = status.message();
-  }
-  return status.code();
-}
+void keep_thread_error(const Status& failure) { thread_error() = failure.message(); }
 
-void keep_error(CommunicatorObject& object, const Status& status) {
-  if (!status.ok()) {
-    const std::lock_guard lock(object.mutex);
-    object.last_error = status.message();
-  }
+void keep_communicator_error(CommunicatorObject& object, const Status& failure) {
+  const std::lock_guard lock(object.mutex);
+  object.last_error = failure.message();
 }
 
 const std::string& last_error_of_thread() { return thread_error(); }

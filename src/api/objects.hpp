@@ -44,20 +44,51 @@ HandleTable<EventObject>& events();
 
 using CommunicatorPin = HandleTable<CommunicatorObject>::Pin;
 
+// Says what is wrong with a handle that could not be pinned.
+Status not_alive(const void* handle, std::string_view function, std::string_view argument);
+
+template <typename Object>
+Result<typename HandleTable<Object>::Pin> pin(HandleTable<Object>& table, const void* handle, std::string_view function,
+                                              std::string_view argument) {
+  Result<typename HandleTable<Object>::Pin> pinned(table.pin(handle));
+  if (!*pinned) {
+    pinned = tl::make_unexpected(not_alive(handle, function, argument));
+  }
+  return pinned;
+}
+
 // The object behind a handle. Errors: tuttiInvalidArgument naming the function, for NULL and for handles that are not alive.
-Result<CommunicatorPin> pin_communicator(tuttiComm_t comm, std::string_view function);
-Result<HandleTable<StreamObject>::Pin> pin_stream(tuttiStream_t stream, std::string_view function);
-Result<HandleTable<EventObject>::Pin> pin_event(tuttiEvent_t event, std::string_view function);
+inline Result<CommunicatorPin> pin_communicator(tuttiComm_t comm, std::string_view function) {
+  return pin(communicators(), comm, function, "comm");
+}
+inline Result<HandleTable<StreamObject>::Pin> pin_stream(tuttiStream_t stream, std::string_view function) {
+  return pin(streams(), stream, function, "stream");
+}
+inline Result<HandleTable<EventObject>::Pin> pin_event(tuttiEvent_t event, std::string_view function) {
+  return pin(events(), event, function, "event");
+}
 // As above, but a NULL stream gives a null pointer: the communicator's own.
 Result<std::shared_ptr<engine::Stream>> find_stream(tuttiStream_t stream, std::string_view function);
 
-// Keeps the text for tuttiGetLastError and gives the code.
-tuttiResult_t report(const Status& status);
+// Keeps the text of a failure for tuttiGetLastError, and for tuttiGetLastError(comm).
+void keep_thread_error(const Status& failure);
+void keep_communicator_error(CommunicatorObject& object, const Status& failure);
 // The calling thread's last error.
 const std::string& last_error_of_thread();
 
-// Keeps the text of a failure for tuttiGetLastError(comm).
-void keep_error(CommunicatorObject& object, const Status& status);
+// Keeps the text, if it is a failure, and gives the code.
+inline tuttiResult_t report(const Status& status) {
+  if (status.ok()) {
+    return tuttiSuccess;
+  }
+  keep_thread_error(status);
+  return status.code();
+}
+inline void keep_error(CommunicatorObject& object, const Status& status) {
+  if (!status.ok()) {
+    keep_communicator_error(object, status);
+  }
+}
 
 // Runs a C function's body: nothing is thrown into C, and nothing runs in a forked child.
 template <typename Body>
