@@ -51,6 +51,12 @@ KernelFunction kernel_for(tuttiDataType_t datatype, Kernel kernel) {
   return kernels[static_cast<size_t>(kernel)];
 }
 
+// Their lines have been read, so that streaming saves nothing, and it would throw them out of the caches.
+bool are_inputs(const Job& job) {
+  const std::span inputs(job.inputs, job.input_count);
+  return std::ranges::all_of(std::span(job.targets, job.target_count), [&](void* target) { return std::ranges::find(inputs, target) != inputs.end(); });
+}
+
 // Whether one streaming store after another can fill a line of each target.
 bool agree_on_lines(std::span<void* const> targets) {
   uintptr_t differences = 0;
@@ -82,6 +88,12 @@ void stream_in_pieces(KernelFunction kernel, const Job& job, size_t element_byte
 
 // Apart from run(), whose short calls would pay for the registers it takes.
 HWY_NOINLINE void stream(KernelFunction kernel, const Job& job, tuttiDataType_t datatype) {
+  if (are_inputs(job)) {
+    Job cached = job;
+    cached.stores = Stores::cached;
+    kernel(cached);
+    return;
+  }
   if (agree_on_lines(std::span(job.targets, job.target_count))) {
     kernel(job);
   } else {
