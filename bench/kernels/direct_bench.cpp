@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which stores an allreduce of two ranks in each other's memory wants: two threads on two processors reduce a half each of two inputs into two outputs,
-// with cached and with streaming stores in turn, and meet before and after. What one kind of stores leaves in the caches would favour or burden the other,
-// so the first calls of a turn are not timed. With one set of buffers they are the same each time; with four sets,
-// the next call's are others, and have left what caches are smaller than the four. In place, the outputs are the inputs.
+// Which stores an allreduce of two ranks in each other's memory wants: two threads on two processors reduce a half each of two inputs into two
+// outputs, with cached and with streaming stores in turn, and meet before and after. What one kind of stores leaves in the caches would favour or
+// burden the other, so the first calls of a turn are not timed. With one set of buffers they are the same each time; with four sets, the next
+// call's are others, and have left what caches are smaller than the four. In place, the outputs are the inputs, and both kinds are cached stores.
 //
 //   direct_bench [piece_bytes]   default 65536: how much the kernel gets at a time
 #include <pthread.h>

@@ -19,9 +19,11 @@ namespace tutti::engine {
 
 // Operations whose messages are no longer than this all together are begun by the thread that submits them.
 inline constexpr uint64_t kEagerBytes = 8 * 1024;
-// Operations whose buffers are larger than this write past the caches. On cores with 2 MiB of L2, plain stores are as fast up to a vector of
-// 1 MiB; at 8 MiB streaming ones take two thirds of the time (bench/kernels).
-inline constexpr uint64_t kLargeBytes = 4 * 1024 * 1024;
+// Operations that move or reduce no less than this write past the caches. An allreduce of two ranks in each other's memory takes with streaming
+// stores, in parts of the time with cached ones, in the same buffers each time and in four sets of them in turn: 1.1 and 0.9 at 4 MiB, 1.1 and 0.6
+// at 8 MiB, 0.6 for both at 32 MiB and more; reading the result then takes twice as long (bench/kernels/direct_bench, on cores of 2 MiB of L2 with
+// a share of 260 MiB of L3).
+inline constexpr uint64_t kLargeBytes = 8 * 1024 * 1024;
 
 // What the steps of a call use of a peer's memory.
 struct PeerSpans {

@@ -16,7 +16,7 @@ enum class Final : uint8_t { no, yes };
 // leaves the caches to others, but whoever reads the target next fetches it from memory. It pays once a working set exceeds the cache. Either way the
 // target is complete when the call returns: what was streamed has been fenced, so that a release store that follows publishes it to other cores and
 // processes like any other write. Where the instruction set has no such stores, or each target is one of the inputs, whose lines have been read anyway,
-// `streaming` is `cached`: two cores that reduce two vectors of 64 MiB in place would take 1.4 times as long (bench/kernels/direct_bench).
+// `streaming` is `cached`: two cores that reduce two vectors of 64 MiB in place would take 1.4 times as long (direct_bench without this rule).
 enum class Stores : uint8_t { cached, streaming };
 
 // An operator as kernels see it; for a user's function, `function` is set.

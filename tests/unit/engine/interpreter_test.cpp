@@ -517,8 +517,8 @@ TEST_P(InterpreterMemory, WorksInThePeersMemory) {
 
 INSTANTIATE_TEST_SUITE_P(, InterpreterMemory,
                          testing::Values(MemoryCase{"shared", {true, true}, 1000}, MemoryCase{"private", {false, false}, 1000},
-                                         MemoryCase{"mixed", {true, false}, 1000}, MemoryCase{"large_shared", {true, true}, 2'000'003},
-                                         MemoryCase{"large_private", {false, false}, 2'000'003}, MemoryCase{"one_element", {true, false}, 1}),
+                                         MemoryCase{"mixed", {true, false}, 1000}, MemoryCase{"large_shared", {true, true}, 2'200'003},
+                                         MemoryCase{"large_private", {false, false}, 2'200'003}, MemoryCase{"one_element", {true, false}, 1}),
                          [](const auto& info) { return info.param.name; });
 
 // What copies sends frames of all the bytes, what works in memory none.
