@@ -206,7 +206,8 @@ TUTTI_API tuttiResult_t tuttiCommSynchronize(tuttiComm_t comm);
 
 /* Allocates `size` zeroed bytes, aligned to a page, that ranks of the same host can load from and store to themselves: collectives on such buffers
  * copy least. No page is touched by the call. Each allocation holds a file descriptor while the process has any; allocate few and large buffers.
- * A child of fork() shares the memory instead of getting a copy. Errors: tuttiSystemError when there is no memory. */
+ * After a call has failed, peers may write to its buffers until tuttiCommAbort or tuttiCommDestroy has returned. A child of fork() shares the
+ * memory instead of getting a copy. Errors: tuttiSystemError when there is no memory. */
 TUTTI_API tuttiResult_t tuttiMemAlloc(void** ptr, size_t size);
 /* Frees what tuttiMemAlloc gave. No work may use it any more. NULL is allowed. tuttiInvalidArgument for another pointer. */
 TUTTI_API tuttiResult_t tuttiMemFree(void* ptr);

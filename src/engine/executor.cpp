@@ -308,6 +308,7 @@ inline Status Executor::start(Operation& operation) {
     return tutti::failure(tuttiSystemError, "{}: no memory for {} bytes of scratch", name_of(operation), scratch_bytes + scaled_bytes);
   }
   operation.state = OperationState::running;
+  has_shared_memory_ = has_shared_memory_ || !operation.meetings.empty();
   operation.watch = OperationWatch{};
   if (traces_) {  // the name is text that costs more than a small operation
     log::trace("rank {} starts {}, {} steps in {} lanes", options_.rank, name_of(operation), operation.program().schedule().steps.size(),

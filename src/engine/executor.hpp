@@ -100,6 +100,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
  private:
   struct Peer {
     bool said_goodbye = false;
+    bool said_failure = false;
     std::optional<uint64_t> link_failed_ns;  // when it was seen
     bool is_silent = false;  // its link has failed, and everything it said before has been read
     bool lost = false;       // its link has failed, which has been dealt with
@@ -153,6 +154,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   std::string name_of(const Operation& operation) const;
   void fail(const Status& why);
   bool has_unsent_words() const;
+  bool has_writers() const;
   void let_go_of_memory();
   void complete_all_with_failure();
 
@@ -193,6 +195,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   uint32_t turns_since_tending_ = 0;
   uint64_t last_watch_ns_ = 0;
   bool leaving_ = false;
+  bool has_shared_memory_ = false;  // an operation has told peers where its buffers lie
   std::vector<uint32_t> deaths_;  // peers lost without a goodbye, in the order noticed, until the verdict
   uint64_t verdict_due_ns_ = 0;
   Status noted_failure_;  // found while looking after the peers, acted on at the end of the turn

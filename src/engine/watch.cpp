@@ -85,6 +85,7 @@ void Executor::handle(uint32_t peer, const ControlMessage& message) {
   if (const auto* inquiry = std::get_if<Inquiry>(&message)) {
     answer(peer, *inquiry);
   } else if (const auto* notice = std::get_if<FailureNotice>(&message)) {
+    peers_[peer].said_failure = true;
     note_failure(notice->status);
   } else {
     peers_[peer].said_goodbye = true;
@@ -361,6 +362,13 @@ bool Executor::has_unsent_words() const {
   return std::ranges::any_of(peers_, [](const Peer& peer) { return !peer.outbox.empty() && !peer.lost; });
 }
 
+// A peer that has failed too, and said so, stores nothing into this rank's memory any more.
+bool Executor::has_writers() const {
+  return has_shared_memory_ && std::ranges::any_of(peers_, [this](const Peer& peer) {
+           return &peer != &peers_[options_.rank] && !peer.lost && !peer.said_failure && !peer.said_goodbye;
+         });
+}
+
 void Executor::abort(const Status& why) {
   // Relaxed: waiters poll it, and ownership orders the rest.
   aborts_.fetch_add(1, std::memory_order_relaxed);
@@ -370,7 +378,7 @@ void Executor::abort(const Status& why) {
   fail(why);
   drain_queue();
   const uint64_t begin_ns = options_.clock->now_ns();
-  for (uint32_t turns = 0; turns < kFarewellTurns || (has_unsent_words() && turns < kMaxFarewellTurns); ++turns) {
+  for (uint32_t turns = 0; turns < kFarewellTurns || ((has_unsent_words() || has_writers()) && turns < kMaxFarewellTurns); ++turns) {
     if (turns >= kFarewellTurns) {
       sched_yield();  // to a peer that shares the core
     }
