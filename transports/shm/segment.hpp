@@ -3,21 +3,18 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "base/descriptor.hpp"
 #include "base/status.hpp"
 
 namespace tutti::transports::shm {
 
-// Owns a mapping, which a child of fork() does not inherit.
+// Has a mapping, which a child of fork() does not inherit. Both ends in one process share it: the memory is there once, at one address.
 class Segment {
  public:
+  // Nothing.
   Segment() = default;
-  Segment(Segment&& other) noexcept;
-  Segment& operator=(Segment&& other) noexcept;
-  Segment(const Segment&) = delete;
-  Segment& operator=(const Segment&) = delete;
-  ~Segment();
 
   // New, zeroed, of fixed size. `*memfd` is what the peer needs to attach(); the mapping lives without it. Errors: tuttiSystemError.
   static Result<Segment> create(size_t byte_count, Descriptor* memfd);
@@ -25,18 +22,20 @@ class Segment {
   // unsealing. Errors: tuttiRemoteError naming what is wrong with it, tuttiSystemError when it cannot be mapped.
   static Result<Segment> attach(size_t byte_count, const Descriptor& memfd);
 
-  // What lies here from now on is empty and this process's alone; the addresses stay usable. Whether that worked.
+  // What lies here from now on is empty and this process's alone; the addresses stay usable. Not for what this process created. Whether that worked.
   bool replace_by_private_memory();
 
-  std::byte* data() const { return data_; }
-  size_t size() const { return size_; }
+  std::byte* data() const;
+  size_t size() const;
 
  private:
-  Segment(std::byte* data, size_t size) : data_(data), size_(size) {}
+  class Mapping;
+  class Created;
+
+  explicit Segment(std::shared_ptr<const Mapping> mapping) : mapping_(std::move(mapping)) {}
   static Result<Segment> map(size_t byte_count, const Descriptor& memfd);
 
-  std::byte* data_ = nullptr;
-  size_t size_ = 0;
+  std::shared_ptr<const Mapping> mapping_;
 };
 
 }  // namespace tutti::transports::shm
