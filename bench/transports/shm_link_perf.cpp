@@ -257,7 +257,7 @@ void load(End& end, std::string_view name, std::span<const std::byte> memory) {
   });
 }
 
-// What fetch() and loads reach on ordinary memory and on a window, with small and with huge pages.
+// What fetch() and loads reach on ordinary memory and on a window, which is in huge pages where the kernel has them.
 void reach_memory(End& end, size_t bytes) {
   std::vector<std::byte> ordinary(bytes, std::byte{1});
   fetch(end, "fetch", ordinary);
@@ -266,16 +266,7 @@ void reach_memory(End& end, size_t bytes) {
   std::memset(*window, 1, bytes);
   const std::span<const std::byte> memory(*window, bytes);
   load(end, "load", memory);
-  if (bytes >= transport::kHugePageBytes) {
-    if (end.rank() == 0) {
-      const uint64_t begin_ns = monotonic_clock().now_ns();
-      transport::WindowCache cache;
-      cache.find(memory)->note_frequent_use(memory);
-      fmt::print("{:<10} {:>9} B  {:.0f} us\n", "collapse", bytes, static_cast<double>(monotonic_clock().now_ns() - begin_ns) / 1e3);
-    }
-    load(end, "load, huge", memory);
-    fetch(end, "copy, huge", memory);
-  }
+  fetch(end, "copy", memory);
   transport::Windows::instance().free(*window);
   end.meet();
 }

@@ -205,15 +205,15 @@ TUTTI_API tuttiResult_t tuttiCommSynchronize(tuttiComm_t comm);
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 /* Allocates `size` zeroed bytes, aligned to a page, that ranks of the same host can load from and store to themselves: collectives on such buffers
- * copy least. No page is touched by the call. Each allocation holds a file descriptor while the process has any; allocate few and large buffers.
- * After a call has failed, peers may write to its buffers until tuttiCommAbort or tuttiCommDestroy has returned. A child of fork() shares the
- * memory instead of getting a copy. Errors: tuttiSystemError when there is no memory. */
+ * copy least. Large memory is in huge pages where the kernel has them; these are there when the call returns, near the calling thread. Each
+ * allocation holds a file descriptor while the process has any; allocate few and large buffers. After a call has failed, peers may write to its
+ * buffers until tuttiCommAbort or tuttiCommDestroy has returned. A child of fork() shares the memory instead of getting a copy. Errors:
+ * tuttiSystemError when there is no memory. */
 TUTTI_API tuttiResult_t tuttiMemAlloc(void** ptr, size_t size);
 /* Frees what tuttiMemAlloc gave. No work may use it any more. NULL is allowed. tuttiInvalidArgument for another pointer. */
 TUTTI_API tuttiResult_t tuttiMemFree(void* ptr);
 
-/* Tells `comm` that [buff, buff+size) will be used often. Purely a hint: memory from tuttiMemAlloc that has been written to moves into huge pages
- * now, which takes about 0.5 ms per MiB, instead of during the first calls that use it. The handle goes to tuttiCommDeregister. */
+/* Tells `comm` that [buff, buff+size) will be used often. Purely a hint, which nothing depends on today. The handle goes to tuttiCommDeregister. */
 TUTTI_API tuttiResult_t tuttiCommRegister(tuttiComm_t comm, void* buff, size_t size, void** handle);
 TUTTI_API tuttiResult_t tuttiCommDeregister(tuttiComm_t comm, void* handle);
 

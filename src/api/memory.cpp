@@ -40,7 +40,6 @@ Status add_registration(HandleTable<Registration>& table, std::string_view funct
   if (*handle == nullptr) {
     return failure(tuttiSystemError, "{}: too many registrations", function);
   }
-  comm::prepare_memory({static_cast<const std::byte*>(buff), size});
   return {};
 }
 

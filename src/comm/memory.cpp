@@ -11,11 +11,4 @@ Result<void*> allocate_memory(size_t byte_count) {
 
 bool free_memory(void* memory) { return transport::Windows::instance().free(memory); }
 
-void prepare_memory(std::span<const std::byte> memory) {
-  transport::WindowCache cache;
-  if (transport::Window* const window = cache.find(memory); window != nullptr) {
-    window->note_frequent_use(memory);
-  }
-}
-
 }  // namespace tutti::comm

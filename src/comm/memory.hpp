@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 
 #include "base/status.hpp"
 
@@ -13,7 +12,5 @@ namespace tutti::comm {
 Result<void*> allocate_memory(size_t byte_count);
 // False for what allocate_memory() did not give.
 bool free_memory(void* memory);
-// Collectives will use `memory`, of any origin, again and again: makes it as fast to reach as it can.
-void prepare_memory(std::span<const std::byte> memory);
 
 }  // namespace tutti::comm

@@ -11,7 +11,6 @@
 #include <memory>
 #include <mutex>
 #include <span>
-#include <vector>
 
 #include "base/descriptor.hpp"
 #include "base/status.hpp"
@@ -32,25 +31,10 @@ class Window {
 
   // Whoever passes the descriptor to another process says so.
   void note_passed() { passed_.store(true, std::memory_order_relaxed); }
-  // Whoever makes peers use `memory`, which lies in the window, says so each time. The kernel gives a memfd small pages only and moves them into huge
-  // ones on demand, which costs about five times what one pass over the memory then saves: what is used again is moved, a part each time.
-  void note_use(std::span<const std::byte> memory) {
-    if (memory.size() >= kWorthwhileBytes && unmoved_count_.load(std::memory_order_relaxed) > 0) {
-      move_some(memory);
-    }
-  }
-  // `memory` will be used often: moves what of it has been touched at once.
-  void note_frequent_use(std::span<const std::byte> memory);
 
  private:
   friend class Windows;
-  static constexpr size_t kWorthwhileBytes = size_t{2} << 20;
-  enum class Extent : uint8_t { part, all };
-
   Window(uint64_t id, std::byte* data, size_t size, Descriptor memfd);
-
-  void move_some(std::span<const std::byte> memory);
-  void move_to_huge_pages(std::span<const std::byte> memory, Extent extent);
 
   const uint64_t id_;
   std::byte* const data_;
@@ -60,11 +44,6 @@ class Window {
   std::atomic<bool> freed_{false};
   // Set by whoever shares the window, read by free(), which the user orders after all uses.
   std::atomic<bool> passed_{false};
-  // How many huge pages may still be worth a try; a hint, written under mutex_, read by note_use().
-  std::atomic<size_t> unmoved_count_;
-  std::mutex mutex_;                    // guards what follows
-  uint64_t use_count_ = 0;
-  std::vector<uint8_t> attempt_counts_;  // by huge page; kMaxAttempts: moved, or given up
 };
 
 class Windows {
@@ -72,7 +51,8 @@ class Windows {
   // The process's own. Usable until the very end of the process.
   static Windows& instance();
 
-  // At least `byte_count` zeroed bytes, aligned to a page. No page is touched. A child of fork() shares them. Errors: tuttiSystemError.
+  // At least `byte_count` zeroed bytes, aligned to a page, in huge pages as far as the kernel has them: those are there at once, others when they are
+  // touched. A child of fork() shares them. Errors: tuttiSystemError.
   Result<std::byte*> allocate(size_t byte_count);
   // False for what allocate() did not give.
   bool free(void* pointer);

@@ -77,13 +77,10 @@ void ShmLink::pop(uint32_t channel) {
 
 MemoryAddress ShmLink::publish(std::span<const std::byte> memory) {
   const auto address = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(memory.data()));
-  transport::Window* const window = window_cache_.find(memory);
-  if (window != nullptr) {
-    window->note_use(memory);
-  }
   if (parts_.reach == Reach::same_process) {
     return {kSameProcess, address};
   }
+  const transport::Window* const window = window_cache_.find(memory);
   if (window == nullptr || !windows_.pass(window_cache_.found())) {
     return {kOrdinary, address};
   }

@@ -45,15 +45,24 @@ TEST(Windows, AreZeroedAlignedAndWritable) {
   }
 }
 
-TEST(Windows, NothingIsTouchedByAllocation) {
-  constexpr size_t kSize = size_t{64} << 20;
-  std::byte* const memory = allocate(kSize);
+int64_t committed_bytes(std::byte* memory) {
   WindowCache cache;
-  ASSERT_NE(cache.find({memory, kSize}), nullptr);
+  const Window* const window = cache.find({memory, 1});
   struct stat status {};
-  ASSERT_EQ(::fstat(cache.found()->memfd().get(), &status), 0);
-  EXPECT_EQ(status.st_blocks, 0);
-  EXPECT_TRUE(release(memory));
+  EXPECT_TRUE(window != nullptr && ::fstat(window->memfd().get(), &status) == 0);
+  return int64_t{status.st_blocks} * 512;
+}
+
+// Where the kernel has no huge pages, one small page has been touched to find that out.
+TEST(Windows, AllocationTakesHugePagesOnly) {
+  std::byte* const small = allocate(kHugePageBytes - kSmallPageBytes);
+  EXPECT_EQ(committed_bytes(small), 0);
+  EXPECT_TRUE(release(small));
+  std::byte* const large = allocate(8 * kHugePageBytes + kSmallPageBytes);
+  const int64_t committed = committed_bytes(large);
+  EXPECT_LE(committed, static_cast<int64_t>(8 * kHugePageBytes));
+  EXPECT_LE(committed % static_cast<int64_t>(kHugePageBytes), static_cast<int64_t>(kSmallPageBytes));
+  EXPECT_TRUE(release(large));
 }
 
 TEST(Windows, TheirSizeIsSealedAndTheirDescriptorIsCloseOnExec) {
@@ -176,39 +185,15 @@ TEST(WindowCache, OthersMayAllocateAndFreeMeanwhile) {
   EXPECT_TRUE(release(own));
 }
 
-// Whether pages can be moved depends on the kernel; that contents stay does not.
-TEST(Window, UsesLeaveTheContentsAlone) {
-  constexpr size_t kSize = 9 * kHugePageBytes;
-  std::byte* const memory = allocate(kSize);
-  const auto byte_at = [](size_t offset) { return static_cast<std::byte>(offset * 2654435761u >> 13); };
-  for (size_t offset = 0; offset < kSize; ++offset) memory[offset] = byte_at(offset);
-  WindowCache cache;
-  for (int use = 0; use < 12; ++use) {
-    const std::span<const std::byte> used(memory + use * 1000, kSize - kHugePageBytes);
-    Window* const window = cache.find(used);
-    ASSERT_NE(window, nullptr);
-    window->note_use(used);
+// Whether there are huge pages depends on the kernel; that all of the memory is zero and can be written does not.
+TEST(Windows, GiveZeroedMemoryWhateverItsPages) {
+  for (const size_t size : {9 * kHugePageBytes, kHugePageBytes + kSmallPageBytes, kHugePageBytes - kSmallPageBytes}) {
+    std::byte* const memory = allocate(size);
+    EXPECT_EQ(std::count(memory, memory + size, std::byte{0}), static_cast<ptrdiff_t>(size));
+    std::fill(memory, memory + size, std::byte{7});
+    EXPECT_EQ(std::count(memory, memory + size, std::byte{7}), static_cast<ptrdiff_t>(size));
+    EXPECT_TRUE(release(memory));
   }
-  cache.find({memory, kSize})->note_frequent_use({memory, kSize});
-  size_t wrong = 0;
-  for (size_t offset = 0; offset < kSize; ++offset) wrong += memory[offset] != byte_at(offset) ? 1 : 0;
-  EXPECT_EQ(wrong, 0u);
-  EXPECT_TRUE(release(memory));
-}
-
-TEST(Window, FrequentUseOfMemoryThatNobodyTouchedCommitsNothing) {
-  constexpr size_t kSize = 8 * kHugePageBytes;
-  std::byte* const memory = allocate(kSize);
-  WindowCache cache;
-  ASSERT_NE(cache.find({memory, kSize}), nullptr);
-  for (int use = 0; use < 10; ++use) {
-    cache.found()->note_frequent_use({memory, kSize});
-    cache.found()->note_use({memory, kSize});
-  }
-  struct stat status {};
-  ASSERT_EQ(::fstat(cache.found()->memfd().get(), &status), 0);
-  EXPECT_EQ(status.st_blocks, 0);
-  EXPECT_TRUE(release(memory));
 }
 
 }  // namespace
