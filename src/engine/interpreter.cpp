@@ -6,6 +6,8 @@
 #include <functional>
 #include <new>
 
+#include "engine/meeting.hpp"
+
 namespace tutti::engine {
 
 using schedule::Buffer;
@@ -54,50 +56,6 @@ Pieces& pieces_of_thread() {
 }
 
 enum class StepAdvance : uint8_t { idle, worked, complete, troubled };
-
-// Finds out what a peer must be told about this rank's buffers.
-void publish(Operation& operation, LinkTable& links, uint32_t peer) {
-  Meeting& meeting = operation.meetings[peer];
-  if (meeting.is_published) {
-    return;
-  }
-  const Program& program = operation.program();
-  const auto address_of = [&](const std::byte* memory, uint64_t bytes) {
-    return memory == nullptr ? transport::MemoryAddress{} : links[peer].publish({memory, bytes});
-  };
-  meeting.own.input = address_of(operation.input, program.input_bytes());
-  meeting.own.output = address_of(operation.request.output, program.output_bytes());
-  meeting.is_published = true;
-}
-
-// The peer's next frame, which can only be an announcement.
-StepAdvance take_announcement(Operation& operation, Link& link, uint32_t channel, uint32_t peer, Trouble* trouble) {
-  Frame frame;
-  const Outcome outcome = link.peek(channel, {}, &frame);
-  if (outcome == Outcome::would_block) {
-    return StepAdvance::idle;
-  }
-  if (outcome == Outcome::failed) {
-    *trouble = Trouble{.kind = Trouble::Kind::link_failed, .peer = peer};
-    return StepAdvance::troubled;
-  }
-  const bool is_foreign = frame.header.call != operation.frame_word;
-  if (is_foreign || frame.payload.size() != sizeof(Announcement)) {
-    *trouble = Trouble{.kind = is_foreign ? Trouble::Kind::foreign_frame : Trouble::Kind::wrong_length,
-                       .peer = peer,
-                       .expected_bytes = sizeof(Announcement),
-                       .received_bytes = frame.header.message_bytes,
-                       .received_word = frame.header.call};
-    return StepAdvance::troubled;
-  }
-  Meeting& meeting = operation.meetings[peer];
-  if (!meeting.has_come) {
-    std::memcpy(&meeting.peers, frame.payload.data(), sizeof meeting.peers);
-    meeting.has_come = true;
-  }
-  link.pop(channel);
-  return StepAdvance::complete;
-}
 
 class LaneRunner {
  public:
@@ -320,13 +278,12 @@ class LaneRunner {
   }
 
   StepAdvance run_await(const Step& step, LaneState& state, uint32_t channel) {
-    Link& link = links_[step.peer];
     Meeting& meeting = meeting_with(step.peer);
     if (state.moved_bytes == 0) {
-      switch (take_announcement(operation_, link, channel, step.peer, &trouble_)) {
-        case StepAdvance::complete: break;
-        case StepAdvance::idle: return StepAdvance::idle;
-        default: return StepAdvance::troubled;
+      switch (take_announcement(operation_, links_, {step.peer, channel}, &trouble_)) {
+        case Outcome::done: break;
+        case Outcome::would_block: return StepAdvance::idle;
+        case Outcome::failed: return StepAdvance::troubled;
       }
       state.moved_bytes = state.total_bytes;
     }
@@ -530,91 +487,6 @@ bool scale_input(Operation& operation, const Program::InputScale& scale) {
   return true;
 }
 
-// All ranks tell each other where their buffers lie, on the operation's first channel. What they find is the same for all of them: whether every buffer
-// is shared with everybody.
-class MeetingOfAll {
- public:
-  MeetingOfAll(Operation& operation, LinkTable& links, Trouble& trouble)
-      : operation_(operation),
-        links_(links),
-        trouble_(trouble),
-        own_rank_(operation.program().schedule().rank),
-        channel_(transport::kFirstCollectiveChannel + operation.first_channel) {}
-
-  StepAdvance run() {
-    publish_all();
-    bool is_over = true;
-    for (uint32_t peer = 0; peer < operation_.meetings.size(); ++peer) {
-      if (peer == own_rank_) {
-        continue;
-      }
-      Meeting& meeting = operation_.meetings[peer];
-      if (!send(peer, meeting)) {
-        return StepAdvance::troubled;
-      }
-      if (!meeting.has_come && take_announcement(operation_, links_[peer], channel_, peer, &trouble_) == StepAdvance::troubled) {
-        return StepAdvance::troubled;
-      }
-      is_over = is_over && meeting.is_sent && meeting.has_come && links_[peer].released_bytes(channel_) >= links_.taken_bytes(peer, channel_);
-    }
-    return is_over ? StepAdvance::complete : StepAdvance::idle;
-  }
-
-  bool found_all_shared() const {
-    for (uint32_t peer = 0; peer < operation_.meetings.size(); ++peer) {
-      const Meeting& meeting = operation_.meetings[peer];
-      if (peer != own_rank_ && (meeting.own.shares_with_all == 0 || meeting.peers.shares_with_all == 0)) {
-        return false;
-      }
-    }
-    return true;
-  }
-
- private:
-  void publish_all() {
-    Meeting& first = operation_.meetings[own_rank_ == 0 ? 1 : 0];
-    if (first.is_published) {
-      return;
-    }
-    bool shares_with_all = true;
-    for (uint32_t peer = 0; peer < operation_.meetings.size(); ++peer) {
-      if (peer != own_rank_) {
-        publish(operation_, links_, peer);
-        const Announcement& own = operation_.meetings[peer].own;
-        shares_with_all = shares_with_all && (operation_.input == nullptr || links_[peer].is_shared(own.input)) &&
-                          (operation_.request.output == nullptr || links_[peer].is_shared(own.output));
-      }
-    }
-    for (Meeting& meeting : operation_.meetings) {
-      meeting.own.shares_with_all = shares_with_all ? 1 : 0;
-    }
-  }
-
-  // False if the link has failed.
-  bool send(uint32_t peer, Meeting& meeting) {
-    if (meeting.is_sent) {
-      return true;
-    }
-    const transport::FrameHeader header{operation_.frame_word, sizeof(Announcement)};
-    const Outcome outcome = links_[peer].try_send(channel_, header, std::as_bytes(std::span(&meeting.own, 1)));
-    if (outcome == Outcome::failed) {
-      trouble_ = Trouble{.kind = Trouble::Kind::link_failed, .peer = peer};
-      return false;
-    }
-    if (outcome == Outcome::done) {
-      meeting.is_sent = true;
-      links_.taken_bytes(peer, channel_) += sizeof(Announcement);
-    }
-    return true;
-  }
-
-  Operation& operation_;
-  LinkTable& links_;
-  Trouble& trouble_;
-  const uint32_t own_rank_;
-  const uint32_t channel_;
-};
-
 void prepare_steps(Operation& operation) {
   const Schedule& schedule = operation.program().schedule();
   operation.step_done_bytes.assign(schedule.steps.size(), 0);
@@ -652,8 +524,8 @@ Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
   }
   if (operation.is_meeting) {
     MeetingOfAll meeting(operation, links, *trouble);
-    if (const StepAdvance met = meeting.run(); met != StepAdvance::complete) {
-      return met == StepAdvance::troubled ? Advance::troubled : Advance::idle;
+    if (const Outcome met = meeting.run(); met != Outcome::done) {
+      return met == Outcome::failed ? Advance::troubled : Advance::idle;
     }
     operation.is_meeting = false;
     if (meeting.found_all_shared()) {

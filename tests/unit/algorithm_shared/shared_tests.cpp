@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "support/planted_bugs.hpp"
 #include "support/schedule_support.hpp"
 
 namespace tutti::algorithms::shared {
 namespace {
 
 using namespace schedule;
+using tests::drop_step;
 
 const planner::Algorithm& shared_memory() { return algorithms()[0]; }
 
@@ -98,22 +100,6 @@ TEST(SharedMemoryTest, SignalsNoMoreThanItMust) {
   EXPECT_EQ(signals(Collective::broadcast), 2 * (kRanks - 1));
   EXPECT_EQ(signals(Collective::scatter), 2 * (kRanks - 1));
   EXPECT_EQ(signals(Collective::gather), 3 * (kRanks - 1));
-}
-
-// Takes a step out of its lane; no other step waits for it.
-void drop_step(Schedule& schedule, uint32_t index) {
-  schedule.steps.erase(schedule.steps.begin() + index);
-  for (Lane& lane : schedule.lanes) {
-    if (index < lane.first_step) {
-      --lane.first_step;
-    } else if (index < lane.first_step + lane.step_count) {
-      --lane.step_count;
-    }
-  }
-  std::erase_if(schedule.lanes, [](const Lane& lane) { return lane.step_count == 0; });
-  for (Wait& wait : schedule.waits) {
-    wait.step -= wait.step > index ? 1 : 0;
-  }
 }
 
 // Of the steps of a kind with a peer, all in one lane.

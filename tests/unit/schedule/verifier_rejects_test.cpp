@@ -5,12 +5,14 @@
 
 #include "sample_schedules.hpp"
 #include "schedule/verifier.hpp"
+#include "support/planted_bugs.hpp"
 
 namespace tutti::schedule {
 namespace {
 
 using samples::Schedules;
 using testing::HasSubstr;
+using tests::drop_step;
 
 constexpr Problem kAllReduce{.collective = Collective::all_reduce, .rank_count = 4};
 constexpr Problem kAllReduceInPlace{.collective = Collective::all_reduce, .rank_count = 4, .in_place = InPlace::yes};
@@ -34,22 +36,6 @@ void PrintTo(const PlantedBug& bug, std::ostream* out) { *out << bug.name; }
 Schedules all_gather(const Problem& problem) { return samples::direct_all_gather(problem); }
 Schedules all_gather_in_parts(const Problem& problem) { return samples::direct_all_gather(problem, 2); }
 Schedules broadcast(const Problem& problem) { return samples::chain_broadcast(problem, 2); }
-
-// Takes a step out of its lane, and the waits for it with it.
-void drop_step(Schedule& schedule, uint32_t index) {
-  schedule.steps.erase(schedule.steps.begin() + index);
-  for (Lane& lane : schedule.lanes) {
-    if (index < lane.first_step) {
-      --lane.first_step;
-    } else if (index < lane.first_step + lane.step_count) {
-      --lane.step_count;
-    }
-  }
-  std::erase_if(schedule.lanes, [](const Lane& lane) { return lane.step_count == 0; });
-  for (Wait& wait : schedule.waits) {
-    wait.step -= wait.step > index ? 1 : 0;
-  }
-}
 
 // The first step of a kind, in a schedule known to have one.
 Step& first(Schedule& schedule, StepKind kind) {
