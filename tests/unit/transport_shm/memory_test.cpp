@@ -92,6 +92,7 @@ class ShmPeerMemory : public ::testing::Test {
     MemoryAddress address;
     uint64_t byte_count = 0;
     uint64_t seed = 0;
+    bool patient = true;  // keeps asking until it is no longer told to wait
   };
   struct Answer {
     bool done = false;
@@ -144,9 +145,14 @@ class ShmPeerMemory : public ::testing::Test {
       std::byte* memory = nullptr;
       Outcome outcome = Outcome::would_block;
       target.assign(request.byte_count, std::byte{0});
-      for (int attempt = 0; attempt < 1000 && outcome == Outcome::would_block; ++attempt) {
+      const auto attempt = [&] {
         outcome = request.kind == Request::fetch ? link.fetch(request.address, target) : link.share(request.address, request.byte_count, &memory);
-        std::this_thread::yield();
+        return outcome != Outcome::would_block;
+      };
+      if (request.patient) {
+        end.until(attempt);
+      } else {
+        attempt();
       }
       answer.done = outcome == Outcome::done;
       answer.shared = memory != nullptr;
@@ -254,7 +260,7 @@ TEST_F(ShmPeerMemory, FreedWindowsAreUnmappedByThePeer) {
 
 TEST_F(ShmPeerMemory, AWindowThatComesLateIsWaitedFor) {
   start();
-  const Answer answer = ask({Request::share, {12'345'678, 0}, 10, 0});
+  const Answer answer = ask({Request::share, {12'345'678, 0}, 10, 0, false});
   EXPECT_FALSE(answer.done);
   EXPECT_STREQ(answer.failure, "");
   const std::span<std::byte> memory = allocate(4096);

@@ -145,6 +145,29 @@ TEST_F(TcpLinkTest, FramesWithoutPayloadAreBoundedToo) {
   }
 }
 
+// Whatever credit the receiver still keeps for itself, and with nothing going the other way that could carry it.
+TEST_F(TcpLinkTest, AFrameOfTheLargestSizePassesAfterAnyOthers) {
+  const auto largest = payload_of(0, kMaxFrameBytes);
+  for (const uint32_t channel : {kChannel, transport::kControlChannel}) {
+    for (uint32_t taken_units = 1; taken_units < window_units(channel); taken_units += 500) {
+      uint32_t left_units = taken_units;
+      while (left_units > 0) {
+        const uint32_t units = std::min(left_units, credit_units(kMaxFrameBytes));
+        const auto payload = payload_of(units, (units - 1) * kCreditUnitBytes);
+        Frame frame;
+        ASSERT_NO_FATAL_FAILURE(send(channel, {}, payload));
+        ASSERT_NO_FATAL_FAILURE(receive(channel, {}, &frame));
+        receiver().pop(channel);
+        left_units -= units;
+      }
+      Frame frame;
+      ASSERT_NO_FATAL_FAILURE(send(channel, {}, largest)) << taken_units << " units on channel " << channel;
+      ASSERT_NO_FATAL_FAILURE(receive(channel, {}, &frame));
+      receiver().pop(channel);
+    }
+  }
+}
+
 TEST_F(TcpLinkTest, ReleasesExactlyWhatItHasTaken) {
   uint64_t taken_bytes = 0;
   for (const size_t size : {size_t{0}, size_t{1}, size_t{10'000}, kMaxFrameBytes}) {
