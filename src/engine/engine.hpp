@@ -54,13 +54,18 @@ class Engine {
   };
 
   void run();
-  size_t turn_all();
   size_t turn_unowned(const Executor* except);
   size_t turn_stream_items();
   void add_item(StreamItem item);
-  // Pending work: none, all of it carried on by waiters (or by a host function), or some that only this thread carries on.
-  enum class Load : uint8_t { none, attended, unattended };
-  Load load();
+  // Pending work: none; all of it carried on by waiters (or by a host function); some that nobody carries on just now, but a thread has waited a
+  // moment ago and may do so again; some that only this thread carries on.
+  enum class Load : uint8_t { none, attended, doubtful, unattended };
+  struct Round {
+    size_t worked = 0;  // where only this thread does
+    Load load = Load::none;
+  };
+  Round turn_all();
+  bool has_work();
   void sleep_deeply();
 
   static inline std::atomic<bool> forked_{false};  // set in the child, which has one thread

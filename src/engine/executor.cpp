@@ -169,6 +169,7 @@ void Executor::wait_until(FunctionRef<bool()> done) {
   IdleStrategy idle(options_.crowding);
   bool owner = false;
   bool wants = false;
+  waits_.store(waits_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   for (uint32_t turns = 0; !done(); ++turns) {
     const bool step_aside = aborts_.load(std::memory_order_relaxed) != 0;
     if (owner && step_aside) {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -85,6 +86,11 @@ class Executor : public std::enable_shared_from_this<Executor> {
   // Whether a waiter would like to own it: the engine's thread then steps back.
   bool is_wanted() const { return wanted_.load(std::memory_order_relaxed) != 0; }
   bool is_owned() const { return owned_.load(std::memory_order_relaxed); }
+  // Whether threads wait for it, or have waited since the last call; asked by the engine's thread alone.
+  bool is_attended() {
+    const uint32_t waits = waits_.load(std::memory_order_relaxed);
+    return std::exchange(seen_waits_, waits) != waits || is_wanted();
+  }
   bool has_work() const { return !has_settled(submitted()); }
 
   // ---- The owner ----
@@ -202,6 +208,8 @@ class Executor : public std::enable_shared_from_this<Executor> {
 
   std::atomic<bool> owned_{false};      // see try_claim
   std::atomic<uint32_t> wanted_{0};     // waiters; relaxed, a hint
+  std::atomic<uint32_t> waits_{0};      // begun; a hint: concurrent ones may count as one
+  uint32_t seen_waits_ = 0;             // by the engine's thread
   std::atomic<bool> leave_requested_{false};  // set by say_goodbye, read by the owner
   std::atomic<bool> has_parted_{false};       // written by the owner
 

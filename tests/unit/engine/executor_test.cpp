@@ -188,6 +188,8 @@ TEST(Executor, WaitingCarriesOnTheWork) {
   world[0].wait_until([&] { return stream->has_completed(2); });
   EXPECT_EQ(received.values, sent.values);
   EXPECT_FALSE(world[0].is_wanted());
+  EXPECT_TRUE(world[0].is_attended()) << "somebody has waited";
+  EXPECT_FALSE(world[0].is_attended()) << "nobody has waited since";
   EXPECT_TRUE(world[0].try_claim()) << "a waiter gives the executor back";
   world[0].release_ownership();
 }
