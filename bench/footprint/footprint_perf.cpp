@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a communicator costs a rank: the time of the first one's initialisation, and the resident memory of later ones, idle and after a mix of
-// collectives. Run under a launcher, a process for each rank.
+// What a communicator costs a rank: the time of the first one's initialisation, with and without the wait for ranks that start late, and the resident
+// memory of later ones, idle and after a mix of collectives. Run under a launcher, a process for each rank.
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -30,6 +31,9 @@ struct Resident {
   }
 };
 
+// The same on all ranks of a host.
+double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
 void print(int rank, std::string_view when, const Resident& before, const Resident& after) {
   if (rank != 0) return;
   fmt::print("{:<40} own {:8.1f} KiB, shared {:8.1f} KiB for each communicator and rank\n", when, (after.own_kib - before.own_kib) / kCommunicators,
@@ -47,12 +51,18 @@ void use(tuttiComm_t comm, std::vector<float>& in, std::vector<float>& out, size
 }
 
 int run_rank(const std::function<Communicator()>& connect) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double began_ms = now_ms();
   Communicator world = connect();
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+  const double ended_ms = now_ms();
   const int rank = world.rank();
   const auto rank_count = static_cast<size_t>(world.rank_count());
-  if (rank == 0) fmt::print("{} ranks, initialised in {:.1f} ms\n", rank_count, took.count());
+  std::array<double, 2> last_ms{began_ms, ended_ms};
+  require(tuttiAllReduce(last_ms.data(), last_ms.data(), last_ms.size(), tuttiFloat64, tuttiMax, world.get(), nullptr), "tuttiAllReduce", world.get());
+  require(tuttiCommSynchronize(world.get()), "tuttiCommSynchronize", world.get());
+  if (rank == 0) {
+    fmt::print("{} ranks, initialised {:.1f} ms after the last of them began, {:.1f} ms after rank 0 did\n", rank_count, last_ms[1] - last_ms[0],
+               last_ms[1] - began_ms);
+  }
   std::vector<float> in(size_t{1} << 20, 1.0f);
   std::vector<float> out(in.size(), 1.0f);
   use(world.get(), in, out, rank_count);
