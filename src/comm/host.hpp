@@ -2,18 +2,25 @@
 // This process's machine, as ranks compare it.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/settings.hpp"
+#include "topology/discovery.hpp"
 
 namespace tutti::comm {
+
+// Where a rank runs.
+struct Host {
+  std::string id;
+  topology::ProcessorWords allowed_cores;  // on which its process may run
+  topology::Place place;
+};
 
 // TUTTI_HOSTID, else the kernel's boot id: equal in all containers of a machine, so that only a working probe shows shared memory.
 std::string host_id(const Settings& settings);
 
-// Cores the process may run on (its affinity), one bit each.
-std::vector<uint64_t> allowed_cores();
+// Of the calling thread.
+Host this_host(const Settings& settings);
 
 }  // namespace tutti::comm

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/initialisation.hpp"
 
-#include <algorithm>
-#include <bit>
-
 #include "base/log.hpp"
-#include "comm/host.hpp"
+#include "comm/machine.hpp"
 #include "comm/selection.hpp"
 #include "engine/engine.hpp"
 #include "registry/registry.hpp"
@@ -21,14 +18,6 @@ std::vector<planner::Algorithm> all_algorithms() {
     algorithms.insert(algorithms.end(), members.begin(), members.end());
   }
   return algorithms;
-}
-
-uint32_t count_cores(const std::vector<uint64_t>& words) {
-  uint32_t count = 0;
-  for (const uint64_t word : words) {
-    count += static_cast<uint32_t>(std::popcount(word));
-  }
-  return count;
 }
 
 }  // namespace
@@ -104,14 +93,16 @@ Status Initialisation::begin() {
   connector_ = std::make_unique<Connector>(
       Connector::Setup{.rank = rank(), .rank_count = rank_count(), .transports = std::move(*transports), .clock = setup_.clock});
 
+  Host host = setup_.host ? *setup_.host : this_host(foundation_->settings);
   Introduction own{.version = TUTTI_VERSION_CODE,
                    .rank_count = rank_count(),
                    .name = setup_.config.name,
                    .transports = setup_.config.transports,
                    .algorithms = setup_.config.algorithms,
                    .slice_bytes = foundation_->settings.slice_bytes,
-                   .host_id = host_id(foundation_->settings),
-                   .allowed_cores = allowed_cores(),
+                   .host_id = std::move(host.id),
+                   .allowed_cores = std::move(host.allowed_cores),
+                   .place = host.place,
                    .addresses = connector_->addresses()};
   stage_ = Stage::introducing;
   return setup_.exchange->begin_all_gather(encode(own));
@@ -202,53 +193,10 @@ Status Initialisation::take_reach(const std::vector<bootstrap::Bytes>& records) 
   return {};
 }
 
-topology::Topology Initialisation::make_topology() const {
-  topology::Topology topology(rank_count());
-  std::vector<std::string> hosts;
-  std::vector<std::vector<uint64_t>> cores;
-  for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    const Introduction& introduction = introductions_[peer];
-    const auto found = std::ranges::find(hosts, introduction.host_id);
-    const auto host = static_cast<size_t>(found - hosts.begin());
-    if (found == hosts.end()) {
-      hosts.push_back(introduction.host_id);
-      cores.emplace_back();
-    }
-    topology.set_host(peer, static_cast<uint32_t>(host));
-    cores[host].resize(std::max(cores[host].size(), introduction.allowed_cores.size()));
-    for (size_t word = 0; word < introduction.allowed_cores.size(); ++word) {
-      cores[host][word] |= introduction.allowed_cores[word];
-    }
-    for (uint32_t other = 0; other < peer; ++other) {
-      topology.set_link(other, peer, connector_->link_spec(other, peer));
-    }
-  }
-  topology.cores_per_host = UINT32_MAX;
-  for (const auto& words : cores) {
-    topology.cores_per_host = std::min(topology.cores_per_host, count_cores(words));
-  }
-  return topology;
-}
-
-engine::Crowding Initialisation::crowding() const {
-  uint32_t ranks_here = 0;
-  std::vector<uint64_t> cores;
-  for (const Introduction& introduction : introductions_) {
-    if (introduction.host_id != introductions_[rank()].host_id) {
-      continue;
-    }
-    ++ranks_here;
-    cores.resize(std::max(cores.size(), introduction.allowed_cores.size()));
-    for (size_t word = 0; word < introduction.allowed_cores.size(); ++word) {
-      cores[word] |= introduction.allowed_cores[word];
-    }
-  }
-  return ranks_here > count_cores(cores) ? engine::Crowding::crowded : engine::Crowding::spacious;
-}
-
 Status Initialisation::begin_agreement() {
+  const auto link = [&](uint32_t source, uint32_t target) { return connector_->link_spec(source, target); };
   parts_.planner = std::make_unique<planner::Planner>(planner::Planner::Options{
-      .topology = make_topology(), .rank = rank(), .algorithms = all_algorithms(), .overrides = std::move(overrides_)});
+      .topology = make_topology(introductions_, link), .rank = rank(), .algorithms = all_algorithms(), .overrides = std::move(overrides_)});
   stage_ = Stage::agreeing_on_plans;
   return setup_.exchange->begin_all_gather(encode(Agreement{.planner_hash = parts_.planner->hash()}));
 }
@@ -281,7 +229,7 @@ void Initialisation::build_executor() {
                                                                                  .rank_count = rank_count(),
                                                                                  .name = setup_.config.name,
                                                                                  .timeout_ms = setup_.config.timeout_ms,
-                                                                                 .crowding = crowding(),
+                                                                                 .crowding = crowding_of(introductions_, rank()),
                                                                                  .clock = setup_.clock,
                                                                                  .engine = setup_.engine},
                                                        std::move(connections));

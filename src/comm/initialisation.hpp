@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "bootstrap/exchange.hpp"
 #include "comm/config.hpp"
 #include "comm/connector.hpp"
+#include "comm/host.hpp"
 #include "comm/records.hpp"
 #include "engine/executor.hpp"
 #include "planner/planner.hpp"
@@ -25,6 +27,7 @@ class Initialisation {
     const Clock* clock = nullptr;
     engine::Engine* engine = nullptr;       // null in simulation
     std::vector<NamedTransport> transports;  // best first; empty: made from the registry as the configuration says
+    std::optional<Host> host = {};           // in simulation; otherwise this one
   };
   // What comes out of it.
   struct Parts {
@@ -53,8 +56,6 @@ class Initialisation {
   Status take_reach(const std::vector<bootstrap::Bytes>& records);
   Status begin_agreement();
   Status take_agreements(const std::vector<bootstrap::Bytes>& records);
-  topology::Topology make_topology() const;
-  engine::Crowding crowding() const;
   void build_executor();
   Status timed_out() const;
 

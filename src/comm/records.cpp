@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace tutti::comm {
 
 namespace {
@@ -56,6 +58,11 @@ Result<T> unpack(const bootstrap::Bytes& bytes, uint32_t rank, Read read) {
   }
 }
 
+// A number too large for any processor stays too large.
+uint32_t processor(const json& value) {
+  return static_cast<uint32_t>(std::min<uint64_t>(value.get<uint64_t>(), topology::kMostProcessors));
+}
+
 // Anything unknown counts as unreachable.
 transport::PeerState peer_state(uint32_t number) {
   using transport::PeerState;
@@ -79,11 +86,12 @@ bootstrap::Bytes encode(const Introduction& record) {
                {"slice", record.slice_bytes},
                {"host", record.host_id},
                {"cores", record.allowed_cores},
+               {"place", {record.place.package, record.place.numa_node, record.place.cache}},
                {"addresses", addresses}});
 }
 
 Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t rank) {
-  return unpack<Introduction>(bytes, rank, [](const json& value, Introduction& record) {
+  auto result = unpack<Introduction>(bytes, rank, [](const json& value, Introduction& record) {
     value.at("version").get_to(record.version);
     value.at("ranks").get_to(record.rank_count);
     value.at("name").get_to(record.name);
@@ -95,7 +103,17 @@ Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t
     for (const auto& [transport, address] : value.at("addresses").items()) {
       record.addresses[transport] = address.get_binary();
     }
+    const json& place = value.at("place");
+    record.place = {.package = processor(place.at(0)), .numa_node = processor(place.at(1)), .cache = processor(place.at(2))};
   });
+  if (result) {
+    for (const uint32_t unit : {result->place.package, result->place.numa_node, result->place.cache}) {
+      if (unit >= topology::kMostProcessors) {
+        return tl::make_unexpected(remote_error("rank {} says that it runs in a unit of processor {} or above", rank, topology::kMostProcessors));
+      }
+    }
+  }
+  return result;
 }
 
 bootstrap::Bytes encode(const Reach& record) {

@@ -9,6 +9,7 @@
 
 #include "base/status.hpp"
 #include "bootstrap/exchange.hpp"
+#include "topology/discovery.hpp"
 #include "transport/transport.hpp"
 
 namespace tutti::comm {
@@ -23,6 +24,7 @@ struct Introduction {
   uint64_t slice_bytes = 0;
   std::string host_id;
   std::vector<uint64_t> allowed_cores;
+  topology::Place place;
   std::map<std::string, std::vector<uint8_t>> addresses;  // by transport
 };
 

@@ -66,6 +66,9 @@ std::string amount_text(const Call& call) {
 std::string Planner::explain_candidates(const Call& call, const std::vector<Candidate>& candidates,
                                         const std::optional<Candidate>& when_shared) const {
   std::string text = to_string(call.problem) + amount_text(call) + ":\n";
+  for (const topology::Level& level : options_.topology.levels()) {
+    text += "  ranks by " + topology::Topology::to_string(level) + "\n";
+  }
   const auto forced = options_.overrides.algorithm.find(call.problem.collective);
   const bool is_forced = this->is_forced(call);
   if (candidates.empty()) {

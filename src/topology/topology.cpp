@@ -8,6 +8,7 @@
 #include <map>
 #include <numeric>
 #include <string_view>
+#include <utility>
 
 #include "base/hash.hpp"
 
@@ -16,6 +17,7 @@ namespace {
 
 // Pairs a line of text names before it says how many more there are.
 constexpr uint32_t kPairsShown = 8;
+constexpr uint32_t kDomainsShown = 16;
 
 uint64_t hash_of(const LinkSpec& link) {
   return hash_combine(hash_combine(hash_combine(1, link.latency_ns), link.bandwidth_bytes_per_s), link.reaches_memory ? 1 : 0);
@@ -130,6 +132,29 @@ uint32_t Topology::ranks_on_host(uint32_t host) const {
   return static_cast<uint32_t>(std::count(hosts_.begin(), hosts_.end(), host));
 }
 
+void Topology::add_level(Level level) {
+  assert(level.domains.size() == rank_count_);
+  const std::vector<uint32_t>& outer = levels_.empty() ? hosts_ : levels_.back().domains;
+  std::map<std::pair<uint32_t, uint32_t>, uint32_t> numbers;
+  for (uint32_t rank = 0; rank < rank_count_; ++rank) {
+    const auto next = static_cast<uint32_t>(numbers.size());
+    level.domains[rank] = numbers.try_emplace({outer[rank], level.domains[rank]}, next).first->second;
+  }
+  levels_.push_back(std::move(level));
+}
+
+const Level* Topology::crossed(uint32_t source, uint32_t target) const {
+  if (hosts_[source] != hosts_[target]) {
+    return nullptr;
+  }
+  for (const Level& level : levels_) {
+    if (level.domains[source] != level.domains[target]) {
+      return &level;
+    }
+  }
+  return nullptr;
+}
+
 uint64_t Topology::hash() const {
   uint64_t seed = hash_combine(0, rank_count_);
   seed = hash_combine(seed, reduce_bytes_per_s);
@@ -137,6 +162,12 @@ uint64_t Topology::hash() const {
   seed = hash_combine(seed, static_cast<uint64_t>(adapters));
   for (uint32_t host : hosts_) {
     seed = hash_combine(seed, host);
+  }
+  for (const Level& level : levels_) {
+    seed = hash_combine(hash_combine(seed, level.crossing_ns), level.crossing_bytes_per_s);
+    for (uint32_t domain : level.domains) {
+      seed = hash_combine(seed, domain);
+    }
   }
   std::vector<uint64_t> spec_hashes(specs_.size());
   std::transform(specs_.begin(), specs_.end(), spec_hashes.begin(), hash_of);
@@ -170,6 +201,10 @@ std::string Topology::to_string() const {
     text += fmt::format("host {}: {} {}\n", host, ranks.size() == 1 ? "rank" : "ranks", ranges_text(ranks));
   }
 
+  for (const Level& level : levels_) {
+    text += to_string(level) + "\n";
+  }
+
   if (rank_count_ > 1 && link_specs_.empty()) {
     return text + fmt::format("all pairs: {}\n", link_text(specs_.front()));
   }
@@ -194,6 +229,27 @@ std::string Topology::to_string() const {
     }
   }
   return text;
+}
+
+std::string Topology::to_string(const Level& level) {
+  std::map<uint32_t, std::vector<uint32_t>> ranks_by_domain;
+  for (uint32_t rank = 0; rank < level.domains.size(); ++rank) {
+    ranks_by_domain[level.domains[rank]].push_back(rank);
+  }
+  std::string domains;
+  uint32_t shown = 0;
+  for (const auto& [domain, ranks] : ranks_by_domain) {
+    if (shown++ == kDomainsShown) {
+      domains += " ...";
+      break;
+    }
+    domains += (domains.empty() ? "" : " | ") + ranges_text(ranks);
+  }
+  std::string text = fmt::format("{}: {}, between them {} more", level.name, domains, duration_text(level.crossing_ns));
+  if (level.crossing_bytes_per_s != 0) {
+    text += fmt::format(" and {:.2f} GB/s for all", static_cast<double>(level.crossing_bytes_per_s) / 1e9);
+  }
+  return text + (level.source.empty() ? std::string() : fmt::format(" ({})", level.source));
 }
 
 }  // namespace tutti::topology

@@ -26,6 +26,17 @@ enum class Adapters : uint8_t {
   per_host,  // the ranks of a host share one: hosts with one network card
 };
 
+// One way in which hosts are divided inside, such as into packages: a partition of the ranks into domains.
+struct Level {
+  std::string name;               // of one domain: "package"
+  std::vector<uint32_t> domains;  // by rank
+  // What a message between two domains takes longer than its link says.
+  uint64_t crossing_ns = 0;
+  // What all messages and memory accesses that leave a domain share, and all that enter it; 0: as much as the links carry.
+  uint64_t crossing_bytes_per_s = 0;
+  std::string source;  // where the two figures come from
+};
+
 // Building one is not thread-safe; reading one is.
 class Topology {
  public:
@@ -47,6 +58,14 @@ class Topology {
   // Ranks whose host number is `host`.
   uint32_t ranks_on_host(uint32_t host) const;
 
+  // Divides the domains of the innermost level so far, of hosts if there is none: ranks that differ there, or are on different hosts, share none of
+  // the new domains either. Numbers domains anew, in the order of their first ranks. Hosts have been set.
+  void add_level(Level level);
+  // Outermost first.
+  const std::vector<Level>& levels() const { return levels_; }
+  // The level between whose domains a message of two ranks of one host passes, the outermost if there are several; null: they share all domains.
+  const Level* crossed(uint32_t source, uint32_t target) const;
+
   // What one core reduces, bytes of output per second.
   uint64_t reduce_bytes_per_s = 5'000'000'000;
   // Cores a host's ranks share; 0 unknown. When ranks outnumber them, work of ranks on one host adds up.
@@ -55,8 +74,10 @@ class Topology {
 
   // Covers every figure that can decide a plan, and nothing else: neither sources nor the order in which links were set.
   uint64_t hash() const;
-  // Hosts with their ranks, then the different links with the pairs that have them; several lines.
+  // Hosts with their ranks, levels with their domains, then the different links with the pairs that have them; several lines.
   std::string to_string() const;
+  // "package: 0-3 | 4-7, between them 125 ns more and 22.00 GB/s for all (source)"
+  static std::string to_string(const Level& level);
 
  private:
   uint32_t spec_index(uint32_t source, uint32_t target) const {
@@ -68,6 +89,7 @@ class Topology {
   std::vector<LinkSpec> specs_;       // the different ones
   std::vector<uint32_t> link_specs_;  // rank_count^2 indices into specs_; empty while all links are specs_[0]
   std::vector<uint32_t> hosts_;
+  std::vector<Level> levels_;
 };
 
 }  // namespace tutti::topology

@@ -29,7 +29,7 @@ RULES = {
 HIDDEN = {
     "hwy/": "reduce",
     "pmix": "bootstrap",
-    "hwloc": "comm",
+    "hwloc": "topology",
     "spdlog/": "base",
     "openssl/": "base",
     "mpi.h": None,

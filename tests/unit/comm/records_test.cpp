@@ -21,6 +21,7 @@ Introduction some_introduction() {
           .slice_bytes = 65536,
           .host_id = "a host",
           .allowed_cores = {0b1011, UINT64_MAX},
+          .place = {.package = 8, .numa_node = 16, .cache = 4095},
           .addresses = {{"shm", {1, 2, 255}}, {"tcp", {}}}};
 }
 
@@ -36,7 +37,21 @@ TEST(Records, IntroductionSurvivesEncoding) {
   EXPECT_EQ(after->slice_bytes, before.slice_bytes);
   EXPECT_EQ(after->host_id, before.host_id);
   EXPECT_EQ(after->allowed_cores, before.allowed_cores);
+  EXPECT_EQ(after->place, before.place);
   EXPECT_EQ(after->addresses, before.addresses);
+}
+
+TEST(Records, PlacesAreProcessorsThatThereMayBe) {
+  for (uint32_t topology::Place::* unit : {&topology::Place::package, &topology::Place::numa_node, &topology::Place::cache}) {
+    for (const uint32_t processor : {topology::kMostProcessors, UINT32_MAX}) {
+      Introduction introduction = some_introduction();
+      introduction.place.*unit = processor;
+      const auto decoded = decode_introduction(encode(introduction), 2);
+      ASSERT_FALSE(decoded);
+      EXPECT_EQ(decoded.error().code(), tuttiRemoteError);
+      EXPECT_EQ(decoded.error().message(), "rank 2 says that it runs in a unit of processor 4096 or above");
+    }
+  }
 }
 
 TEST(Records, ReachSurvivesEncoding) {

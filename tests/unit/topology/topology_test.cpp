@@ -136,6 +136,66 @@ TEST(TopologyText, CutsLongListsOfPairs) {
   EXPECT_THAT(topology.to_string(), HasSubstr("14 pairs: 300 ns, 6.60 GB/s (measured, shm): 0-2 0-3 0-4 0-5 1-2 1-3 1-4 1-5 ...\n"));
 }
 
+Level level_of(std::vector<uint32_t> domains) {
+  return {.name = "package", .domains = std::move(domains), .crossing_ns = 125, .crossing_bytes_per_s = 22'000'000'000, .source = "a test"};
+}
+
+TEST(TopologyLevels, NumberDomainsAnewWithinHosts) {
+  Topology topology = two_hosts_of_two();
+  topology.add_level(level_of({5, 5, 5, 9}));
+  topology.add_level(level_of({3, 4, 3, 3}));
+  ASSERT_EQ(topology.levels().size(), 2u);
+  EXPECT_EQ(topology.levels()[0].domains, (std::vector<uint32_t>{0, 0, 1, 2}));
+  EXPECT_EQ(topology.levels()[1].domains, (std::vector<uint32_t>{0, 1, 2, 3}));
+}
+
+TEST(TopologyLevels, TheOutermostThatTwoRanksDoNotShareIsCrossed) {
+  Topology topology(5);
+  for (uint32_t rank = 0; rank < 4; ++rank) {
+    topology.set_host(rank, 7);
+  }
+  topology.add_level(level_of({0, 0, 0, 1, 0}));
+  topology.add_level(level_of({0, 0, 1, 1, 0}));
+  EXPECT_EQ(topology.crossed(0, 1), nullptr);
+  EXPECT_EQ(topology.crossed(0, 2), &topology.levels()[1]);
+  EXPECT_EQ(topology.crossed(2, 3), &topology.levels()[0]);
+  EXPECT_EQ(topology.crossed(0, 4), nullptr) << "of another host";
+}
+
+TEST(TopologyLevels, AreInTheHash) {
+  const auto hash_with = [](const Level& level) {
+    Topology topology = Topology::uniform(4, kFast);
+    for (uint32_t rank = 0; rank < 4; ++rank) {
+      topology.set_host(rank, 0);
+    }
+    topology.add_level(level);
+    return topology.hash();
+  };
+  const Level level = level_of({0, 0, 1, 1});
+  const uint64_t original = hash_with(level);
+  Level renamed = level;
+  renamed.name = "tile";
+  renamed.source = "elsewhere";
+  EXPECT_EQ(hash_with(renamed), original);
+  EXPECT_EQ(hash_with(level_of({8, 8, 4, 4})), original);
+  EXPECT_NE(hash_with(level_of({0, 1, 0, 1})), original);
+  Level slower = level;
+  slower.crossing_ns += 1;
+  EXPECT_NE(hash_with(slower), original);
+  Level narrower = level;
+  narrower.crossing_bytes_per_s -= 1;
+  EXPECT_NE(hash_with(narrower), original);
+}
+
+TEST(TopologyText, NamesTheDomainsOfLevels) {
+  Topology topology(6);
+  for (uint32_t rank = 0; rank < 6; ++rank) {
+    topology.set_host(rank, 0);
+  }
+  topology.add_level(level_of({0, 0, 1, 1, 1, 0}));
+  EXPECT_THAT(topology.to_string(), HasSubstr("package: 0-1, 5 | 2-4, between them 125 ns more and 22.00 GB/s for all (a test)\n"));
+}
+
 TEST(Topology, OneRankHasNoLinks) {
   const Topology topology(1);
   EXPECT_EQ(topology.host_count(), 1u);
