@@ -7,6 +7,8 @@
 //   transfer   T = B/W
 // so that alone it takes L + T. A rank has one core, which does the overheads, copies and reductions of the rank one after another.
 //   Ranks of one host     the transfer is copying: T on the sender's core and, as the bytes come, T on the receiver's; longer beyond kCachedBytes
+//   Domains of a level    inside a host, such as packages: crossing_ns more on the wire, and all bytes that leave a domain, and all that enter it,
+//                         pass one after another at crossing_bytes_per_s, those that a step reads from or writes to a peer's memory as well
 //   Ranks of two hosts    T occupies the sender's adapter outwards and the receiver's inwards (topology::Adapters says who shares one)
 //   receive_reduce        also takes B/reduce_bytes_per_s on the core; on one host it replaces the receiver's copy when it takes longer
 //   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit

@@ -51,6 +51,9 @@ Player::Player(const Play& play)
   const size_t adapter_count = play.topology.adapters == Adapters::per_link ? graph_.pair_count : play.topology.rank_count();
   outwards_.resize(adapter_count, 0);
   inwards_.resize(adapter_count, 0);
+  for (const topology::Level& level : play.topology.levels()) {  // there are at most as many domains as ranks
+    crossings_.push_back({.outwards = std::vector<uint64_t>(level.domains.size()), .inwards = std::vector<uint64_t>(level.domains.size())});
+  }
   heap_.reserve(graph_.nodes.size());
 }
 
@@ -124,7 +127,8 @@ Player::Span Player::play_send(const Event& event) {
   uint64_t& core = cores_[node.rank];
   uint64_t finish = 0;
   if (parts.on_one_host) {
-    finish = occupy(core, event.time, add(parts.send_overhead_ns, parts.transfer_ns));
+    const uint64_t crossed = cross({.source = node.rank, .target = node.step->peer}, add(event.time, parts.send_overhead_ns), bytes);
+    finish = std::max(occupy(core, event.time, add(parts.send_overhead_ns, parts.transfer_ns)), crossed);
   } else {
     const uint64_t handed_over = occupy(core, event.time, parts.send_overhead_ns);
     finish = occupy(outwards_[adapter(node.rank, node.pair)], handed_over, parts.transfer_ns);
@@ -170,7 +174,8 @@ Player::Span Player::play_local(const Event& event) {
   const Graph::Node& node = graph_.nodes[event.node];
   const uint64_t bytes = bytes_of(*node.step);
   const uint64_t work = local_ns(node, bytes);
-  const uint64_t finish = streamed(event.node, occupy(cores_[node.rank], event.time, work), first_slice(work, bytes));
+  const uint64_t worked = occupy(cores_[node.rank], event.time, work);
+  const uint64_t finish = streamed(event.node, std::max(worked, cross_to_peers_memory(node, event.time, bytes)), first_slice(work, bytes));
   return Span{.start = event.time, .finish = finish, .bytes = bytes};
 }
 
@@ -215,6 +220,9 @@ Player::Message Player::message(uint32_t source, uint32_t target, uint64_t bytes
                 .receive_overhead_ns = shares_[target].stretch(overhead),
                 .transfer_ns = duration_ns(bytes, link.bandwidth_bytes_per_s),
                 .on_one_host = hosts_[source] == hosts_[target]};
+  if (const topology::Level* const level = play_.topology.crossed(source, target)) {
+    parts.wire_ns = add(parts.wire_ns, level->crossing_ns);
+  }
   if (shares_[target].is_scarce()) {
     parts.wire_ns = add(parts.wire_ns, kSchedulingDelay_ns);
   }
@@ -243,11 +251,55 @@ uint64_t Player::reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count)
   return shares_[rank].stretch(alone);
 }
 
+uint64_t Player::cross(const Passage& passage, uint64_t time, uint64_t bytes) {
+  const topology::Level* const level = play_.topology.crossed(passage.source, passage.target);
+  if (level == nullptr || level->crossing_bytes_per_s == 0) {
+    return time;
+  }
+  Crossing& crossing = crossings_[static_cast<size_t>(level - play_.topology.levels().data())];
+  const uint64_t passing = duration_ns(bytes, level->crossing_bytes_per_s);
+  const uint64_t left = occupy(crossing.outwards[level->domains[passage.source]], time, passing);
+  return std::max(left, occupy(crossing.inwards[level->domains[passage.target]], time, passing));
+}
+
+uint64_t Player::cross_to_peers_memory(const Graph::Node& node, uint64_t time, uint64_t bytes) {
+  if (crossings_.empty() || (play_.workload.memory == Memory::shared && node.step->if_private)) {
+    return time;
+  }
+  uint64_t end = time;
+  for (const schedule::Span& source : sources_of(node)) {
+    if (source.rank != schedule::kOwnRank && (play_.workload.memory == Memory::shared || node.step->target.rank == schedule::kOwnRank)) {
+      end = std::max(end, cross({.source = source.rank, .target = node.rank}, time, bytes));
+    }
+  }
+  if (play_.workload.memory == Memory::ordinary) {
+    return end;
+  }
+  const auto write_to = [&](const schedule::Span& target) {
+    if (target.rank != schedule::kOwnRank) {
+      end = std::max(end, cross({.source = node.rank, .target = target.rank}, time, bytes));
+    }
+  };
+  write_to(node.step->target);
+  for (const schedule::Span& target : further_targets_of(node)) {
+    write_to(target);
+  }
+  return end;
+}
+
+std::span<const schedule::Span> Player::sources_of(const Graph::Node& node) const {
+  const schedule::Schedule& schedule = play_.peers == Peers::absent ? play_.schedules.front() : play_.schedules[node.rank];
+  return node.step->kind == StepKind::reduce ? schedule.sources_of(*node.step) : std::span(&node.step->source, 1);
+}
+
+std::span<const schedule::Span> Player::further_targets_of(const Graph::Node& node) const {
+  const schedule::Schedule& schedule = play_.peers == Peers::absent ? play_.schedules.front() : play_.schedules[node.rank];
+  return schedule.further_targets_of(*node.step);
+}
+
 uint64_t Player::local_ns(const Graph::Node& node, uint64_t bytes) const {
   const Step& step = *node.step;
-  const bool is_alone = play_.peers == Peers::absent;
-  const schedule::Schedule& schedule = is_alone ? play_.schedules.front() : play_.schedules[node.rank];
-  const std::span<const schedule::Span> sources = step.kind == StepKind::reduce ? schedule.sources_of(step) : std::span(&step.source, 1);
+  const std::span<const schedule::Span> sources = sources_of(node);
   if (play_.workload.memory == Memory::shared) {
     return step.if_private ? 0 : reduce_ns(node.rank, bytes, sources.size() + step.target_count);
   }

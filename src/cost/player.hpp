@@ -79,6 +79,17 @@ class Player {
   uint32_t adapter(uint32_t rank, uint32_t pair) const;
   uint64_t reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const;
   uint64_t local_ns(const Graph::Node& node, uint64_t bytes) const;
+  // Puts bytes that pass from one rank to another in line where they leave a domain and where they enter one; returns when the last is through, or
+  // `time` if nothing is shared on the way.
+  struct Passage {
+    uint32_t source = 0;
+    uint32_t target = 0;
+  };
+  uint64_t cross(const Passage& passage, uint64_t time, uint64_t bytes);
+  // The same for what a step reads from and writes to peers' memory.
+  uint64_t cross_to_peers_memory(const Graph::Node& node, uint64_t time, uint64_t bytes);
+  std::span<const schedule::Span> sources_of(const Graph::Node& node) const;
+  std::span<const schedule::Span> further_targets_of(const Graph::Node& node) const;
   uint64_t streamed(uint32_t node, uint64_t finish, uint64_t slice_ns) const;
 
   const Play play_;
@@ -87,12 +98,17 @@ class Player {
   bool is_cached_;  // the buffers stay in the caches
   std::vector<Times> times_;
   std::vector<Event> heap_;  // the earliest first; of equal times the lowest node
-  // Until when cores (by rank) and adapters (as adapter() numbers them) have work.
+  // Until when cores (by rank), adapters (as adapter() numbers them) and the ways between domains have work.
   std::vector<uint64_t> cores_;
   std::vector<uint64_t> outwards_;
   std::vector<uint64_t> inwards_;
-  std::vector<uint32_t> hosts_;  // by rank, numbered from 0
-  std::vector<Share> shares_;    // by rank
+  struct Crossing {
+    std::vector<uint64_t> outwards;  // by domain
+    std::vector<uint64_t> inwards;
+  };
+  std::vector<Crossing> crossings_;  // by level of the topology
+  std::vector<uint32_t> hosts_;      // by rank, numbered from 0
+  std::vector<Share> shares_;        // by rank
 };
 
 }  // namespace tutti::cost

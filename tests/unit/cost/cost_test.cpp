@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <utility>
 #include <vector>
 
 #include "cost/arithmetic.hpp"
@@ -275,6 +277,87 @@ TEST(Price, RanksOfAHostShareItsAdapterUnlessEachHasOne) {
 TEST(Price, OneCoreCopiesOneMessageAfterAnother) {
   // On one host each message is 500 + 1000 ns of the sender's core, and the last bytes cross to the receiver's.
   EXPECT_EQ(price(fan_out(4, Lanes::one_each), one_host(4), 1'000), 3u * 1'500u + 500u);
+}
+
+// `rank_count` ranks, the upper half of them apart: 500 ns and half of the links' bandwidth between the halves.
+Topology halves(uint32_t rank_count) {
+  Topology topology = one_host(rank_count);
+  topology::Level level{.name = "half", .domains = {}, .crossing_ns = 500, .crossing_bytes_per_s = 500'000'000};
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    level.domains.push_back(2 * rank / rank_count);
+  }
+  topology.add_level(std::move(level));
+  return topology;
+}
+
+// Rank k of the lower half sends everything to rank k of the upper half.
+std::vector<Schedule> across(uint32_t rank_count) {
+  std::vector<Schedule> schedules;
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    Builder builder({.rank = rank});
+    if (rank < rank_count / 2) {
+      builder.send(builder.add_lane(), rank + rank_count / 2, {}, input());
+    } else {
+      builder.receive(builder.add_lane(), rank - rank_count / 2, {}, output());
+    }
+    schedules.push_back(std::move(builder).build());
+  }
+  return schedules;
+}
+
+TEST(Price, AMessageBetweenDomainsPassesWhatTheyShare) {
+  EXPECT_EQ(price(one_message(), one_host(2), 1'000), 2'000u);
+  // The sender's overhead, 1,000 bytes at half of a byte a nanosecond, the crossing and the receiver's overhead.
+  EXPECT_EQ(price(one_message(), halves(2), 1'000), 500u + 2'000u + 500u + 500u);
+  Topology unshared = one_host(2);
+  unshared.add_level({.name = "half", .domains = {0, 1}, .crossing_ns = 500});
+  EXPECT_EQ(price(one_message(), unshared, 1'000), 2'500u) << "only the latency";
+}
+
+TEST(Price, MessagesBetweenTheSameDomainsTakeTurns) {
+  const uint64_t alone = price(across(2), halves(2), 1'000);
+  EXPECT_EQ(price(across(8), halves(8), 1'000), alone + 3 * 2'000u);
+  EXPECT_EQ(price(across(8), one_host(8), 1'000), price(across(2), one_host(2), 1'000)) << "nothing is shared";
+}
+
+TEST(Price, WithinADomainNothingIsCrossed) {
+  const std::vector<Schedule> schedules = across(2);
+  Topology topology = one_host(2);
+  topology.add_level({.name = "half", .domains = {0, 0}, .crossing_ns = 500, .crossing_bytes_per_s = 1});
+  EXPECT_EQ(price(schedules, topology, 1'000), price(schedules, one_host(2), 1'000));
+}
+
+// Both ranks of the upper half copy from the memory of rank 0.
+TEST(Price, WhatIsReadFromAnotherDomainsMemoryCrosses) {
+  std::vector<Schedule> schedules;
+  for (uint32_t rank = 0; rank < 4; ++rank) {
+    Builder builder({.rank = rank});
+    if (rank >= 2) {
+      builder.copy(builder.add_lane(), {}, {.source = {Buffer::input, 0, 0}, .target = output()});
+    }
+    schedules.push_back(std::move(builder).build());
+  }
+  const auto price_of = [&](const Topology& topology, Memory memory) {
+    return price_ns(broadcast(4), schedules, topology, {.element_count = 1'000'000, .element_bytes = 1, .memory = memory});
+  };
+  EXPECT_EQ(price_of(halves(4), Memory::shared), 2 * 2'000'000u) << "one after the other, longer than a copy";
+  EXPECT_EQ(price_of(halves(4), Memory::ordinary), 2 * 2'000'000u);
+  EXPECT_LT(price_of(one_host(4), Memory::shared), 1'000'000u);
+  EXPECT_LT(price_of(one_host(4), Memory::ordinary), 1'000'000u);
+}
+
+TEST(Price, WhatIsWrittenToAnotherDomainsMemoryCrosses) {
+  Builder writer({.rank = 0});
+  const std::array sources = {input()};
+  writer.reduce(writer.add_lane(), {}, sources, output(), {.further_targets = {{Buffer::output, 0, 1}}});
+  std::vector<Schedule> schedules;
+  schedules.push_back(std::move(writer).build());
+  schedules.push_back(Builder({.rank = 1}).build());
+  const auto price_of = [&](Memory memory) {
+    return price_ns(broadcast(2), schedules, halves(2), {.element_count = 1'000'000, .element_bytes = 1, .memory = memory});
+  };
+  EXPECT_EQ(price_of(Memory::shared), 2'000'000u);
+  EXPECT_LT(price_of(Memory::ordinary), 1'000'000u) << "the peer fetches for itself";
 }
 
 TEST(Price, CompleteWaitsAddHopsUp) {
