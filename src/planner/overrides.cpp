@@ -35,10 +35,25 @@ std::string known_collectives() {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// A host whose ranks reach each other's memory, in domains of four, these in pairs.
+topology::Topology ordinary_topology(uint32_t rank_count) {
+  auto topology = topology::Topology::uniform(rank_count, {.latency_ns = 0, .source = "", .reaches_memory = true});
+  std::vector<uint32_t> fours;
+  std::vector<uint32_t> pairs;
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    topology.set_host(rank, 0);
+    fours.push_back(rank / 4);
+    pairs.push_back(rank / 2);
+  }
+  topology.add_level({.name = "", .domains = fours, .source = ""});
+  topology.add_level({.name = "", .domains = pairs, .source = ""});
+  return topology;
+}
+
 // Whether `algorithm` solves some ordinary problem of `collective`. A rank alone is left out: there everything is a copy.
 bool ever_applies(const Algorithm& algorithm, Collective collective) {
   for (uint32_t rank_count : {2u, 3u, 4u, 6u, 8u, 9u, 16u}) {
-    const auto topology = topology::Topology::uniform(rank_count, {.latency_ns = 0, .source = "", .reaches_memory = true});
+    const topology::Topology topology = ordinary_topology(rank_count);
     for (schedule::InPlace in_place : {schedule::InPlace::no, schedule::InPlace::yes}) {
       for (schedule::Blocks blocks : {schedule::Blocks::equal, schedule::Blocks::variable}) {
         const schedule::Problem problem{

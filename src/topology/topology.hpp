@@ -34,7 +34,7 @@ struct Level {
   uint64_t crossing_ns = 0;
   // What all messages and memory accesses that leave a domain share, and all that enter it; 0: as much as the links carry.
   uint64_t crossing_bytes_per_s = 0;
-  std::string source;  // where the two figures come from
+  std::string source = {};  // where the two figures come from
 };
 
 // Building one is not thread-safe; reading one is.

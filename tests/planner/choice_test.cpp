@@ -53,6 +53,21 @@ Topology two_hosts(uint32_t rank_count) {
   return topology;
 }
 
+enum class Order { side_by_side, in_turn };
+
+// Half of the ranks in each package. Between packages is a link that all share.
+Topology two_packages(uint32_t rank_count, uint64_t crossing_bytes_per_s, Order order = Order::side_by_side) {
+  Topology topology = one_host(rank_count);
+  topology::Level level{.name = "package", .domains = {}, .crossing_ns = 125, .crossing_bytes_per_s = crossing_bytes_per_s};
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    level.domains.push_back(order == Order::in_turn ? rank % 2 : 2 * rank / rank_count);
+  }
+  topology.add_level(std::move(level));
+  return topology;
+}
+
+const std::set<std::string> kHierarchical = {"leaders", "outer_leaders", "inner_leaders", "rails", "outer_rails", "inner_rails"};
+
 struct Machine {
   std::string name;
   Topology topology;
@@ -71,6 +86,7 @@ std::vector<Machine> machines(uint32_t rank_count) {
           {"one host", one_host(rank_count)},
           {"two cores", crowded},
           {"one host that reaches memory", reaching},
+          {"two packages", two_packages(rank_count, 10'000'000'000)},
           {"two hosts", two_hosts(rank_count)}};
 }
 
@@ -156,7 +172,7 @@ class Choice : public testing::Test {
 
 TEST_F(Choice, OfAllReduceIsForLatencyWhenSmallAndForBandwidthWhenLarge) {
   const std::set<std::string> for_latency = {"recursive_doubling", "one_shot"};
-  const std::set<std::string> for_bandwidth = {"ring", "two_shot", "shared_memory"};
+  const std::set<std::string> for_bandwidth = {"ring", "two_shot", "shared_memory", "rails"};
   size_t uniform_count = 0;
   for (const Machine& machine : machines(8)) {
     if (machine.topology.host_count() == 2) {
@@ -169,7 +185,7 @@ TEST_F(Choice, OfAllReduceIsForLatencyWhenSmallAndForBandwidthWhenLarge) {
     EXPECT_TRUE(for_latency.contains(small)) << machine.name << ": " << small;
     EXPECT_TRUE(for_bandwidth.contains(large)) << machine.name << ": " << large;
   }
-  EXPECT_EQ(uniform_count, 5u);
+  EXPECT_EQ(uniform_count, 6u);
 }
 
 TEST_F(Choice, OfLargeCollectivesIsToWorkInPeersMemoryWhereThatIsReached) {
@@ -191,6 +207,43 @@ TEST_F(Choice, OfALargeBroadcastIsNotOneMessageARankFromTheRoot) {
     Planner planner = Choice::planner(Topology::uniform(8, link));
     EXPECT_NE(choice(planner, Collective::broadcast, 256 << 20), "one_shot");
     EXPECT_NE(choice(planner, Collective::broadcast, 256 << 20), "binomial");
+  }
+}
+
+// Nothing but prices decides: where the link between packages is wide, or the message short, all ranks deal with each other as before.
+TEST_F(Choice, OnTwoPackagesIsAHierarchyWhereThatIsCheaper) {
+  constexpr uint64_t kNarrow = 10'000'000'000;
+  Planner narrow = Choice::planner(two_packages(16, kNarrow));
+  Planner narrow_in_turn = Choice::planner(two_packages(16, kNarrow, Order::in_turn));
+  Planner wide = Choice::planner(two_packages(16, 0));
+  for (Planner* const planner : {&narrow, &narrow_in_turn}) {
+    for (const uint64_t bytes : {32'768u, 65'536u}) {
+      EXPECT_EQ(choice(*planner, Collective::all_reduce, bytes), "rails") << bytes;
+      EXPECT_EQ(choice(*planner, Collective::reduce, bytes), "rails") << bytes;
+    }
+    for (const Collective collective : {Collective::all_reduce, Collective::broadcast, Collective::barrier}) {
+      EXPECT_FALSE(kHierarchical.contains(choice(*planner, collective, 8))) << name_of(collective);
+    }
+  }
+  EXPECT_EQ(choice(narrow, Collective::all_reduce, 262'144), "ring");
+  EXPECT_EQ(choice(narrow_in_turn, Collective::all_reduce, 262'144), "rails") << "a ring in rank order crosses at each hop";
+  EXPECT_EQ(choice(wide, Collective::all_reduce, 262'144), "ring");
+  EXPECT_THAT(narrow.explain({.problem = {.collective = Collective::all_reduce, .rank_count = 16}, .element_count = 65'536}),
+              ::testing::HasSubstr("\n  ranks by package: 0-7 | 8-15, between them 125 ns more and 10.00 GB/s for all\n"));
+}
+
+TEST_F(Choice, OnAHostInOnePieceKnowsNoHierarchy) {
+  std::vector<Algorithm> flat = registered();
+  std::erase_if(flat, [](const Algorithm& algorithm) { return kHierarchical.contains(std::string(algorithm.name)); });
+  ASSERT_EQ(flat.size() + kHierarchical.size(), registered().size());
+  for (const uint32_t rank_count : {2u, 4u, 8u}) {
+    Planner with = Choice::planner(one_host(rank_count));
+    Planner without({.topology = one_host(rank_count), .rank = 0, .algorithms = flat, .overrides = {}});
+    for (uint32_t collective = 0; collective <= static_cast<uint32_t>(Collective::barrier); ++collective) {
+      for (uint64_t bytes = 1; bytes <= uint64_t{256} << 20; bytes *= 16) {
+        EXPECT_EQ(choice(with, static_cast<Collective>(collective), bytes), choice(without, static_cast<Collective>(collective), bytes));
+      }
+    }
   }
 }
 

@@ -88,8 +88,8 @@ inline bool applies(const planner::Algorithm& algorithm, const schedule::Problem
   return algorithm.applies(problem, reaching_topology(problem.rank_count));
 }
 
-inline std::vector<schedule::Schedule> build_all(const planner::Algorithm& algorithm, const schedule::Problem& problem) {
-  const topology::Topology topology = reaching_topology(problem.rank_count);
+inline std::vector<schedule::Schedule> build_all(const planner::Algorithm& algorithm, const schedule::Problem& problem,
+                                                 const topology::Topology& topology) {
   std::vector<schedule::Schedule> schedules;
   for (uint32_t rank = 0; rank < problem.rank_count; ++rank) {
     schedules.push_back(algorithm.build(problem, topology, rank));
@@ -97,10 +97,15 @@ inline std::vector<schedule::Schedule> build_all(const planner::Algorithm& algor
   return schedules;
 }
 
+inline std::vector<schedule::Schedule> build_all(const planner::Algorithm& algorithm, const schedule::Problem& problem) {
+  return build_all(algorithm, problem, reaching_topology(problem.rank_count));
+}
+
 // Whether the schedules of all ranks solve the problem; if not, why, with the schedules where they are few.
-inline testing::AssertionResult solves(const planner::Algorithm& algorithm, const schedule::Problem& problem) {
+inline testing::AssertionResult solves(const planner::Algorithm& algorithm, const schedule::Problem& problem,
+                                       const topology::Topology& topology) {
   constexpr uint32_t kRanksPrinted = 5;
-  const std::vector<schedule::Schedule> schedules = build_all(algorithm, problem);
+  const std::vector<schedule::Schedule> schedules = build_all(algorithm, problem, topology);
   const Status status = schedule::verify(problem, schedules);
   if (status.ok()) {
     return testing::AssertionSuccess();
@@ -113,6 +118,10 @@ inline testing::AssertionResult solves(const planner::Algorithm& algorithm, cons
     }
   }
   return failure;
+}
+
+inline testing::AssertionResult solves(const planner::Algorithm& algorithm, const schedule::Problem& problem) {
+  return solves(algorithm, problem, reaching_topology(problem.rank_count));
 }
 
 // Checks `algorithm` on every problem it applies to, and that it applies to `collective` with some rank count. Stops at

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// One rank's lanes to and from the ranks that it meets, made when they are first needed, and one in which it reduces. Steps are added stage by stage
+// and, within a stage, chunk by chunk, by all ranks alike: so what one lane sends comes in the order in which it is awaited, and a step waits only for
+// steps of stages before.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "algorithms/hierarchical/hierarchy.hpp"
+#include "algorithms/ranks.hpp"
+#include "schedule/builder.hpp"
+
+namespace tutti::algorithms::hierarchical {
+
+// What a rank has of a chunk, and the steps that put it there.
+struct Value {
+  schedule::Span place;
+  std::vector<schedule::WaitFor> written = {};
+};
+
+class Weaver {
+ public:
+  explicit Weaver(const schedule::Builder::Shape& shape) : rank_(shape.rank), builder_(shape), reducing_(builder_.add_lane()) {}
+
+  Weaver(const Weaver&) = delete;
+  Weaver& operator=(const Weaver&) = delete;
+
+  uint32_t rank() const { return rank_; }
+  schedule::Builder& builder() { return builder_; }
+
+  schedule::StepId send(uint32_t peer, uint32_t chunk, const Value& value) {
+    return builder_.send(lane(to_, peer), peer, {chunk}, value.place, {.waits = value.written});
+  }
+  Value receive(uint32_t peer, uint32_t chunk, schedule::Span target) {
+    return {.place = target, .written = {{builder_.receive(lane(from_, peer), peer, {chunk}, target), schedule::WaitMode::streaming}}};
+  }
+  // To all members but this rank and `but`. Returns the sends.
+  std::vector<schedule::WaitFor> spread(const Group& group, uint32_t chunk, const Value& value, std::optional<uint32_t> but = {}) {
+    std::vector<schedule::WaitFor> sent;
+    for (const uint32_t member : in_turn(group)) {
+      if (member != but) {
+        sent.push_back({send(member, chunk, value), schedule::WaitMode::streaming});
+      }
+    }
+    return sent;
+  }
+  // Reduces the own value and those of all other members, in the group's order, so that all who do it get the same bits.
+  struct Reduction {
+    schedule::Span target;
+    schedule::Final final = schedule::Final::no;
+    std::vector<schedule::WaitFor> before_writing = {};
+  };
+  Value reduce(const Group& group, uint32_t chunk, const Value& own, const Reduction& reduction) {
+    using namespace schedule;
+    StepOptions options{.final = reduction.final, .waits = own.written};
+    // What is reduced on arrival must not wait for what its peer receives likewise.
+    if (group.members.size() == 2 && reduction.before_writing.empty()) {
+      const bool own_first = group.members.front() == rank_;
+      const uint32_t peer = own_first ? group.members.back() : group.members.front();
+      options.operands = own_first ? Operands::local_first : Operands::received_first;
+      const Builder::ReceiveReduce spans{.source = own.place, .target = reduction.target};
+      return written(builder_.receive_reduce(lane(from_, peer), peer, {chunk}, spans, std::move(options)), reduction.target);
+    }
+    options.waits.insert(options.waits.end(), reduction.before_writing.begin(), reduction.before_writing.end());
+    std::map<uint32_t, Span> places = {{rank_, own.place}};
+    std::vector<uint32_t> others = in_turn(group);
+    std::reverse(others.begin(), others.end());
+    for (const uint32_t member : others) {
+      const Value received = receive(member, chunk, scratch(builder_.add_scratch(1)));
+      places[member] = received.place;
+      options.waits.push_back(received.written.front());
+    }
+    std::vector<Span> sources;
+    for (const uint32_t member : group.members) {
+      sources.push_back(places[member]);
+    }
+    return written(builder_.reduce(reducing_, {chunk}, sources, reduction.target, std::move(options)), reduction.target);
+  }
+
+  schedule::Schedule build() && { return std::move(builder_).build(); }
+
+ private:
+  static Value written(schedule::StepId step, schedule::Span place) {
+    return {.place = place, .written = {{step, schedule::WaitMode::streaming}}};
+  }
+  // The other members, beginning with the one after this rank, so that not all crowd one of them first.
+  std::vector<uint32_t> in_turn(const Group& group) const {
+    std::vector<uint32_t> members = group.members;
+    const auto own = std::find(members.begin(), members.end(), rank_);
+    std::rotate(members.begin(), own, members.end());
+    members.erase(members.begin());
+    return members;
+  }
+  schedule::LaneId lane(std::map<uint32_t, schedule::LaneId>& lanes, uint32_t peer) {
+    const auto found = lanes.find(peer);
+    return found != lanes.end() ? found->second : lanes.emplace(peer, builder_.add_lane()).first->second;
+  }
+
+  uint32_t rank_;
+  schedule::Builder builder_;
+  schedule::LaneId reducing_;
+  std::map<uint32_t, schedule::LaneId> to_;
+  std::map<uint32_t, schedule::LaneId> from_;
+};
+
+}  // namespace tutti::algorithms::hierarchical
