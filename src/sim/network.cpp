@@ -18,6 +18,11 @@ uint64_t serialisation_ns(uint64_t bytes, uint64_t bandwidth_bytes_per_s) {
   return scaled / bandwidth + (scaled % bandwidth != 0 ? 1 : 0);
 }
 
+// Occupies what is busy until `busy_until_ns` for `duration_ns`, not before `ready_ns`; returns when it is done.
+uint64_t occupy(uint64_t& busy_until_ns, uint64_t ready_ns, uint64_t duration_ns) {
+  return busy_until_ns = std::max(busy_until_ns, ready_ns) + duration_ns;
+}
+
 }  // namespace
 
 Network::Network(topology::Topology topology, const NetworkOptions& options)
@@ -25,7 +30,11 @@ Network::Network(topology::Topology topology, const NetworkOptions& options)
       options_(options),
       nodes_(topology_.rank_count()),
       sides_(topology_.rank_count(), 0),
+      copiers_(topology_.rank_count()),
       trace_hash_(mix64(topology_.rank_count())) {
+  for (const topology::Level& level : topology_.levels()) {  // there are at most as many domains as nodes
+    crossings_.emplace_back(level.domains.size());
+  }
   options_.max_frame_bytes = std::clamp<size_t>(options.max_frame_bytes, 1, kMaxFrameBytes);
 }
 
@@ -160,11 +169,36 @@ void Network::close(EndpointId id) {
 Network::Passage Network::transmit(uint32_t source, uint32_t target, uint64_t bytes) {
   const topology::LinkSpec& spec = link(source, target);
   Wire& wire = wires_[uint64_t{source} * node_count() + target];
-  const uint64_t depart_ns = std::max(now_ns(), wire.free_at_ns) + serialisation_ns(bytes, spec.bandwidth_bytes_per_s);
-  const uint64_t arrive_ns = std::max(wire.last_arrival_ns, depart_ns + spec.latency_ns + random_delay_ns());
-  wire.free_at_ns = depart_ns;
-  wire.last_arrival_ns = arrive_ns;
-  return {.depart_ns = depart_ns, .arrive_ns = arrive_ns};
+  Passage passage;
+  if (topology_.host(source) == topology_.host(target)) {
+    passage = copy(source, target, bytes);
+  } else {
+    passage.depart_ns = std::max(now_ns(), wire.free_at_ns) + serialisation_ns(bytes, spec.bandwidth_bytes_per_s);
+    passage.arrive_ns = passage.depart_ns + spec.latency_ns;
+  }
+  passage.arrive_ns = std::max(wire.last_arrival_ns, passage.arrive_ns + random_delay_ns());
+  wire.free_at_ns = passage.depart_ns;
+  wire.last_arrival_ns = passage.arrive_ns;
+  return passage;
+}
+
+// The last byte is there when every part of the way has let it through; the parts work side by side.
+Network::Passage Network::copy(uint32_t source, uint32_t target, uint64_t bytes) {
+  const topology::LinkSpec& spec = link(source, target);
+  const topology::Level* const level = topology_.crossed(source, target);
+  const uint64_t copying_ns = serialisation_ns(bytes, spec.bandwidth_bytes_per_s);
+  const uint64_t depart_ns = occupy(copiers_[source].outwards_ns, now_ns(), copying_ns);
+  const uint64_t start_ns = depart_ns - copying_ns;
+  const uint64_t latency_ns = spec.latency_ns + (level == nullptr ? 0 : level->crossing_ns);
+  uint64_t through_ns = depart_ns;
+  if (level != nullptr && level->crossing_bytes_per_s != 0) {
+    std::vector<Duplex>& domains = crossings_[static_cast<size_t>(level - topology_.levels().data())];
+    const uint64_t crossing_ns = serialisation_ns(bytes, level->crossing_bytes_per_s);
+    through_ns = std::max(through_ns, occupy(domains[level->domains[source]].outwards_ns, start_ns, crossing_ns));
+    through_ns = std::max(through_ns, occupy(domains[level->domains[target]].inwards_ns, start_ns, crossing_ns));
+  }
+  const uint64_t taken_in_ns = occupy(copiers_[target].inwards_ns, start_ns + latency_ns, copying_ns);
+  return {.depart_ns = depart_ns, .arrive_ns = std::max(through_ns + latency_ns, taken_in_ns)};
 }
 
 Transfer Network::send(EndpointId id, uint32_t channel, const Message& message) {

@@ -7,6 +7,10 @@
 // link has been free for ceil(bytes / bandwidth) and arrives latency later; frames never overtake each other. Whoever
 // consumes a frame returns its room in the channel's window one latency later.
 //
+// On one host the bytes are copied by processors: a node sends to others of its host one frame at a time, and takes in one at a time. What passes
+// between two domains of a level (topology::Level) arrives crossing_ns later, and at crossing_bytes_per_s leaves the one, and enters the other, one
+// frame after another. Nodes are on hosts of their own unless the topology says otherwise.
+//
 // Threading: one thread drives the network and everything on it; only the clock may be read by others. Nothing here
 // reads a real clock.
 #pragma once
@@ -152,9 +156,16 @@ class Network {
     uint64_t depart_ns = 0;
     uint64_t arrive_ns = 0;
   };
+  // Until when something that goes both ways at once is busy.
+  struct Duplex {
+    uint64_t outwards_ns = 0;
+    uint64_t inwards_ns = 0;
+  };
 
   // network.cpp
   Passage transmit(uint32_t source, uint32_t target, uint64_t bytes);
+  // The same as if nothing were random, on one host.
+  Passage copy(uint32_t source, uint32_t target, uint64_t bytes);
   void fly(EndpointId id, uint32_t channel, const Message& message);
   void dispatch(const Event& event);
   void on_hello(EndpointId id);
@@ -186,6 +197,8 @@ class Network {
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   std::map<std::pair<PortId, PortId>, EndpointId> callers_;  // (own, peer) of endpoints whose peer has not called yet
   std::unordered_map<uint64_t, Wire> wires_;                 // by source * node_count + target
+  std::vector<Duplex> copiers_;                              // by node
+  std::vector<std::vector<Duplex>> crossings_;               // by level and domain
   uint64_t draw_count_ = 0;
   uint64_t trace_hash_ = 0;
   uint64_t delivered_frame_count_ = 0;

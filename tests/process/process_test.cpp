@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,8 +37,8 @@ class ProcessTest : public testing::Test {
     return text.str();
   }
 
-  // Ranks with `variables` each; the id is made here, by the job's starter, and goes by pipes.
-  void run_by_pipe(const std::vector<Child::Variables>& variables) {
+  // Ranks with `variables` each, each by the command at its place if there is one; the id is made here, by the job's starter, and goes by pipes.
+  void run_by_pipe(const std::vector<Child::Variables>& variables, const std::vector<std::vector<std::string>>& commands = {}) {
     tuttiUniqueId id;
     ASSERT_EQ(tuttiGetUniqueId(&id), tuttiSuccess) << tuttiGetLastError(nullptr);
     std::vector<Child> ranks;
@@ -48,8 +49,9 @@ class ProcessTest : public testing::Test {
       close(ends[1]);
       Child::Variables own = variables[rank];
       own.emplace_back("TUTTI_TIMEOUT_MS", kTimeoutMs);
-      ranks.emplace_back(std::vector<std::string>{TUTTI_RANK_PROGRAM, "pipe", std::to_string(rank), std::to_string(variables.size())},
-                         own, ends[0], output_file());
+      std::vector<std::string> arguments = rank < commands.size() ? commands[rank] : std::vector<std::string>();
+      arguments.insert(arguments.end(), {TUTTI_RANK_PROGRAM, "pipe", std::to_string(rank), std::to_string(variables.size())});
+      ranks.emplace_back(std::move(arguments), own, ends[0], output_file());
       close(ends[0]);
     }
     for (size_t rank = 0; rank < ranks.size(); ++rank) {
@@ -80,6 +82,33 @@ TEST_F(ProcessTest, SharedMemoryAndTcpMixed) {
     variables.push_back({{"TUTTI_HOSTID", fmt::format("host-{}", rank / 2)}});
   }
   run_by_pipe(variables);
+}
+
+// hwloc takes this machine for one of two packages, the first and the last processor that the test may use in different ones, and half of the ranks
+// are bound to each. Without domains of several ranks the algorithms would not apply, and the calls fail. The split at the end leaves two of each.
+TEST_F(ProcessTest, TwoPackages) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  std::vector<int> processors;
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
+    if (CPU_ISSET(processor, &allowed)) {
+      processors.push_back(processor);
+    }
+  }
+  if (processors.size() < 2) {
+    GTEST_SKIP() << "two packages need two processors, and this process may run on one only";
+  }
+  std::vector<Child::Variables> variables;
+  std::vector<std::vector<std::string>> commands;
+  for (int rank = 0; rank < 8; ++rank) {
+    variables.push_back({{"HWLOC_SYNTHETIC", fmt::format("pack:2 [numa] l3:1 core:{} pu:1", processors.back())},
+                         {"HWLOC_THISSYSTEM", "1"},
+                         {"TUTTI_DEBUG", "INFO"},
+                         {"TUTTI_ALGO", "allreduce:rails;reduce:rails;broadcast:leaders;allgather:rails;reducescatter:rails;barrier:leaders"}});
+    commands.push_back({"taskset", "-c", std::to_string(rank < 4 ? processors.front() : processors.back())});
+  }
+  run_by_pipe(variables, commands);
+  EXPECT_NE(output().find("ranks by package: 0-3 | 4-7, between them"), std::string::npos);
 }
 
 // With shared memory alone, such ranks cannot reach each other: the mixed run above does need both transports.

@@ -75,10 +75,27 @@ comm::Call call_of(const Part& part) {
           .receive_displacements = variable ? table(arguments.receive_displacements) : nullptr};
 }
 
+topology::Topology topology_of(const SimWorldOptions& options) {
+  auto topology = topology::Topology::uniform(options.rank_count, options.link);
+  if (!options.places.empty()) {
+    for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
+      topology.set_host(rank, 0);
+    }
+    topology::add_levels(topology, options.places);
+  }
+  return topology;
+}
+
+comm::Host host_of(const SimWorldOptions& options, uint32_t rank) {
+  topology::ProcessorWords own(rank / 64 + 1);
+  own.back() = uint64_t{1} << rank % 64;
+  return {.id = "simulated", .allowed_cores = std::move(own), .place = options.places[rank]};
+}
+
 }  // namespace
 
 SimWorld::SimWorld(const SimWorldOptions& options) : options_(options), crashed_(options.rank_count, false) {
-  network_ = std::make_unique<sim::Network>(topology::Topology::uniform(options.rank_count, options.link), options.network);
+  network_ = std::make_unique<sim::Network>(topology_of(options), options.network);
   auto exchanges = bootstrap::in_memory_exchanges(options.rank_count, options.seed);
   for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
     secret_ = exchanges[rank]->secret();
@@ -94,6 +111,9 @@ SimWorld::SimWorld(const SimWorldOptions& options) : options_(options), crashed_
     setup.config.algorithms = options.algorithms;
     setup.exchange = std::move(exchanges[rank]);
     setup.clock = &network_->clock();
+    if (!options.places.empty()) {
+      setup.host = host_of(options, rank);
+    }
     setup.transports.push_back({"sim", std::make_unique<transports::sim::SimTransport>(*network_, context, rank)});
     communicators_.push_back(std::make_shared<comm::Communicator>(std::move(setup)));
   }

@@ -12,6 +12,7 @@
 #include "comm/communicator.hpp"
 #include "sim/network.hpp"
 #include "support/part.hpp"
+#include "topology/places.hpp"
 #include "transport/transport.hpp"
 
 namespace tutti::tests {
@@ -23,6 +24,8 @@ struct SimWorldOptions {
   sim::NetworkOptions network = {.channel_count = transport::kChannelCount};
   uint64_t timeout_ms = 1'000;  // virtual
   std::string algorithms = {};
+  // By rank: where each is on one host that they share, a processor for each. Empty: they find out as outside of a simulation.
+  std::vector<topology::Place> places = {};
 };
 
 class SimWorld {

@@ -55,6 +55,47 @@ TEST(Network, FramesOfOneLinkWaitForEachOtherAndThoseOfOthersDoNot) {
   EXPECT_EQ(times, (std::vector<uint64_t>{100 + kLatencyNs, 100 + kLatencyNs, 4'000 + kLatencyNs, 4'100 + kLatencyNs}));
 }
 
+// Four nodes on a host in two halves, at a byte per nanosecond and half of that between the halves.
+topology::Topology halves() {
+  topology::Topology topology = topology::Topology::uniform(4, link_spec());
+  for (uint32_t node = 0; node < 4; ++node) {
+    topology.set_host(node, 0);
+  }
+  topology.add_level({.name = "half", .domains = {0, 0, 1, 1}, .crossing_ns = 50, .crossing_bytes_per_s = kBandwidth / 2});
+  return topology;
+}
+
+std::vector<uint64_t> arrivals(Mesh& mesh) {
+  std::vector<uint64_t> times;
+  while (mesh.network.advance()) {
+    times.push_back(mesh.elapsed_ns());
+  }
+  return times;
+}
+
+TEST(NetworkOnOneHost, ANodeSendsOneFrameAtATimeAndTakesOneIn) {
+  Mesh mesh(halves(), {});
+  const auto payload = pattern(1'000, 1);
+  mesh.send(0, 1, payload);
+  mesh.send(2, 3, payload);
+  EXPECT_EQ(arrivals(mesh), (std::vector<uint64_t>{1'000 + kLatencyNs, 1'000 + kLatencyNs})) << "different nodes";
+  Mesh crowded(halves(), {});
+  crowded.send(0, 1, payload);
+  crowded.send(0, 1, payload, 1);
+  crowded.send(1, 0, payload);
+  EXPECT_EQ(arrivals(crowded), (std::vector<uint64_t>{1'000 + kLatencyNs, 1'000 + kLatencyNs, 2'000 + kLatencyNs})) << "the other way is free";
+}
+
+TEST(NetworkOnOneHost, WhatPassesBetweenDomainsTakesTurns) {
+  Mesh mesh(halves(), {});
+  const auto payload = pattern(1'000, 1);
+  mesh.send(0, 2, payload);
+  mesh.send(1, 3, payload);
+  mesh.send(3, 1, payload);
+  const uint64_t latency = kLatencyNs + 50;
+  EXPECT_EQ(arrivals(mesh), (std::vector<uint64_t>{2'000 + latency, 2'000 + latency, 4'000 + latency})) << "the other way is free";
+}
+
 TEST(Network, EachPairHasItsOwnLink) {
   topology::Topology topology = topology::Topology::uniform(3, link_spec());
   topology.set_link(0, 2, link_spec(7, 100'000'000));
