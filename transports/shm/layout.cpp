@@ -54,6 +54,7 @@ size_t segment_bytes(const Geometry& geometry) { return 2 * Offsets(geometry).en
 DirectionMemory::DirectionMemory(std::byte* segment, const Geometry& geometry, Direction direction) : geometry_(geometry) {
   const Offsets offsets(geometry);
   std::byte* base = segment + static_cast<size_t>(direction) * offsets.end;
+  bytes_ = {base, offsets.end};
   progress_ = reinterpret_cast<uint64_t*>(base + offsets.progress);
   lines_ = reinterpret_cast<Line*>(base + offsets.lines);
   berths_ = base + offsets.berths;

@@ -10,7 +10,7 @@
 //   - a pool of *berths* of kBerthBytes, for payloads that are too large for the line but not worth a slot;
 //   - a pool of slots, for large payloads. The writer fills one while the reader works straight out of another.
 // All channels of a direction draw from its pools, which keeps what is in use small enough for the caches; ring.hpp says who may take how much.
-// Pages come into being when they are first touched, so an idle pair owns next to nothing of its memory.
+// Pages come into being when they are first touched, so an idle pair owns next to nothing of its memory; on the reader's NUMA node, if it can be had.
 //
 // Everything read from a segment may have been written by a broken or hostile peer: it is copied once, checked, then used.
 #pragma once
@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/status.hpp"
 #include "transport/transport.hpp"
@@ -106,8 +107,11 @@ class DirectionMemory {
   // How many frames of the channel the reader has given back; accessed through std::atomic_ref.
   uint64_t& progress(uint32_t channel) const { return progress_[channel]; }
   const Geometry& geometry() const { return geometry_; }
+  // All of it, in whole pages.
+  std::span<std::byte> bytes() const { return bytes_; }
 
  private:
+  std::span<std::byte> bytes_;
   uint64_t* progress_;
   Line* lines_;
   std::byte* berths_;

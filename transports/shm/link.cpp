@@ -9,6 +9,8 @@
 #include <limits>
 #include <utility>
 
+#include "transports/shm/numa.hpp"
+
 namespace tutti::transports::shm {
 namespace {
 
@@ -35,6 +37,7 @@ std::string name_of_process(pid_t process_id) {
 
 ShmLink::ShmLink(Parts parts) : parts_(std::move(parts)), writer_({parts_.segment.data(), parts_.geometry, parts_.outgoing}) {
   const DirectionMemory incoming(parts_.segment.data(), parts_.geometry, opposite(parts_.outgoing));
+  prefer_own_node(incoming.bytes());  // the peer, who writes there first, is about to do so only once both have links
   readers_.reserve(kChannelCount);
   for (uint32_t channel = 0; channel < kChannelCount; ++channel) {
     readers_.emplace_back(incoming, channel);
