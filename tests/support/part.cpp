@@ -14,7 +14,7 @@ namespace tutti::tests {
 namespace {
 
 constexpr size_t kGuardBytes = 128;
-constexpr uint64_t kCounts = 101, kReceiveGaps = 102, kSendGaps = 103, kPlacement = 104, kNoise = 105;
+constexpr uint64_t kCallCounts = 101, kReceiveGaps = 102, kSendGaps = 103, kPlacement = 104, kNoise = 105;
 
 size_t index_of(int rank) { return static_cast<size_t>(rank); }
 
@@ -42,14 +42,14 @@ size_t Part::pair_count(int source, int target) const {
   if (exercise_.in_place_ranks != 0 && source > target) {
     std::swap(source, target);
   }
-  return varied_count(exercise_.count, mix(mix(exercise_.seed, kCounts + index_of(source)), index_of(target)));
+  return varied_count(exercise_.count, mix(mix(exercise_.seed, kCallCounts + index_of(source)), index_of(target)));
 }
 
 std::vector<size_t> Part::block_counts() const {
   std::vector<size_t> counts(index_of(exercise_.rank_count), exercise_.count);
   if (has_variable_blocks(exercise_.operation)) {
     for (size_t rank = 0; rank < counts.size(); ++rank) {
-      counts[rank] = varied_count(exercise_.count, mix(mix(exercise_.seed, kCounts), rank));
+      counts[rank] = varied_count(exercise_.count, mix(mix(exercise_.seed, kCallCounts), rank));
     }
   }
   return counts;

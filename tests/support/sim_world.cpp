@@ -39,7 +39,7 @@ schedule::Collective collective_of(Operation operation) {
   return Collective::barrier;
 }
 
-const size_t* table(const std::vector<size_t>& values) { return values.empty() ? nullptr : values.data(); }
+const size_t* table_or_null(const std::vector<size_t>& values) { return values.empty() ? nullptr : values.data(); }
 
 tuttiRedOp_t operator_of(const Exercise& exercise, int rank, comm::Operators& operators) {
   comm::CustomOperator custom{.function = nullptr, .context = nullptr, .datatype = exercise.datatype, .scalar = {}};
@@ -69,10 +69,10 @@ comm::Call call_of(const Part& part) {
           .count = arguments.count,
           .datatype = exercise.datatype,
           .root = exercise.root,
-          .send_counts = variable ? table(arguments.send_counts) : nullptr,
-          .send_displacements = variable ? table(arguments.send_displacements) : nullptr,
-          .receive_counts = variable ? table(arguments.receive_counts) : nullptr,
-          .receive_displacements = variable ? table(arguments.receive_displacements) : nullptr};
+          .send_counts = variable ? table_or_null(arguments.send_counts) : nullptr,
+          .send_displacements = variable ? table_or_null(arguments.send_displacements) : nullptr,
+          .receive_counts = variable ? table_or_null(arguments.receive_counts) : nullptr,
+          .receive_displacements = variable ? table_or_null(arguments.receive_displacements) : nullptr};
 }
 
 topology::Topology topology_of(const SimWorldOptions& options) {

@@ -10,15 +10,14 @@
 namespace tutti::reduce {
 namespace {
 
-constexpr uint64_t kSeed = 20'240'611;
-constexpr std::byte kSentinel{0xA5};
-
 class CopyTest : public testing::TestWithParam<Stores> {};
 
 INSTANTIATE_TEST_SUITE_P(Stores, CopyTest, testing::Values(Stores::cached, Stores::streaming),
                          [](const auto& info) { return info.param == Stores::cached ? "Cached" : "Streaming"; });
 
 TEST_P(CopyTest, CopiesEveryLengthBetweenAnyAlignments) {
+  constexpr uint64_t kSeed = 20'240'611;
+  constexpr std::byte kSentinel{0xA5};
   RecordProperty("seed", std::to_string(kSeed));
   constexpr size_t kMostBytes = 1500;
   constexpr size_t kLineBytes = 64;

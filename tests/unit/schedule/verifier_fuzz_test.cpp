@@ -12,7 +12,7 @@
 namespace tutti::schedule {
 namespace {
 
-constexpr uint32_t kSeed = 77001;
+constexpr uint32_t kGarbageSeed = 77001;
 
 class Garbage {
  public:
@@ -232,8 +232,8 @@ void expect_within_buffers(const Problem& problem, const samples::Schedules& sch
 }
 
 TEST(VerifierFuzz, SurvivesGarbage) {
-  SCOPED_TRACE(testing::Message() << "seed " << kSeed);
-  Garbage garbage(kSeed);
+  SCOPED_TRACE(testing::Message() << "seed " << kGarbageSeed);
+  Garbage garbage(kGarbageSeed);
   size_t rejected = 0;
   constexpr size_t kRounds = 60'000;
   for (size_t round = 0; round < kRounds; ++round) {
@@ -251,8 +251,8 @@ TEST(VerifierFuzz, SurvivesGarbage) {
 }
 
 TEST(VerifierFuzz, WhatItAcceptsStaysWithinTheBuffers) {
-  SCOPED_TRACE(testing::Message() << "seed " << kSeed);
-  Garbage garbage(kSeed);
+  SCOPED_TRACE(testing::Message() << "seed " << kGarbageSeed);
+  Garbage garbage(kGarbageSeed);
   size_t accepted = 0;
   size_t rejected = 0;
   for (const samples::Sample& sample : samples::all_samples()) {
