@@ -13,13 +13,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/hazard_pointers.hpp"
+
 namespace tutti::api {
 
 template <typename T>
 class HandleTable {
   struct Slot {
-    // Bit 0: alive; bits 1-31: calls that use the object; bits 32-63: generation. Written by every call; acquire when pinning pairs with the release
-    // in insert() and in unpin(): a pinned object is fully made, and remove() sees all that the calls did.
+    // Bit 0: alive; bits 1-31: calls that use the object and that no hazard pointer tells of; bits 32-63: generation. Acquire when pinning pairs
+    // with the release in insert() and in unpinning: a pinned object is fully made, and remove() sees all that the calls did.
     std::atomic<uint64_t> word{0};
     std::shared_ptr<T> object;
   };
@@ -29,13 +31,16 @@ class HandleTable {
   class Pin {
    public:
     Pin() = default;
-    Pin(Pin&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+    Pin(Pin&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)), hazard_(std::exchange(other.hazard_, nullptr)) {}
     Pin& operator=(Pin&& other) noexcept {
       std::swap(slot_, other.slot_);
+      std::swap(hazard_, other.hazard_);
       return *this;
     }
     ~Pin() {
-      if (slot_ != nullptr) {
+      if (hazard_ != nullptr) {
+        hazard_->store(nullptr, std::memory_order_release);
+      } else if (slot_ != nullptr) {
         slot_->word.fetch_sub(kUser, std::memory_order_release);
       }
     }
@@ -46,8 +51,9 @@ class HandleTable {
 
    private:
     friend class HandleTable;
-    explicit Pin(Slot* slot) : slot_(slot) {}
+    explicit Pin(Slot* slot, HazardPointers::Entry* hazard) : slot_(slot), hazard_(hazard) {}
     Slot* slot_ = nullptr;
+    HazardPointers::Entry* hazard_ = nullptr;  // tells that the slot is used; null: its word does
   };
 
   HandleTable() = default;
@@ -88,13 +94,17 @@ class HandleTable {
     if (slot == nullptr) {
       return Pin();
     }
+    if (HazardPointers::Entry* const hazard = HazardPointers::publish(slot)) {
+      Pin pinned(slot, hazard);
+      return is_alive(slot->word.load(std::memory_order_seq_cst), handle) ? std::move(pinned) : Pin();
+    }
     uint64_t word = slot->word.load(std::memory_order_relaxed);
     do {
-      if ((word & kAlive) == 0 || word >> kGenerationShift != generation_of(handle)) {
+      if (!is_alive(word, handle)) {
         return Pin();
       }
     } while (!slot->word.compare_exchange_weak(word, word + kUser, std::memory_order_acquire, std::memory_order_relaxed));
-    return Pin(slot);
+    return Pin(slot, nullptr);
   }
 
   // Makes the handle invalid, waits until no call uses the object, and gives it back; null for a handle that is not alive.
@@ -105,13 +115,14 @@ class HandleTable {
     }
     uint64_t word = slot->word.load(std::memory_order_relaxed);
     do {
-      if ((word & kAlive) == 0 || word >> kGenerationShift != generation_of(handle)) {
+      if (!is_alive(word, handle)) {
         return nullptr;
       }
-    } while (!slot->word.compare_exchange_weak(word, word & ~kAlive, std::memory_order_acquire, std::memory_order_relaxed));
+    } while (!slot->word.compare_exchange_weak(word, word & ~kAlive, std::memory_order_seq_cst, std::memory_order_relaxed));
     while ((slot->word.load(std::memory_order_acquire) & kUsersMask) != 0) {
       sched_yield();  // the calls are on their way out
     }
+    HazardPointers::wait_until_unused(slot);
     const std::lock_guard lock(mutex_);
     free_.push_back(index_of(handle));
     return std::move(slot->object);
@@ -130,6 +141,7 @@ class HandleTable {
     return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(handle) & ((1u << kIndexBits) - 1)) - 1;
   }
   static uint64_t generation_of(const void* handle) { return reinterpret_cast<uintptr_t>(handle) >> kIndexBits; }
+  static bool is_alive(uint64_t word, const void* handle) { return (word & kAlive) != 0 && word >> kGenerationShift == generation_of(handle); }
 
   Slot* slot_at(uint32_t index) {
     auto* const chunk = chunks_[index / kChunkSlots].load(std::memory_order_acquire);

@@ -113,6 +113,43 @@ TEST(HandleTable, APinMovesItsHold) {
   EXPECT_EQ(empty->value, 3);
 }
 
+TEST(HandleTable, RemovingWaitsForEachOfManyPins) {
+  Table table;
+  void* const handle = table.insert(std::make_shared<Object>(3));
+  std::vector<Table::Pin> pins;
+  for (size_t index = 0; index < 2 * HazardPointers::kPerThread + 1; ++index) {
+    pins.push_back(table.pin(handle));
+    ASSERT_TRUE(pins.back());
+  }
+  std::atomic<bool> removed{false};
+  std::thread remover([&] {
+    EXPECT_NE(table.remove(handle), nullptr);
+    removed.store(true);
+  });
+  while (table.pin(handle)) {  // until it is being removed
+    std::this_thread::yield();
+  }
+  while (!pins.empty()) {
+    for (int turn = 0; turn < 10; ++turn) {
+      std::this_thread::yield();
+      ASSERT_FALSE(removed.load()) << pins.size() << " pins are left";
+    }
+    EXPECT_EQ(pins.back()->value, 3);
+    pins.pop_back();
+  }
+  remover.join();
+}
+
+TEST(HandleTable, ThreadsThatComeAndGoPinToo) {
+  Table table;
+  void* const handle = table.insert(std::make_shared<Object>(3));
+  for (int round = 0; round < 100; ++round) {
+    std::thread([&] { EXPECT_EQ(table.pin(handle)->value, 3); }).join();
+  }
+  EXPECT_NE(table.remove(handle), nullptr);
+  std::thread([&] { EXPECT_FALSE(table.pin(handle)); }).join();
+}
+
 // Threads pin, use, remove and insert at the same handles; an object is never used after it was given back. Its value is plain memory, which a
 // thread sanitizer watches.
 TEST(HandleTable, PinsAndRemovalsOfManyThreadsKeepObjectsAlive) {
