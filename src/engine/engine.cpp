@@ -237,14 +237,14 @@ bool Engine::has_work() {
          std::ranges::any_of(executors_, [](const auto& executor) { return executor->has_work(); });
 }
 
-void Engine::sleep_deeply() {
+bool Engine::sleep_deeply() {
   std::unique_lock lock(sleep_mutex_);
   sleeps_deeply_.store(true, std::memory_order_relaxed);
-  if (!has_work()) {  // what came before anybody could see that the thread sleeps
-    wake_.wait_for(lock, kDeepSleep, [this] { return woken_; });
-  }
+  // Work that came before anybody could see that the thread sleeps counts as waking it.
+  const bool woken = has_work() || wake_.wait_for(lock, kDeepSleep, [this] { return woken_; });
   sleeps_deeply_.store(false, std::memory_order_relaxed);
   woken_ = false;
+  return woken;
 }
 
 void Engine::run() {
@@ -275,7 +275,8 @@ void Engine::run() {
     if (now == Load::unattended && (worked != 0 || (!crowded && now_ns - last_progress_ns < kSpinNs))) {
       pause_core();
     } else if (now_ns - last_work_ns >= kAwakeNs) {
-      sleep_deeply();
+      // Who was woken stays awake for a while even if others have done the work meanwhile, or each small call would wake it anew.
+      last_work_ns = sleep_deeply() ? clock_.now_ns() : last_work_ns;
     } else if (now == Load::doubtful) {
       nap(kDoubtNapNs);
     } else {

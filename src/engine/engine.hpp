@@ -66,7 +66,8 @@ class Engine {
   };
   Round turn_all();
   bool has_work();
-  void sleep_deeply();
+  // Whether there was work, or somebody woke it.
+  bool sleep_deeply();
 
   static inline std::atomic<bool> forked_{false};  // set in the child, which has one thread
 
