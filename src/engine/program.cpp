@@ -41,8 +41,12 @@ Program::Program(Parts parts)
       all_bytes = UINT64_MAX;
     }
   }
+  for (const schedule::Wait& wait : schedule().waits) {
+    places_[wait.step].is_waited_for = true;
+  }
   is_eager_ = all_bytes <= kEagerBytes;
   is_large_ = all_bytes >= kLargeBytes;
+  is_huge_ = all_bytes >= kHugeBytes;
   find_peers();
   if (parts_.when_shared != nullptr) {
     Parts parts_when_shared = parts_;
