@@ -14,8 +14,8 @@ using schedule::Schedule;
 // Everybody signals everybody, and a reduction reads from all of them at once.
 constexpr uint32_t kMostRanks = 64;
 
-bool applies(const Problem& problem, const topology::Topology& topology) {
-  if (problem.rank_count < 2 || problem.rank_count > kMostRanks || !shared_memory_solves(problem)) {
+bool all_reach_memory(const Problem& problem, const topology::Topology& topology) {
+  if (problem.rank_count < 2 || problem.rank_count > kMostRanks) {
     return false;
   }
   for (uint32_t source = 0; source < problem.rank_count; ++source) {
@@ -28,13 +28,25 @@ bool applies(const Problem& problem, const topology::Topology& topology) {
   return true;
 }
 
-Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) { return shared_memory(problem, rank); }
+template <bool (*solves)(const Problem&)>
+bool applies(const Problem& problem, const topology::Topology& topology) {
+  return solves(problem) && all_reach_memory(problem, topology);
+}
+
+template <Schedule (*write)(const Problem&, uint32_t)>
+Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) {
+  return write(problem, rank);
+}
 
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "shared_memory",
                        .idea = "each rank works straight in its peers' memory",
-                       .applies = applies,
-                       .build = build},
+                       .applies = applies<shared_memory_solves>,
+                       .build = build<shared_memory>},
+    planner::Algorithm{.name = "root_reads",
+                       .idea = "the root reads and reduces its peers' memory",
+                       .applies = applies<root_reads_solves>,
+                       .build = build<root_reads>},
 };
 
 }  // namespace

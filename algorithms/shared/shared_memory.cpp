@@ -77,13 +77,13 @@ class Meeting {
       copy(chunk, spans);
     }
   }
-  // Reduces this rank's chunk of all inputs.
-  Waits reduce_own_chunk(Span target, std::vector<Span> further_targets = {}) {
+  // Reduces a chunk of all inputs.
+  Waits reduce_chunk(uint32_t chunk, Span target, std::vector<Span> further_targets = {}) {
     std::vector<Span> sources;
     for (uint32_t peer = 0; peer < circle_.size; ++peer) {
-      sources.push_back(peer == rank_ ? input(rank_) : input_of(peer, rank_));
+      sources.push_back(peer == rank_ ? input(chunk) : input_of(peer, chunk));
     }
-    return {{builder_.reduce(working_, {rank_}, sources, target, {.final = Final::yes, .further_targets = std::move(further_targets)})}};
+    return {{builder_.reduce(working_, {chunk}, sources, target, {.final = Final::yes, .further_targets = std::move(further_targets)})}};
   }
 
   Schedule build() && { return std::move(builder_).build(); }
@@ -106,7 +106,7 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
   }
   meeting.signal_all();
   meeting.await_all();
-  meeting.signal_all(meeting.reduce_own_chunk(output(rank), std::move(peers_outputs)));
+  meeting.signal_all(meeting.reduce_chunk(rank, output(rank), std::move(peers_outputs)));
   meeting.await_all();
   Waits fetched;
   for (const uint32_t peer : meeting.downwards()) {
@@ -122,7 +122,7 @@ Schedule reduce_scatter(const Problem& problem, uint32_t rank) {
   Meeting meeting(problem, rank, problem.rank_count);
   meeting.signal_all();
   meeting.await_all();
-  meeting.signal_all(meeting.reduce_own_chunk(output(0)));
+  meeting.signal_all(meeting.reduce_chunk(rank, output(0)));
   meeting.await_all();
   return std::move(meeting).build();
 }
@@ -135,7 +135,7 @@ Schedule reduce(const Problem& problem, uint32_t rank) {
   meeting.signal_all();
   meeting.await_all();
   const Span target = is_root ? output(rank) : scratch(meeting.builder().add_scratch(1));
-  Waits reduced = meeting.reduce_own_chunk(target);
+  Waits reduced = meeting.reduce_chunk(rank, target);
   for (const uint32_t peer : meeting.upwards()) {
     if (peer != problem.root) {
       meeting.signal(peer, std::exchange(reduced, {}));
@@ -287,6 +287,21 @@ Schedule shared_memory(const Problem& problem, uint32_t rank) {
     default:
       return all_reduce(problem, rank);
   }
+}
+
+bool root_reads_solves(const Problem& problem) { return problem.collective == Collective::reduce && problem.blocks == Blocks::equal; }
+
+// The root lends nothing, so that a signal each way does.
+Schedule root_reads(const Problem& problem, uint32_t rank) {
+  Meeting meeting(problem, rank, 1);
+  if (rank != problem.root) {
+    meeting.signal(problem.root);
+    meeting.await(problem.root);
+    return std::move(meeting).build();
+  }
+  meeting.await_all();
+  meeting.signal_all(meeting.reduce_chunk(0, output(0)));
+  return std::move(meeting).build();
 }
 
 }  // namespace tutti::algorithms::shared

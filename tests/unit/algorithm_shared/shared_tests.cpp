@@ -13,6 +13,7 @@ using namespace schedule;
 using tests::drop_step;
 
 const planner::Algorithm& shared_memory() { return algorithms()[0]; }
+const planner::Algorithm& root_reads() { return algorithms()[1]; }
 
 uint32_t count_signals(const std::vector<Schedule>& schedules) {
   uint32_t count = 0;
@@ -35,15 +36,15 @@ TEST_P(SharedMemoryTest, AppliesToEveryFormWithEqualBlocks) {
 }
 
 // Some ranks in place and others not, as their callers like it.
-TEST_P(SharedMemoryTest, SolvesWhereRanksDifferInPlace) {
+void expect_solves_where_ranks_differ_in_place(const planner::Algorithm& algorithm, Collective collective) {
   for (const uint32_t rank_count : {2u, 3u, 4u, 5u}) {
-    for (Problem problem : tests::problems_of(GetParam(), rank_count)) {
-      if (!tests::applies(shared_memory(), problem) || problem.in_place == InPlace::yes) {
+    for (Problem problem : tests::problems_of(collective, rank_count)) {
+      if (!tests::applies(algorithm, problem) || problem.in_place == InPlace::yes) {
         continue;
       }
-      const std::vector<Schedule> apart = tests::build_all(shared_memory(), problem);
+      const std::vector<Schedule> apart = tests::build_all(algorithm, problem);
       problem.in_place = InPlace::yes;
-      const std::vector<Schedule> same = tests::build_all(shared_memory(), problem);
+      const std::vector<Schedule> same = tests::build_all(algorithm, problem);
       for (uint32_t mask = 0; mask < uint32_t{1} << rank_count; ++mask) {
         const auto in_place = [&](uint32_t rank) { return (mask >> rank & 1) != 0 ? InPlace::yes : InPlace::no; };
         std::vector<Schedule> mixed;
@@ -56,6 +57,8 @@ TEST_P(SharedMemoryTest, SolvesWhereRanksDifferInPlace) {
     }
   }
 }
+
+TEST_P(SharedMemoryTest, SolvesWhereRanksDifferInPlace) { expect_solves_where_ranks_differ_in_place(shared_memory(), GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Collectives, SharedMemoryTest,
                          testing::Values(Collective::all_reduce, Collective::reduce, Collective::broadcast, Collective::all_gather,
@@ -115,14 +118,14 @@ std::vector<uint32_t> steps_with(const Schedule& schedule, StepKind kind, uint32
 
 // Each signal, with its await, is needed for something; so is each of the steps that it waits for. But in an alltoall in place a rank that puts
 // blocks aside needs no first signal for peers that are in place too, which it does not know of them.
-TEST_P(SharedMemoryTest, HasNoSignalToSpareAndSignalsNoneTooEarly) {
+void expect_no_signal_to_spare_and_none_too_early(const planner::Algorithm& algorithm, Collective collective) {
   uint32_t dropped = 0;
   for (const uint32_t rank_count : {2u, 3u, 4u}) {
-    for (const Problem& problem : tests::problems_of(GetParam(), rank_count)) {
-      if (!tests::applies(shared_memory(), problem)) {
+    for (const Problem& problem : tests::problems_of(collective, rank_count)) {
+      if (!tests::applies(algorithm, problem)) {
         continue;
       }
-      const std::vector<Schedule> all = tests::build_all(shared_memory(), problem);
+      const std::vector<Schedule> all = tests::build_all(algorithm, problem);
       for (uint32_t from = 0; from < rank_count; ++from) {
         for (uint32_t to = 0; to < rank_count; ++to) {
           const std::vector<uint32_t> signals = steps_with(all[from], StepKind::signal, to);
@@ -149,6 +152,10 @@ TEST_P(SharedMemoryTest, HasNoSignalToSpareAndSignalsNoneTooEarly) {
     }
   }
   EXPECT_GT(dropped, 0u);
+}
+
+TEST_P(SharedMemoryTest, HasNoSignalToSpareAndSignalsNoneTooEarly) {
+  expect_no_signal_to_spare_and_none_too_early(shared_memory(), GetParam());
 }
 
 TEST(SharedMemoryTest, NoDataTravelsInMessages) {
@@ -186,6 +193,27 @@ TEST(SharedMemoryTest, AllToAllInPlacePutsAsideHalfOfTheBlocks) {
     aside += schedule.scratch_slots;
   }
   EXPECT_EQ(aside, 6u * 5u / 2u);
+}
+
+TEST(RootReadsTest, SolvesReductionsAndNothingElse) {
+  tests::expect_solves_all_it_applies_to(root_reads(), Collective::reduce);
+  expect_solves_where_ranks_differ_in_place(root_reads(), Collective::reduce);
+  for (const Collective collective : tests::kCollectives) {
+    EXPECT_EQ(tests::applies(root_reads(), {.collective = collective, .rank_count = 4, .root = 1}), collective == Collective::reduce);
+  }
+  EXPECT_FALSE(root_reads().applies({.collective = Collective::reduce, .rank_count = 3}, topology::Topology(3)));
+}
+
+TEST(RootReadsTest, PeersTellWhereTheirInputIsAndHearThatItIsFree) {
+  constexpr uint32_t kRanks = 5;
+  const std::vector<Schedule> schedules = tests::build_all(root_reads(), {.collective = Collective::reduce, .rank_count = kRanks, .root = 3});
+  EXPECT_EQ(count_signals(schedules), 2 * (kRanks - 1));
+  for (const Schedule& schedule : schedules) {
+    EXPECT_EQ(tests::count_chunks_sent(schedule), 0u);
+    EXPECT_EQ(schedule.scratch_slots, 0u);
+    EXPECT_EQ(tests::count_steps(schedule, StepKind::reduce), schedule.rank == 3 ? 1u : 0u);
+  }
+  expect_no_signal_to_spare_and_none_too_early(root_reads(), Collective::reduce);
 }
 
 }  // namespace
