@@ -17,8 +17,6 @@ namespace {
 
 using namespace schedule;
 
-constexpr uint32_t kTreeCount = 2;
-
 // The binary tree over positions 0 .. size-1 whose order is that of the positions: odd positions are leaves, position 0
 // is the root and has one child. A node with lowest bit b has its children at distance b/2; on the right, where
 // positions end, at the next smaller one that exists.
@@ -175,6 +173,9 @@ void broadcast(Builder& builder, const Problem& problem, Node node, uint32_t tre
   }
 }
 
+// From a root to one other rank both trees are the same link.
+uint32_t tree_count(const Problem& problem) { return problem.rank_count == 2 && is_rooted(problem.collective) ? 1 : 2; }
+
 }  // namespace
 
 bool double_binary_solves(const Problem& problem) {
@@ -184,8 +185,8 @@ bool double_binary_solves(const Problem& problem) {
 }
 
 Schedule double_binary(const Problem& problem, uint32_t rank) {
-  Builder builder({.rank = rank, .chunk_count = kTreeCount, .parts = 1});
-  for (uint32_t tree = 0; tree < kTreeCount; ++tree) {
+  Builder builder({.rank = rank, .chunk_count = tree_count(problem), .parts = 1});
+  for (uint32_t tree = 0; tree < tree_count(problem); ++tree) {
     const Node node(builder, problem, rank, tree);
     switch (problem.collective) {
       case Collective::reduce:

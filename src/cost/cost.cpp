@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cost/cost.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 #include "cost/player.hpp"
 
 namespace tutti::cost {
+
+uint64_t fetch_bytes_per_s(uint64_t all_bytes, Fetched fetched) {
+  const uint64_t unchanged = all_bytes <= kNearBytes     ? kNearFetchBytes_per_s
+                             : all_bytes <= kCachedBytes ? kCachedFetchBytes_per_s
+                                                         : kUncachedFetchBytes_per_s;
+  return fetched == Fetched::unchanged ? unchanged : std::min(unchanged, kWrittenFetchBytes_per_s);
+}
 
 uint64_t price_ns(const schedule::Problem& problem, std::span<const schedule::Schedule> schedules,
                   const topology::Topology& topology, const Workload& workload) {

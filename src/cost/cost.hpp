@@ -6,19 +6,23 @@
 //   wire       L - 2o
 //   transfer   T = B/W
 // so that alone it takes L + T. A rank has one core, which does the overheads, copies and reductions of the rank one after another.
-//   Ranks of one host     the transfer is copying: T on the sender's core and, as the bytes come, T on the receiver's; longer beyond kCachedBytes
+//   Ranks of one host     the transfer is copying: T on the sender's core and, as the bytes come, T on the receiver's, which is done with the last
+//                         frame (kFrameBytes) after the sender; longer beyond kCachedBytes
 //   Domains of a level    inside a host, such as packages: crossing_ns more on the wire, and all bytes that leave a domain, and all that enter it,
 //                         pass one after another at crossing_bytes_per_s, those that a step reads from or writes to a peer's memory as well
 //   Ranks of two hosts    T occupies the sender's adapter outwards and the receiver's inwards (topology::Adapters says who shares one)
 //   receive_reduce        also takes B/reduce_bytes_per_s on the core; on one host it replaces the receiver's copy when it takes longer
-//   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit
+//   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit; longer beyond
+//                         kCachedBytes
 //   copy                  a reduce of one source
-//   source at a peer      ordinary memory is fetched: kFetchOverhead_ns + B/kFetchBytes_per_s on the core instead of the stream read, and a target at
-//                         a peer takes nothing, since the peer fetches. Shared memory is as the own, and what need not be fetched takes nothing
+//   source at a peer      ordinary memory is fetched: kFetchOverhead_ns + B/F on the core instead of the stream read, and of a copy the one written
+//                         too; F is fetch_bytes_per_s(). A target at a peer takes nothing, since the peer fetches. Shared memory is as the own, and
+//                         what need not be fetched takes nothing
 //   signal, await         the two ends of a message of kSignalBytes
 // Steps of a lane follow one another. A step that waits starts at the finish of what it waits for; a streaming wait lets it start when the
 // first slice is there, and then it finishes a slice later than the other, or later. Whoever is ready first uses a core or an adapter first.
-// A host with more ranks than cores works ranks/cores times slower, and each message to it costs kSchedulingDelay_ns more.
+// A host with more ranks than cores works ranks/cores times slower and as if nothing stayed in caches, and each message to it costs
+// kSchedulingDelay_ns more.
 #pragma once
 
 #include <cstdint>
@@ -37,14 +41,34 @@ inline constexpr uint64_t kLargestOverhead_ns = 2'000;
 inline constexpr uint64_t kSchedulingDelay_ns = 5'000;
 // A signal with its addresses: a cache line.
 inline constexpr uint64_t kSignalBytes = 64;
-// Reading a peer's memory by the kernel: an allreduce of 8 KiB to 1 MiB that fetches was measured to take 1.5 us and the time of its bytes at 4-9
-// GB/s each time (two ranks on two cores of a Sapphire Rapids virtual machine).
-inline constexpr uint64_t kFetchOverhead_ns = 1'500;
-inline constexpr uint64_t kFetchBytes_per_s = 4'500'000'000;
-// Vectors, and blocks of all ranks together, larger than this leave the caches. Copying through memory that two ranks share, which reads and writes
-// every byte twice, then takes kUncachedTenths/10 times as long: two_shot of 1 MiB was measured at 6.4 GB/s, of 64 MiB at 2.2.
-inline constexpr uint64_t kCachedBytes = 8 * 1024 * 1024;
-inline constexpr uint64_t kUncachedTenths = 17;
+// A message through memory comes in frames, if it is longer than a line. The last of them is copied out after it has been copied in, and of that
+// kColdBytes take twice as long, until lines are fetched from the sender's cache ahead: a broadcast of two ranks took 1.2 us for 4 KiB, 6.2 for 32 KiB,
+// 36 for 512 KiB.
+inline constexpr uint64_t kFrameBytes = 32 * 1024;
+inline constexpr uint64_t kColdBytes = 512;
+// A vector, or the blocks of all ranks together, up to kNearBytes stays in the caches of single cores, up to kCachedBytes in one that all share.
+inline constexpr uint64_t kNearBytes = 512 * 1024;
+inline constexpr uint64_t kCachedBytes = 16 * 1024 * 1024;
+// Reducing, and copying, in memory takes so many times longer than in caches: of a copy, 256 KiB took 6 us, 2 MiB 100 us, 64 MiB 10 ms.
+inline constexpr uint64_t kUncachedReduceFactor = 3;
+// Copying through memory that two ranks share takes kUncachedTenths/10 times as long where the caches do not hold the vectors: a broadcast of 1 MiB
+// was measured at 15 GB/s, of 64 MiB at 9, an all-gather at 14 and 10.
+inline constexpr uint64_t kUncachedTenths = 15;
+// Reading a peer's memory by the kernel, a system call. Measured as broadcasts, and as the second half of allreduces, which reads what the peer has
+// just written (two ranks on two cores of a Sapphire Rapids virtual machine): 4 KiB to 512 KiB take 1.2 us and 25-30 GB/s, from buffers in turn that
+// have left the caches 7; 2 MiB to 16 MiB 10 GB/s; 64 MiB 4.2; what has just been written 3 to 5.
+inline constexpr uint64_t kFetchOverhead_ns = 550;
+inline constexpr uint64_t kNearFetchBytes_per_s = 20'000'000'000;
+inline constexpr uint64_t kCachedFetchBytes_per_s = 9'000'000'000;
+inline constexpr uint64_t kUncachedFetchBytes_per_s = 4'200'000'000;
+inline constexpr uint64_t kWrittenFetchBytes_per_s = 3'500'000'000;
+// Ranks that take turns on a core find its caches full of each other's data: they reduce as if all lay in memory, fetch more slowly, and copy messages
+// kCrowdedTenths/10 times as long, in which the last frame hides, or kCrowdedUncachedTenths/10 beyond kCrowdedCachedBytes.
+inline constexpr uint64_t kCrowdedTenths = 17;
+inline constexpr uint64_t kCrowdedUncachedTenths = 29;
+inline constexpr uint64_t kCrowdedCachedBytes = 8 * 1024 * 1024;
+inline constexpr uint64_t kCrowdedFetchOverhead_ns = 1'500;
+inline constexpr uint64_t kCrowdedFetchBytes_per_s = 4'500'000'000;
 // What streaming is priced with; engines may slice differently.
 inline constexpr uint64_t kSliceBytes = 128 * 1024;
 
@@ -56,6 +80,11 @@ struct Workload {
   uint64_t element_bytes = 1;
   Memory memory = Memory::ordinary;
 };
+
+// What the bytes that a rank fetches were to their owner: an input it may have in its caches, or an output it has just written.
+enum class Fetched : uint8_t { unchanged, written };
+// `all_bytes`: of the vector, or of the blocks of all ranks.
+uint64_t fetch_bytes_per_s(uint64_t all_bytes, Fetched fetched);
 
 // Time until the last rank has finished, playing the schedules of all ranks; `schedules[r]` is rank r's. The schedules have been verified; if a
 // step can never run all the same, or the time does not fit, UINT64_MAX. Variable blocks are priced as equal ones. Takes about 60 ns a

@@ -23,15 +23,16 @@ schedule::Layout layout_of(const Play& play) {
   return schedule::Layout(request);
 }
 
-// `ns` of work on `bytes`, how much of it the first slice takes.
-uint64_t first_slice(uint64_t ns, uint64_t bytes) { return bytes <= kSliceBytes ? ns : multiply_divide(ns, kSliceBytes, bytes); }
+// `ns` of work on `bytes`, how much of it the first `part` takes.
+uint64_t first_part(uint64_t ns, uint64_t bytes, uint64_t part) { return bytes <= part ? ns : multiply_divide(ns, part, bytes); }
+uint64_t first_slice(uint64_t ns, uint64_t bytes) { return first_part(ns, bytes, kSliceBytes); }
 
 // Puts `ns` of work in line behind what `busy_until` already has, not before `time`; returns when it is done.
 uint64_t occupy(uint64_t& busy_until, uint64_t time, uint64_t ns) { return busy_until = add(std::max(busy_until, time), ns); }
 
-bool fits_caches(const Play& play) {
+uint64_t bytes_of_all(const Play& play) {
   const uint64_t blocks = schedule::is_cut_vector(play.problem.collective) ? 1 : play.topology.rank_count();
-  return multiply(multiply(play.workload.element_count, play.workload.element_bytes), blocks) <= kCachedBytes;
+  return multiply(multiply(play.workload.element_count, play.workload.element_bytes), blocks);
 }
 
 }  // namespace
@@ -42,7 +43,7 @@ Player::Player(const Play& play)
     : play_(play),
       graph_(play.schedules, play.peers),
       layout_(layout_of(play)),
-      is_cached_(fits_caches(play)),
+      all_bytes_(bytes_of_all(play)),
       times_(graph_.nodes.size()),
       cores_(play.topology.rank_count(), 0),
       hosts_(play.topology.rank_count()),
@@ -159,7 +160,9 @@ Player::Span Player::play_receive(const Event& event) {
   uint64_t finish = 0;
   if (parts.on_one_host) {
     const uint64_t moving = std::max(parts.transfer_ns, reducing);
-    finish = std::max(occupy(core, start, add(parts.receive_overhead_ns, moving)), add(last_byte, parts.receive_overhead_ns));
+    const bool is_hidden = bytes <= kSignalBytes || shares_[node.rank].is_scarce();  // one line comes as a whole
+    const uint64_t last_frame = is_hidden ? 0 : add(first_part(moving, bytes, kFrameBytes), first_part(moving, bytes, kColdBytes));
+    finish = std::max(occupy(core, start, add(parts.receive_overhead_ns, moving)), add(add(last_byte, parts.receive_overhead_ns), last_frame));
     finish = streamed(event.node, finish, first_slice(moving, bytes));
   } else {
     const uint64_t taken_in = occupy(inwards_[adapter(node.rank, node.pair)], start, parts.transfer_ns);
@@ -227,10 +230,17 @@ Player::Message Player::message(uint32_t source, uint32_t target, uint64_t bytes
     parts.wire_ns = add(parts.wire_ns, kSchedulingDelay_ns);
   }
   if (parts.on_one_host) {  // the transfer is the cores' work
-    const uint64_t copying = is_cached_ ? parts.transfer_ns : multiply_divide(parts.transfer_ns, kUncachedTenths, 10);
-    parts.transfer_ns = shares_[source].stretch(copying);
+    parts.transfer_ns = shares_[source].stretch(multiply_divide(parts.transfer_ns, copying_tenths(source), 10));
   }
   return parts;
+}
+
+// How much longer than in caches copying takes.
+uint64_t Player::copying_tenths(uint32_t rank) const {
+  if (shares_[rank].is_scarce()) {
+    return all_bytes_ <= kCrowdedCachedBytes ? kCrowdedTenths : kCrowdedUncachedTenths;
+  }
+  return all_bytes_ <= kCachedBytes ? 10 : kUncachedTenths;
 }
 
 uint32_t Player::adapter(uint32_t rank, uint32_t pair) const {
@@ -247,7 +257,9 @@ uint32_t Player::adapter(uint32_t rank, uint32_t pair) const {
 
 uint64_t Player::reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const {
   const uint64_t streams = source_count + 1;
-  const uint64_t alone = duration_ns(multiply(bytes, streams), multiply(play_.topology.reduce_bytes_per_s, 3));
+  const uint64_t in_caches = duration_ns(multiply(bytes, streams), multiply(play_.topology.reduce_bytes_per_s, 3));
+  const bool is_cached = all_bytes_ <= kCachedBytes && !shares_[rank].is_scarce();
+  const uint64_t alone = is_cached ? in_caches : multiply(in_caches, kUncachedReduceFactor);
   return shares_[rank].stretch(alone);
 }
 
@@ -306,10 +318,25 @@ uint64_t Player::local_ns(const Graph::Node& node, uint64_t bytes) const {
   if (step.target.rank != schedule::kOwnRank) {
     return 0;
   }
-  const auto own_count = static_cast<uint64_t>(
-      std::count_if(sources.begin(), sources.end(), [](const schedule::Span& source) { return source.rank == schedule::kOwnRank; }));
-  const uint64_t fetching = multiply(sources.size() - own_count, add(kFetchOverhead_ns, duration_ns(bytes, kFetchBytes_per_s)));
-  return add(shares_[node.rank].stretch(fetching), reduce_ns(node.rank, bytes, own_count));
+  uint64_t fetching = 0;
+  uint64_t own_count = 0;
+  for (const schedule::Span& source : sources) {
+    const bool is_own = source.rank == schedule::kOwnRank;
+    own_count += is_own ? 1 : 0;
+    fetching = is_own ? fetching : add(fetching, fetch_ns(node.rank, source, bytes));
+  }
+  const bool is_fetched_to_target = step.kind == StepKind::copy && own_count == 0;
+  return add(shares_[node.rank].stretch(fetching), is_fetched_to_target ? 0 : reduce_ns(node.rank, bytes, own_count));
+}
+
+// A peer's output is read only for what the peer has put there.
+uint64_t Player::fetch_ns(uint32_t rank, const schedule::Span& source, uint64_t bytes) const {
+  const Fetched fetched = source.buffer == schedule::Buffer::output ? Fetched::written : Fetched::unchanged;
+  if (shares_[rank].is_scarce()) {
+    const uint64_t bytes_per_s = fetched == Fetched::written ? kWrittenFetchBytes_per_s : kCrowdedFetchBytes_per_s;
+    return add(kCrowdedFetchOverhead_ns, duration_ns(bytes, bytes_per_s));
+  }
+  return add(kFetchOverhead_ns, duration_ns(bytes, fetch_bytes_per_s(all_bytes_, fetched)));
 }
 
 // `finish`, or later when the step streams from others: a slice after them.

@@ -76,8 +76,10 @@ class Player {
 
   uint64_t bytes_of(const schedule::Step& step) const;
   Message message(uint32_t source, uint32_t target, uint64_t bytes) const;
+  uint64_t copying_tenths(uint32_t rank) const;
   uint32_t adapter(uint32_t rank, uint32_t pair) const;
   uint64_t reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const;
+  uint64_t fetch_ns(uint32_t rank, const schedule::Span& source, uint64_t bytes) const;
   uint64_t local_ns(const Graph::Node& node, uint64_t bytes) const;
   // Puts bytes that pass from one rank to another in line where they leave a domain and where they enter one; returns when the last is through, or
   // `time` if nothing is shared on the way.
@@ -95,7 +97,7 @@ class Player {
   const Play play_;
   Graph graph_;
   schedule::Layout layout_;
-  bool is_cached_;  // the buffers stay in the caches
+  uint64_t all_bytes_;  // of the vector, or of the blocks of all ranks
   std::vector<Times> times_;
   std::vector<Event> heap_;  // the earliest first; of equal times the lowest node
   // Until when cores (by rank), adapters (as adapter() numbers them) and the ways between domains have work.

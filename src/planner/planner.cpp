@@ -16,7 +16,7 @@ using schedule::Problem;
 using schedule::Schedule;
 
 // Ranks with ordinary buffers lose at most this part of their time by having asked.
-constexpr uint64_t kLeastOfMeeting = 8;
+constexpr uint64_t kLeastOfMeeting = 6;
 
 uint64_t hash_text(uint64_t seed, std::string_view text) {
   seed = hash_combine(seed, text.size());
@@ -32,9 +32,10 @@ Problem normalised(Problem problem) {
   return problem;
 }
 
-// What all ranks of a call have in common, and the choice is made from: each rank may be in place or not, as NCCL and MPI allow.
+// What all ranks of a call have in common, and the choice is made from: each rank may be in place or not, as NCCL and MPI allow. The root of a
+// broadcast, which has one buffer in MPI and in most programs, is taken to be.
 Problem common_to_ranks(Problem problem) {
-  problem.in_place = schedule::InPlace::no;
+  problem.in_place = problem.collective == schedule::Collective::broadcast ? schedule::InPlace::yes : schedule::InPlace::no;
   return normalised(problem);
 }
 

@@ -202,6 +202,25 @@ TEST_F(Choice, OfLargeCollectivesIsToWorkInPeersMemoryWhereThatIsReached) {
   }
 }
 
+// Of two ranks with ordinary buffers: what lies in a peer's cache unchanged is fetched in one copy, faster than messages bring it in two. Otherwise
+// both cores at work on messages are faster than one that fetches.
+TEST_F(Choice, OfTwoRanksIsToFetchWhatOneCopyBringsSooner) {
+  const LinkSpec link{.latency_ns = 150, .bandwidth_bytes_per_s = 14'000'000'000, .source = "test: as of shm", .reaches_memory = true};
+  Planner planner = Choice::planner(one_host(2, link));
+  for (const uint64_t bytes : {uint64_t{32} << 10, uint64_t{128} << 10, uint64_t{256} << 10}) {
+    EXPECT_EQ(choice(planner, Collective::broadcast, bytes), "shared_memory") << bytes;
+    EXPECT_EQ(choice(planner, Collective::all_gather, bytes), "shared_memory") << bytes;
+    EXPECT_EQ(choice(planner, Collective::all_to_all, bytes), "shared_memory") << bytes;
+    EXPECT_NE(choice(planner, Collective::all_reduce, bytes), "shared_memory") << bytes << ": the second half has just been written";
+  }
+  EXPECT_EQ(choice(planner, Collective::reduce, 32 << 10), "root_reads");
+  EXPECT_NE(choice(planner, Collective::reduce, 4 << 20), "root_reads");
+  EXPECT_NE(choice(planner, Collective::broadcast, 4 << 20), "shared_memory");
+  for (const Collective collective : {Collective::broadcast, Collective::all_gather, Collective::all_to_all, Collective::reduce}) {
+    EXPECT_THAT(choice(planner, collective, 1 << 10), ::testing::AllOf(::testing::Ne("shared_memory"), ::testing::Ne("root_reads")));
+  }
+}
+
 TEST_F(Choice, OfALargeBroadcastIsNotOneMessageARankFromTheRoot) {
   for (const LinkSpec& link : {kNetwork, kMemory}) {
     Planner planner = Choice::planner(Topology::uniform(8, link));
@@ -225,9 +244,9 @@ TEST_F(Choice, OnTwoPackagesIsAHierarchyWhereThatIsCheaper) {
       EXPECT_FALSE(kHierarchical.contains(choice(*planner, collective, 8))) << name_of(collective);
     }
   }
-  EXPECT_EQ(choice(narrow, Collective::all_reduce, 262'144), "ring");
-  EXPECT_EQ(choice(narrow_in_turn, Collective::all_reduce, 262'144), "rails") << "a ring in rank order crosses at each hop";
-  EXPECT_EQ(choice(wide, Collective::all_reduce, 262'144), "ring");
+  EXPECT_EQ(choice(narrow, Collective::all_reduce, 4 << 20), "ring");
+  EXPECT_EQ(choice(narrow_in_turn, Collective::all_reduce, 4 << 20), "rails") << "a ring in rank order crosses at each hop";
+  EXPECT_EQ(choice(wide, Collective::all_reduce, 4 << 20), "ring");
   EXPECT_THAT(narrow.explain({.problem = {.collective = Collective::all_reduce, .rank_count = 16}, .element_count = 65'536}),
               ::testing::HasSubstr("\n  ranks by package: 0-7 | 8-15, between them 125 ns more and 10.00 GB/s for all\n"));
 }

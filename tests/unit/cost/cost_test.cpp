@@ -5,6 +5,7 @@
 
 #include <array>
 #include <utility>
+#include <algorithm>
 #include <vector>
 
 #include "cost/arithmetic.hpp"
@@ -50,6 +51,9 @@ Problem broadcast(uint32_t rank_count) { return {.collective = Collective::broad
 uint64_t price(const std::vector<Schedule>& schedules, const Topology& topology, uint64_t bytes) {
   return price_ns(broadcast(topology.rank_count()), schedules, topology, Workload{.element_count = bytes, .element_bytes = 1});
 }
+
+// On one host, of a message of so many bytes that each take a nanosecond.
+uint64_t last_frame_ns(uint64_t bytes) { return std::min(bytes, kFrameBytes) + std::min(bytes, kColdBytes); }
 
 enum class Arrival { plain, reduced };
 
@@ -107,8 +111,13 @@ TEST(Price, OfAMessageIsLatencyPlusBytesByBandwidth) {
   EXPECT_EQ(price(one_message(), machine(2), 0), 1'000u);
   EXPECT_EQ(price(one_message(), machine(2), 500), 1'500u);
   EXPECT_EQ(price(one_message(), machine(2), 1'000'000), 1'001'000u);
-  EXPECT_EQ(price(one_message(), one_host(2), 500), 1'500u);
   EXPECT_EQ(price(one_message(), machine(2, {.latency_ns = 30'001, .bandwidth_bytes_per_s = 3, .source = ""}), 1), 30'001u + 333'333'334u);
+}
+
+TEST(Price, OfAMessageThroughMemoryIsThatOfCopyingInAndThenTheLastFrameOut) {
+  EXPECT_EQ(price(one_message(), one_host(2), 500), 1'000u + 500u + last_frame_ns(500));
+  EXPECT_EQ(price(one_message(), one_host(2), kFrameBytes), 1'000u + kFrameBytes + last_frame_ns(kFrameBytes));
+  EXPECT_EQ(price(one_message(), one_host(2), 1'000'000), 1'001'000u + last_frame_ns(1'000'000));
 }
 
 TEST(Price, OfNothingIsNothing) {
@@ -118,13 +127,13 @@ TEST(Price, OfNothingIsNothing) {
 
 TEST(Price, OfAReductionOnArrivalIsHiddenByTheTransferUnlessItIsSlower) {
   EXPECT_EQ(price(one_message(Arrival::reduced), machine(2), 1'000), 2'000u);
-  EXPECT_EQ(price(one_message(Arrival::reduced), one_host(2), 1'000), 2'000u);
+  EXPECT_EQ(price(one_message(Arrival::reduced), one_host(2), 1'000), 1'000u + 1'000u + last_frame_ns(1'000));
   Topology slow = machine(2);
   slow.reduce_bytes_per_s = 500'000'000;  // 2 ns a byte
   EXPECT_EQ(price(one_message(Arrival::reduced), slow, 1'000), 3'000u);
   Topology slow_host = one_host(2);
   slow_host.reduce_bytes_per_s = 500'000'000;
-  EXPECT_EQ(price(one_message(Arrival::reduced), slow_host, 1'000), 3'000u);
+  EXPECT_EQ(price(one_message(Arrival::reduced), slow_host, 1'000), 1'000u + 1'000u + 2 * last_frame_ns(1'000));
 }
 
 TEST(Price, OfLocalStepsGrowsWithTheirStreams) {
@@ -167,14 +176,30 @@ TEST(Price, OfASignalIsThatOfAMessageOfALine) {
   }
 }
 
-// One fetch of so many bytes.
-uint64_t fetch_ns(uint64_t bytes) { return kFetchOverhead_ns + (bytes * 1'000'000'000 + kFetchBytes_per_s - 1) / kFetchBytes_per_s; }
+// One fetch of so many bytes, when the vector has as many.
+uint64_t fetch_ns(uint64_t bytes, Fetched fetched = Fetched::unchanged) {
+  const uint64_t bytes_per_s = fetch_bytes_per_s(bytes, fetched);
+  return kFetchOverhead_ns + (bytes * 1'000'000'000 + bytes_per_s - 1) / bytes_per_s;
+}
+
+TEST(Price, OfFetchedBytesGrowsWhereTheyLeaveCachesAndIsHigherForWhatHasJustBeenWritten) {
+  const std::vector<uint64_t> sizes = {8, kNearBytes, kNearBytes + 1, kCachedBytes, kCachedBytes + 1, UINT64_MAX};
+  for (size_t index = 0; index < sizes.size(); ++index) {
+    EXPECT_LE(fetch_bytes_per_s(sizes[index], Fetched::written), fetch_bytes_per_s(sizes[index], Fetched::unchanged));
+    for (const Fetched fetched : {Fetched::unchanged, Fetched::written}) {
+      EXPECT_LE(fetch_bytes_per_s(sizes[index], fetched), fetch_bytes_per_s(sizes[index == 0 ? 0 : index - 1], fetched));
+    }
+  }
+  EXPECT_LT(fetch_bytes_per_s(kNearBytes, Fetched::written), fetch_bytes_per_s(kNearBytes, Fetched::unchanged));
+  EXPECT_LT(fetch_bytes_per_s(kNearBytes + 1, Fetched::unchanged), fetch_bytes_per_s(kNearBytes, Fetched::unchanged));
+  EXPECT_LT(fetch_bytes_per_s(kCachedBytes + 1, Fetched::unchanged), fetch_bytes_per_s(kCachedBytes, Fetched::unchanged));
+}
 
 TEST(Price, OfFetchingFromAPeerIsOnTheReadersCore) {
   const auto copying = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     builder.copy(lane, {}, {.source = kPeersInput, .target = output()});
   });
-  EXPECT_EQ(price(copying, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + 1'000u) << "a fetch, and a third of a reduction to write";
+  EXPECT_EQ(price(copying, one_host(2), 6'000), 1'064u + fetch_ns(6'000)) << "the kernel writes the target";
   const auto reducing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     const std::vector<Span> sources = {kPeersInput, input()};
     builder.reduce(lane, {}, sources, output());
@@ -182,14 +207,15 @@ TEST(Price, OfFetchingFromAPeerIsOnTheReadersCore) {
   EXPECT_EQ(price(reducing, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + 2'000u);
   Topology crowded = one_host(2);
   crowded.cores_per_host = 1;
-  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), 2 * (fetch_ns(6'000) - fetch_ns(0)) + 2 * 2'000u);
+  const uint64_t fetching_ns = duration_ns(6'000, kCrowdedFetchBytes_per_s);
+  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), 2 * fetching_ns + 2 * 2'000u * kUncachedReduceFactor);
 }
 
 TEST(Price, OfOrdinaryMemoryIsThatOfPrivateOutputs) {
   const auto fetching = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     builder.copy(lane, {}, {.source = kPeersOutput, .target = output()}, {.if_private = true});
   });
-  EXPECT_EQ(price(fetching, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + 1'000u);
+  EXPECT_EQ(price(fetching, one_host(2), 6'000), 1'064u + fetch_ns(6'000, Fetched::written));
   const auto writing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     builder.copy(lane, {}, {.source = input(), .target = kPeersOutput});
   });
@@ -233,7 +259,7 @@ TEST(PriceInStep, KnowsWhatPeersMemoryTakes) {
     builder.copy(lane, {}, {.source = kPeersInput, .target = output()});
   });
   EXPECT_EQ(price_in_step_ns(broadcast(2), schedules[1], one_host(2), {.element_count = 6'000, .element_bytes = 1}),
-            1'064u + fetch_ns(6'000) + 1'000u);
+            1'064u + fetch_ns(6'000));
 }
 
 TEST(Price, LaneStepsFollowOneAnother) {
@@ -275,8 +301,8 @@ TEST(Price, RanksOfAHostShareItsAdapterUnlessEachHasOne) {
 }
 
 TEST(Price, OneCoreCopiesOneMessageAfterAnother) {
-  // On one host each message is 500 + 1000 ns of the sender's core, and the last bytes cross to the receiver's.
-  EXPECT_EQ(price(fan_out(4, Lanes::one_each), one_host(4), 1'000), 3u * 1'500u + 500u);
+  // On one host each message is 500 + 1000 ns of the sender's core, and then the last one is as long on its receiver's.
+  EXPECT_EQ(price(fan_out(4, Lanes::one_each), one_host(4), 1'000), 3u * 1'500u + 500u + last_frame_ns(1'000));
 }
 
 // `rank_count` ranks, the upper half of them apart: 500 ns and half of the links' bandwidth between the halves.
@@ -306,12 +332,13 @@ std::vector<Schedule> across(uint32_t rank_count) {
 }
 
 TEST(Price, AMessageBetweenDomainsPassesWhatTheyShare) {
-  EXPECT_EQ(price(one_message(), one_host(2), 1'000), 2'000u);
-  // The sender's overhead, 1,000 bytes at half of a byte a nanosecond, the crossing and the receiver's overhead.
-  EXPECT_EQ(price(one_message(), halves(2), 1'000), 500u + 2'000u + 500u + 500u);
+  const uint64_t frame_ns = last_frame_ns(1'000);
+  EXPECT_EQ(price(one_message(), one_host(2), 1'000), 2'000u + frame_ns);
+  // The sender's overhead, 1,000 bytes at half of a byte a nanosecond, the crossing, the receiver's overhead and its copy of the frame.
+  EXPECT_EQ(price(one_message(), halves(2), 1'000), 500u + 2'000u + 500u + 500u + frame_ns);
   Topology unshared = one_host(2);
   unshared.add_level({.name = "half", .domains = {0, 1}, .crossing_ns = 500});
-  EXPECT_EQ(price(one_message(), unshared, 1'000), 2'500u) << "only the latency";
+  EXPECT_EQ(price(one_message(), unshared, 1'000), 2'500u + frame_ns) << "only the latency";
 }
 
 TEST(Price, MessagesBetweenTheSameDomainsTakeTurns) {
@@ -386,9 +413,9 @@ TEST(Price, ACoreThatReceivesAndSendsOnOneHostDoesBothInTurn) {
 TEST(Price, MoreRanksThanCoresWorkSlowerAndWaitToBeScheduled) {
   Topology topology = one_host(2);
   topology.cores_per_host = 2;
-  EXPECT_EQ(price(one_message(), topology, 500), 1'500u);
+  EXPECT_EQ(price(one_message(), topology, 500), 1'500u + last_frame_ns(500));
   topology.cores_per_host = 1;  // all of latency and copying is work of the two ranks
-  EXPECT_EQ(price(one_message(), topology, 500), 2 * 1'500u + kSchedulingDelay_ns);
+  EXPECT_EQ(price(one_message(), topology, 500), 2 * (1'000u + 500u * kCrowdedTenths / 10) + kSchedulingDelay_ns);
 }
 
 TEST(Graph, MatchesSendsWithReceivesByChannelInOrder) {

@@ -112,7 +112,7 @@ TEST(TopologyText, NamesHostsRanksAndLinks) {
   Topology topology = two_hosts_of_two();
   topology.cores_per_host = 2;
   EXPECT_EQ(topology.to_string(),
-            "4 ranks on 2 hosts, 2 cores a host, a core reduces 5.00 GB/s, an adapter for each host\n"
+            "4 ranks on 2 hosts, 2 cores a host, a core reduces 15.00 GB/s, an adapter for each host\n"
             "host 0: ranks 0-1\n"
             "host 1: ranks 2-3\n"
             "4 pairs: 25.00 us, 1.25 GB/s (measured, tcp): 0-2 0-3 1-2 1-3\n"
