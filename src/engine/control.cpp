@@ -8,9 +8,10 @@ namespace tutti::engine {
 
 namespace {
 
-enum class Kind : uint8_t { inquiry = 1, failure = 2, goodbye = 3 };
+enum class Kind : uint8_t { inquiry = 1, failure = 2, goodbye = 3, waiting = 4 };
 
 constexpr size_t kInquiryBytes = 1 + sizeof(uint64_t) + Signature::kEncodedBytes + sizeof(uint32_t);
+constexpr size_t kWaitingBytes = 1 + sizeof(uint64_t);
 
 std::vector<std::byte> encode_inquiry(const Inquiry& inquiry) {
   std::vector<std::byte> bytes(kInquiryBytes);
@@ -19,6 +20,13 @@ std::vector<std::byte> encode_inquiry(const Inquiry& inquiry) {
   const auto signature = inquiry.signature.encode();
   std::ranges::copy(signature, bytes.begin() + 1 + sizeof inquiry.sequence);
   std::memcpy(&bytes[kInquiryBytes - sizeof inquiry.chain], &inquiry.chain, sizeof inquiry.chain);
+  return bytes;
+}
+
+std::vector<std::byte> encode_waiting(const Waiting& waiting) {
+  std::vector<std::byte> bytes(kWaitingBytes);
+  bytes[0] = static_cast<std::byte>(Kind::waiting);
+  std::memcpy(&bytes[1], &waiting.sequence, sizeof waiting.sequence);
   return bytes;
 }
 
@@ -43,6 +51,15 @@ std::optional<ControlMessage> decode_inquiry(std::span<const std::byte> bytes) {
     return std::nullopt;
   }
   return inquiry;
+}
+
+std::optional<ControlMessage> decode_waiting(std::span<const std::byte> bytes) {
+  if (bytes.size() != kWaitingBytes) {
+    return std::nullopt;
+  }
+  Waiting waiting;
+  std::memcpy(&waiting.sequence, &bytes[1], sizeof waiting.sequence);
+  return waiting;
 }
 
 // Not std::isprint, which depends on the locale that the application has chosen.
@@ -70,6 +87,9 @@ std::vector<std::byte> encode(const ControlMessage& message) {
   if (const auto* inquiry = std::get_if<Inquiry>(&message)) {
     return encode_inquiry(*inquiry);
   }
+  if (const auto* waiting = std::get_if<Waiting>(&message)) {
+    return encode_waiting(*waiting);
+  }
   if (const auto* notice = std::get_if<FailureNotice>(&message)) {
     return encode_failure(*notice);
   }
@@ -82,6 +102,7 @@ std::optional<ControlMessage> decode_control(std::span<const std::byte> bytes) {
   }
   switch (static_cast<Kind>(bytes[0])) {
     case Kind::inquiry: return decode_inquiry(bytes);
+    case Kind::waiting: return decode_waiting(bytes);
     case Kind::failure: return decode_failure(bytes);
     case Kind::goodbye: return bytes.size() == 1 ? std::optional<ControlMessage>(Goodbye{}) : std::nullopt;
   }

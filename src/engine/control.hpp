@@ -21,6 +21,10 @@ struct Inquiry {
   Signature signature;
   uint32_t chain = 0;  // of all calls up to this one
 };
+// "I wait in that call too." The answer to an inquiry.
+struct Waiting {
+  uint64_t sequence = 0;
+};
 // "The communicator has failed, and this is why." Everyone who gets it fails with the same words.
 struct FailureNotice {
   Status status;
@@ -28,7 +32,7 @@ struct FailureNotice {
 // "Nothing more will come from me, and I need nothing more from you."
 struct Goodbye {};
 
-using ControlMessage = std::variant<Inquiry, FailureNotice, Goodbye>;
+using ControlMessage = std::variant<Inquiry, Waiting, FailureNotice, Goodbye>;
 
 // Longer texts are cut.
 inline constexpr size_t kMaxControlBytes = 512;

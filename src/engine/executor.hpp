@@ -107,6 +107,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   struct Peer {
     bool said_goodbye = false;
     bool said_failure = false;
+    uint64_t waits_in = UINT64_MAX;          // the call in which it has said it waits
     std::optional<uint64_t> link_failed_ns;  // when it was seen
     bool is_silent = false;  // its link has failed, and everything it said before has been read
     bool lost = false;       // its link has failed, which has been dealt with
@@ -151,6 +152,9 @@ class Executor : public std::enable_shared_from_this<Executor> {
   void look_for_stalls(uint64_t now_ns);
   void look_after(Operation& operation, uint64_t now_ns);
   void inquire(Operation& operation, uint64_t now_ns);
+  // Whether this rank has made the collective call and is not through with it.
+  bool is_pending(uint64_t sequence) const;
+  bool waits_for_waiting_ranks(const Operation& operation);
   void part();
   void note_failure(const Status& why);
   Status explain(const Operation& operation, const Trouble& trouble);

@@ -18,14 +18,15 @@ constexpr uint64_t kWatchIntervalNs = 100'000;
 // A stalled operation asks the ranks it waits for after this long, then at doubling intervals.
 constexpr uint64_t kFirstInquiryNs = 2'000'000;
 constexpr uint64_t kMaxInquiryIntervalNs = 100'000'000;
-// Inquiries that cannot be sent are dropped, they will be repeated; failures and goodbyes always find a place.
+// Inquiries and their answers that cannot be sent are dropped, they will be repeated; failures and goodbyes always find a place.
 constexpr size_t kMaxQueuedInquiries = 4;
 // How long abort() tries to tell the peers, at least and at most: a peer that does not read may be full to the brim.
 constexpr uint32_t kFarewellTurns = 64;
 constexpr uint32_t kMaxFarewellTurns = 10'000;
 constexpr uint64_t kMaxFarewellNs = 10'000'000;
-// A rank that a death makes fail may end before others have met that death, and they lose both: before a lost rank is named, the others have this
-// long to say why, or to be found lost too.
+// Who knows first may know least. A rank that a death makes fail may end before others have met that death, and they lose both: before a lost rank
+// is named, the others have this long to say why, or to be found lost too. And before a rank is named that waits itself, it has this long to say for
+// whom.
 constexpr uint64_t kVerdictDelayNs = 5'000'000;
 
 }  // namespace
@@ -84,6 +85,8 @@ size_t Executor::read_control(uint32_t peer) {
 void Executor::handle(uint32_t peer, const ControlMessage& message) {
   if (const auto* inquiry = std::get_if<Inquiry>(&message)) {
     answer(peer, *inquiry);
+  } else if (const auto* waiting = std::get_if<Waiting>(&message)) {
+    peers_[peer].waits_in = waiting->sequence;
   } else if (const auto* notice = std::get_if<FailureNotice>(&message)) {
     peers_[peer].said_failure = true;
     note_failure(notice->status);
@@ -98,10 +101,16 @@ Executor::HistoryEntry Executor::recall(uint64_t sequence) {
   return history_[sequence % history_.size()];
 }
 
-// A peer waits for this rank in a call. Silence is the answer while this rank has not come there, or when both have made the same calls.
+// A peer waits for this rank in a call. Silence is the answer while this rank has not come there, or when it has done its part.
 void Executor::answer(uint32_t peer, const Inquiry& inquiry) {
   const HistoryEntry entry = recall(inquiry.sequence);
-  if (entry.sequence != inquiry.sequence || (entry.signature == inquiry.signature && entry.chain == inquiry.chain)) {
+  if (entry.sequence != inquiry.sequence) {
+    return;
+  }
+  if (entry.signature == inquiry.signature && entry.chain == inquiry.chain) {
+    if (is_pending(inquiry.sequence)) {
+      post(peer, Waiting{inquiry.sequence});
+    }
     return;
   }
   if (entry.signature == inquiry.signature) {  // the disagreement lies further back: both go there, asking each other
@@ -133,7 +142,8 @@ void Executor::post(uint32_t peer, const ControlMessage& message) {
   if (peer == options_.rank || state.lost) {
     return;
   }
-  if (std::holds_alternative<Inquiry>(message) && state.outbox.size() >= kMaxQueuedInquiries) {
+  const bool is_repeated = std::holds_alternative<Inquiry>(message) || std::holds_alternative<Waiting>(message);
+  if (is_repeated && state.outbox.size() >= kMaxQueuedInquiries) {
     return;
   }
   // A peer that has said goodbye needs nothing more, but may not have heard this rank's own yet: an abort now must not look like one in its work.
@@ -227,11 +237,23 @@ void Executor::look_after(Operation& operation, uint64_t now_ns) {
                            .inquiry_interval_ns = kFirstInquiryNs};
     return;
   }
-  if (options_.timeout_ms != 0 && now_ns - watch.progress_ns >= options_.timeout_ms * 1'000'000) {
+  const uint64_t timeout_ns = options_.timeout_ms * 1'000'000;
+  const uint64_t stalled_ns = now_ns - watch.progress_ns;
+  if (timeout_ns != 0 && stalled_ns >= timeout_ns && (stalled_ns >= timeout_ns + kVerdictDelayNs || !waits_for_waiting_ranks(operation))) {
     note_failure(explain_timeout(operation));
     return;
   }
   inquire(operation, now_ns);
+}
+
+bool Executor::is_pending(uint64_t sequence) const {
+  return std::any_of(window_.begin() + static_cast<ptrdiff_t>(window_begin_), window_.end(),
+                     [&](const Operation* operation) { return !operation->is_point_to_point() && operation->sequence == sequence; });
+}
+
+bool Executor::waits_for_waiting_ranks(const Operation& operation) {
+  collect_awaited_peers(operation, &awaited_);
+  return std::ranges::all_of(awaited_, [&](uint32_t peer) { return peers_[peer].waits_in == operation.sequence; });
 }
 
 void Executor::inquire(Operation& operation, uint64_t now_ns) {

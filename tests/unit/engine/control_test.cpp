@@ -41,6 +41,13 @@ TEST(Control, FailureSurvivesEncoding) {
   EXPECT_EQ(decoded_failure(aborted_error("")).message(), "");
 }
 
+TEST(Control, WaitingSurvivesEncoding) {
+  const auto message = decode_control(encode(Waiting{0x0123456789abcdef}));
+  ASSERT_TRUE(message);
+  ASSERT_TRUE(std::holds_alternative<Waiting>(*message));
+  EXPECT_EQ(std::get<Waiting>(*message).sequence, 0x0123456789abcdef);
+}
+
 TEST(Control, GoodbyeSurvivesEncoding) {
   const auto message = decode_control(encode(Goodbye{}));
   ASSERT_TRUE(message);
@@ -85,6 +92,11 @@ TEST(Control, RejectsWhatMakesNoSense) {
   EXPECT_FALSE(decode_control(inquiry));
   inquiry.resize(inquiry.size() + 2);
   EXPECT_FALSE(decode_control(inquiry));
+  auto waiting = encode(Waiting{});
+  waiting.pop_back();
+  EXPECT_FALSE(decode_control(waiting));
+  waiting.resize(waiting.size() + 2);
+  EXPECT_FALSE(decode_control(waiting));
   auto failure = encode(FailureNotice{aborted_error("text")});
   for (const int code : {int{tuttiSuccess}, int{tuttiNumResults}, 255}) {
     failure[1] = static_cast<std::byte>(code);
@@ -107,7 +119,7 @@ TEST(Control, TakesAnyBytesWithoutHarm) {
       byte = static_cast<std::byte>(random());
     }
     if (!bytes.empty() && random() % 4 != 0) {
-      bytes[0] = static_cast<std::byte>(1 + random() % 3);
+      bytes[0] = static_cast<std::byte>(1 + random() % 4);
     }
     const auto message = decode_control(bytes);
     if (!message) {

@@ -277,6 +277,41 @@ TEST(ExecutorFailure, ASilentPeerIsATimeoutAtTheDeadline) {
   expect_failure(stream->take_failure(), tuttiTimeout, "allreduce #0 on \"world\": no progress for 1000 ms; rank 0 waits for rank 1");
 }
 
+// A rank's part of a broadcast, as far as this rank goes: it receives one message.
+Request receive_from(uint32_t rank, uint32_t peer, int32_t* output) {
+  schedule::Builder builder({.rank = rank});
+  builder.receive(builder.add_lane(), peer, {}, {schedule::Buffer::output, 0});
+  return request_for({.signature = {.collective = Collective::broadcast, .datatype = tuttiInt32, .op = tuttiSum, .root = 2, .count = 1},
+                      .schedule = std::make_shared<const schedule::Schedule>(std::move(builder).build()),
+                      .layout = {.problem = {.collective = Collective::broadcast, .rank_count = 3, .root = 2},
+                                 .rank = rank,
+                                 .element_count = 1,
+                                 .variable = {},
+                                 .element_bytes = sizeof(int32_t)}},
+                     output, output);
+}
+
+TEST(ExecutorFailure, ATimeoutNamesTheRankThatIsMissingAndNotOneThatWaitsForIt) {
+  ExecutorWorld world({.rank_count = 3, .timeout_ms = 1000, .fabric = {.max_frame_bytes = 512}});
+  int32_t outputs[2] = {};
+  ASSERT_TRUE(world[0].submit(receive_from(0, 1, &outputs[0]), new_stream()).ok());
+  ASSERT_TRUE(world[1].submit(receive_from(1, 2, &outputs[1]), new_stream()).ok());
+  world.run_for_ms(1010);
+  for (uint32_t rank = 0; rank < 3; ++rank) {
+    expect_failure(world[rank].failure(), tuttiTimeout, "broadcast #0 on \"world\": no progress for 1000 ms; rank 1 waits for rank 2");
+  }
+}
+
+TEST(ExecutorFailure, RanksThatWaitForEachOtherTimeOutToo) {
+  ExecutorWorld world({.rank_count = 2, .timeout_ms = 1000, .fabric = {.max_frame_bytes = 512}});
+  int32_t outputs[2] = {};
+  ASSERT_TRUE(world[0].submit(receive_from(0, 1, &outputs[0]), new_stream()).ok());
+  ASSERT_TRUE(world[1].submit(receive_from(1, 0, &outputs[1]), new_stream()).ok());
+  world.run_for_ms(1010);
+  EXPECT_EQ(world[0].failure().code(), tuttiTimeout) << world[0].failure().message();
+  EXPECT_EQ(world[1].failure().code(), tuttiTimeout) << world[1].failure().message();
+}
+
 TEST(ExecutorFailure, WithoutATimeoutAWaitMayLast) {
   ExecutorWorld world;
   Sum sums[2] = {Sum(10, 1), Sum(10, 2)};
