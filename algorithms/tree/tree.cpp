@@ -6,6 +6,7 @@
 #include "algorithms/alone.hpp"
 #include "algorithms/tree/binomial.hpp"
 #include "algorithms/tree/double_binary.hpp"
+#include "algorithms/tree/flat.hpp"
 
 namespace tutti::algorithms::tree {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 using schedule::Problem;
 using schedule::Schedule;
 
-// The same for both: one rank alone, several by the algorithm.
+// The same for all: one rank alone, several by the algorithm.
 template <bool (*solves)(const Problem&)>
 bool applies(const Problem& problem, const topology::Topology&) {
   return solves(problem);
@@ -33,6 +34,10 @@ constexpr std::array kAlgorithms = {
                        .idea = "two pipelined binary trees carry half of the vector each",
                        .applies = applies<double_binary_solves>,
                        .build = build<double_binary>},
+    planner::Algorithm{.name = "flat_tree",
+                       .idea = "everybody sends to one rank, which sends everybody the result",
+                       .applies = applies<flat_solves>,
+                       .build = build<flat>},
 };
 
 }  // namespace

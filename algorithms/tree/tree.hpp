@@ -9,6 +9,7 @@
 namespace tutti::algorithms::tree {
 
 // "binomial": broadcast, reduce, gather, scatter. "double_binary_tree": allreduce, broadcast, reduce.
+// "flat_tree": allreduce, all-gather, reduce-scatter, barrier.
 std::span<const planner::Algorithm> algorithms();
 
 }  // namespace tutti::algorithms::tree

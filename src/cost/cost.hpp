@@ -21,8 +21,9 @@
 //   signal, await         the two ends of a message of kSignalBytes
 // Steps of a lane follow one another. A step that waits starts at the finish of what it waits for; a streaming wait lets it start when the
 // first slice is there, and then it finishes a slice later than the other, or later. Whoever is ready first uses a core or an adapter first.
-// A host with more ranks than cores works ranks/cores times slower and as if nothing stayed in caches, and each message to it costs
-// kSchedulingDelay_ns more.
+// A host with more ranks than cores works as if nothing stayed in caches: each message to it takes kSwitch_ns more and kCrowdedOverhead_ns at each end.
+// And nothing is over before its cores have done what all its ranks do, with a switch of each rank for each of the messages that come one after
+// another, and for each kTurnBytes of them.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +37,12 @@ namespace tutti::cost {
 // Half of what 8 bytes take over loopback TCP when both ends poll (3.5-4.2 us, measured): a system call's worth. Links that take longer
 // spend the rest in the network.
 inline constexpr uint64_t kLargestOverhead_ns = 2'000;
-// Until a rank whose core another rank holds runs again, per message: yielding ranks, four and eight on two cores, were measured to need 9 and
-// 17 us for an allreduce of two and three hops.
-inline constexpr uint64_t kSchedulingDelay_ns = 5'000;
+// From a rank that yields to the next one that shares its core, and what a message costs more at an end that other ranks have driven from the caches:
+// both from allreduces of 8 bytes of 4 and 8 yielding ranks on 2 cores (1 to 3 hops, 6 to 112 messages), measured to take 2.5 to 28 us.
+inline constexpr uint64_t kSwitch_ns = 1'100;
+inline constexpr uint64_t kCrowdedOverhead_ns = 100;
+// What passes before the receiver must have its turn: a few slots of shared memory.
+inline constexpr uint64_t kTurnBytes = 128 * 1024;
 // A signal with its addresses: a cache line.
 inline constexpr uint64_t kSignalBytes = 64;
 // A message through memory comes in frames, if it is longer than a line. The last of them is copied out after it has been copied in, and of that

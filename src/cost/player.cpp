@@ -37,8 +37,6 @@ uint64_t bytes_of_all(const Play& play) {
 
 }  // namespace
 
-uint64_t Player::Share::stretch(uint64_t ns) const { return is_scarce() ? multiply_divide(ns, ranks, cores) : ns; }
-
 Player::Player(const Play& play)
     : play_(play),
       graph_(play.schedules, play.peers),
@@ -47,7 +45,8 @@ Player::Player(const Play& play)
       times_(graph_.nodes.size()),
       cores_(play.topology.rank_count(), 0),
       hosts_(play.topology.rank_count()),
-      shares_(play.topology.rank_count()) {
+      shares_(play.topology.rank_count()),
+      work_(play.topology.rank_count(), 0) {
   number_hosts();
   const size_t adapter_count = play.topology.adapters == Adapters::per_link ? graph_.pair_count : play.topology.rank_count();
   outwards_.resize(adapter_count, 0);
@@ -97,7 +96,31 @@ uint64_t Player::run() {
     end = std::max(end, span.finish);
     release(event.node, span);
   }
-  return played == graph_.nodes.size() ? end : kNever;
+  return played == graph_.nodes.size() ? std::max(end, shared_cores_ns()) : kNever;
+}
+
+// Until the cores of the busiest crowded host have done the work of all its ranks. While messages pass one after another, all ranks take turns to see
+// whether theirs has come. Of a rank played alone, as if the others had as much to do.
+uint64_t Player::shared_cores_ns() const {
+  const uint64_t switching = multiply(most_turns_, kSwitch_ns);
+  std::vector<uint64_t> busy(hosts_.size(), 0);  // by host
+  uint64_t longest = 0;
+  for (uint32_t rank = 0; rank < hosts_.size(); ++rank) {
+    const Share& share = shares_[rank];
+    if (!share.is_scarce()) {
+      continue;
+    }
+    const uint64_t own = add(work_[rank], switching);
+    uint64_t& host = busy[hosts_[rank]];
+    host = play_.peers == Peers::absent ? std::max(host, multiply(own, share.ranks)) : add(host, own);
+    longest = std::max(longest, multiply_divide(host, 1, share.cores));
+  }
+  return longest;
+}
+
+uint64_t Player::occupy_core(uint32_t rank, uint64_t time, uint64_t ns) {
+  work_[rank] = add(work_[rank], ns);
+  return occupy(cores_[rank], time, ns);
 }
 
 void Player::push(uint32_t node) {
@@ -125,13 +148,12 @@ Player::Span Player::play_send(const Event& event) {
   const Graph::Node& node = graph_.nodes[event.node];
   const uint64_t bytes = bytes_of(*node.step);
   const Message parts = message(node.rank, node.step->peer, bytes);
-  uint64_t& core = cores_[node.rank];
   uint64_t finish = 0;
   if (parts.on_one_host) {
     const uint64_t crossed = cross({.source = node.rank, .target = node.step->peer}, add(event.time, parts.send_overhead_ns), bytes);
-    finish = std::max(occupy(core, event.time, add(parts.send_overhead_ns, parts.transfer_ns)), crossed);
+    finish = std::max(occupy_core(node.rank, event.time, add(parts.send_overhead_ns, parts.transfer_ns)), crossed);
   } else {
-    const uint64_t handed_over = occupy(core, event.time, parts.send_overhead_ns);
+    const uint64_t handed_over = occupy_core(node.rank, event.time, parts.send_overhead_ns);
     finish = occupy(outwards_[adapter(node.rank, node.pair)], handed_over, parts.transfer_ns);
   }
   finish = streamed(event.node, finish, first_slice(parts.transfer_ns, bytes));
@@ -140,6 +162,7 @@ Player::Span Player::play_send(const Event& event) {
     Times& receive = times_[node.match];
     receive.ready = std::max(receive.ready, add(add(event.time, parts.send_overhead_ns), parts.wire_ns));
     receive.last_byte = add(finish, parts.wire_ns);
+    receive.turns = std::max(receive.turns, add(times_[event.node].turns, parts.turns));
     settle(node.match);
   }
   return Span{.start = event.time, .finish = finish, .bytes = bytes};
@@ -155,18 +178,18 @@ Player::Span Player::play_receive(const Event& event) {
   if (play_.peers == Peers::absent) {  // sent just now
     start = add(start, add(parts.send_overhead_ns, parts.wire_ns));
     last_byte = add(start, parts.transfer_ns);
+    times_[event.node].turns = add(times_[event.node].turns, parts.turns);
   }
-  uint64_t& core = cores_[node.rank];
   uint64_t finish = 0;
   if (parts.on_one_host) {
     const uint64_t moving = std::max(parts.transfer_ns, reducing);
     const bool is_hidden = bytes <= kSignalBytes || shares_[node.rank].is_scarce();  // one line comes as a whole
     const uint64_t last_frame = is_hidden ? 0 : add(first_part(moving, bytes, kFrameBytes), first_part(moving, bytes, kColdBytes));
-    finish = std::max(occupy(core, start, add(parts.receive_overhead_ns, moving)), add(add(last_byte, parts.receive_overhead_ns), last_frame));
+    finish = std::max(occupy_core(node.rank, start, add(parts.receive_overhead_ns, moving)), add(add(last_byte, parts.receive_overhead_ns), last_frame));
     finish = streamed(event.node, finish, first_slice(moving, bytes));
   } else {
     const uint64_t taken_in = occupy(inwards_[adapter(node.rank, node.pair)], start, parts.transfer_ns);
-    const uint64_t worked = occupy(core, start, add(parts.receive_overhead_ns, reducing));
+    const uint64_t worked = occupy_core(node.rank, start, add(parts.receive_overhead_ns, reducing));
     finish = std::max(add(std::max(taken_in, last_byte), parts.receive_overhead_ns), worked);
     finish = streamed(event.node, finish, first_slice(std::max(parts.transfer_ns, reducing), bytes));
   }
@@ -177,21 +200,25 @@ Player::Span Player::play_local(const Event& event) {
   const Graph::Node& node = graph_.nodes[event.node];
   const uint64_t bytes = bytes_of(*node.step);
   const uint64_t work = local_ns(node, bytes);
-  const uint64_t worked = occupy(cores_[node.rank], event.time, work);
+  const uint64_t worked = occupy_core(node.rank, event.time, work);
   const uint64_t finish = streamed(event.node, std::max(worked, cross_to_peers_memory(node, event.time, bytes)), first_slice(work, bytes));
   return Span{.start = event.time, .finish = finish, .bytes = bytes};
 }
 
 void Player::release(uint32_t node, const Span& span) {
   const Graph::Node& released = graph_.nodes[node];
+  const uint64_t turns = times_[node].turns;
+  most_turns_ = std::max(most_turns_, turns);
   if (released.successor != kNone) {
     Times& next = times_[released.successor];
     next.ready = std::max(next.ready, span.finish);
+    next.turns = std::max(next.turns, turns);
     settle(released.successor);
   }
   for (uint32_t index = released.first_waiter; index != kNone; index = graph_.waiters[index].next) {
     const Graph::Waiter& waiter = graph_.waiters[index];
     Times& times = times_[waiter.node];
+    times.turns = std::max(times.turns, turns);
     if (waiter.mode == schedule::WaitMode::streaming) {
       times.ready = std::max(times.ready, add(span.start, first_slice(span.finish - span.start, span.bytes)));
       times.streams_end = std::max(times.streams_end, span.finish);
@@ -218,19 +245,21 @@ uint64_t Player::bytes_of(const Step& step) const {
 Player::Message Player::message(uint32_t source, uint32_t target, uint64_t bytes) const {
   const topology::LinkSpec& link = play_.topology.link(source, target);
   const uint64_t overhead = std::min(link.latency_ns / 2, kLargestOverhead_ns);
-  Message parts{.send_overhead_ns = shares_[source].stretch(overhead),
+  const auto overhead_of = [&](uint32_t rank) { return add(overhead, shares_[rank].is_scarce() ? kCrowdedOverhead_ns : 0); };
+  Message parts{.send_overhead_ns = overhead_of(source),
                 .wire_ns = link.latency_ns - 2 * overhead,
-                .receive_overhead_ns = shares_[target].stretch(overhead),
+                .receive_overhead_ns = overhead_of(target),
                 .transfer_ns = duration_ns(bytes, link.bandwidth_bytes_per_s),
                 .on_one_host = hosts_[source] == hosts_[target]};
   if (const topology::Level* const level = play_.topology.crossed(source, target)) {
     parts.wire_ns = add(parts.wire_ns, level->crossing_ns);
   }
   if (shares_[target].is_scarce()) {
-    parts.wire_ns = add(parts.wire_ns, kSchedulingDelay_ns);
+    parts.wire_ns = add(parts.wire_ns, kSwitch_ns);
+    parts.turns = std::max<uint64_t>(1, multiply_divide(bytes, 1, kTurnBytes));
   }
   if (parts.on_one_host) {  // the transfer is the cores' work
-    parts.transfer_ns = shares_[source].stretch(multiply_divide(parts.transfer_ns, copying_tenths(source), 10));
+    parts.transfer_ns = multiply_divide(parts.transfer_ns, copying_tenths(source), 10);
   }
   return parts;
 }
@@ -259,8 +288,7 @@ uint64_t Player::reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count)
   const uint64_t streams = source_count + 1;
   const uint64_t in_caches = duration_ns(multiply(bytes, streams), multiply(play_.topology.reduce_bytes_per_s, 3));
   const bool is_cached = all_bytes_ <= kCachedBytes && !shares_[rank].is_scarce();
-  const uint64_t alone = is_cached ? in_caches : multiply(in_caches, kUncachedReduceFactor);
-  return shares_[rank].stretch(alone);
+  return is_cached ? in_caches : multiply(in_caches, kUncachedReduceFactor);
 }
 
 uint64_t Player::cross(const Passage& passage, uint64_t time, uint64_t bytes) {
@@ -326,7 +354,7 @@ uint64_t Player::local_ns(const Graph::Node& node, uint64_t bytes) const {
     fetching = is_own ? fetching : add(fetching, fetch_ns(node.rank, source, bytes));
   }
   const bool is_fetched_to_target = step.kind == StepKind::copy && own_count == 0;
-  return add(shares_[node.rank].stretch(fetching), is_fetched_to_target ? 0 : reduce_ns(node.rank, bytes, own_count));
+  return add(fetching, is_fetched_to_target ? 0 : reduce_ns(node.rank, bytes, own_count));
 }
 
 // A peer's output is read only for what the peer has put there.

@@ -34,6 +34,7 @@ class Player {
     uint64_t ready = 0;        // it may start
     uint64_t streams_end = 0;  // the last of the steps it streams from finishes; 0: streams from none
     uint64_t last_byte = 0;    // receives: the last byte of the message is there
+    uint64_t turns = 0;        // that ranks on crowded hosts must take one after another before it is over
   };
   struct Event {
     uint64_t time = 0;
@@ -46,13 +47,13 @@ class Player {
     uint64_t receive_overhead_ns = 0;
     uint64_t transfer_ns = 0;
     bool on_one_host = false;
+    uint64_t turns = 0;  // of a receiver that shares its core
   };
-  // How many times longer than alone a rank's work takes, as a fraction.
+  // Ranks of a host and cores that they share.
   struct Share {
     uint64_t ranks = 1;
     uint64_t cores = 1;
     bool is_scarce() const { return ranks > cores; }
-    uint64_t stretch(uint64_t ns) const;
   };
 
   // When a played step was at work.
@@ -73,6 +74,10 @@ class Player {
   Span play_local(const Event& event);
   // Lets go what comes after `node`.
   void release(uint32_t node, const Span& span);
+
+  // As occupy(), on the rank's core.
+  uint64_t occupy_core(uint32_t rank, uint64_t time, uint64_t ns);
+  uint64_t shared_cores_ns() const;
 
   uint64_t bytes_of(const schedule::Step& step) const;
   Message message(uint32_t source, uint32_t target, uint64_t bytes) const;
@@ -111,6 +116,8 @@ class Player {
   std::vector<Crossing> crossings_;  // by level of the topology
   std::vector<uint32_t> hosts_;      // by rank, numbered from 0
   std::vector<Share> shares_;        // by rank
+  std::vector<uint64_t> work_;       // by rank, of its core
+  uint64_t most_turns_ = 0;
 };
 
 }  // namespace tutti::cost

@@ -140,9 +140,11 @@ uint64_t Planner::meeting_ns(uint32_t rank_count) const {
     longest = std::max(longest, options_.topology.link(0, peer).latency_ns);
     sending += options_.topology.link(0, peer).latency_ns;
   }
-  const uint32_t cores = options_.topology.cores_per_host;
-  const bool is_crowded = cores != 0 && options_.topology.ranks_on_host(options_.topology.host(0)) > cores;
-  return longest + sending + (is_crowded ? cost::kSchedulingDelay_ns : 0);
+  const uint64_t alone = longest + sending;
+  const uint64_t cores = options_.topology.cores_per_host;
+  const uint64_t ranks = options_.topology.ranks_on_host(options_.topology.host(0));
+  const bool is_crowded = cores != 0 && ranks > cores;
+  return is_crowded ? (alone + 2 * cost::kCrowdedOverhead_ns * (rank_count - 1) + cost::kSwitch_ns) * ranks / cores : alone;
 }
 
 std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algorithm*>& algorithms, const Call& call, cost::Memory memory) const {

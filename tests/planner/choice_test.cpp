@@ -182,10 +182,24 @@ TEST_F(Choice, OfAllReduceIsForLatencyWhenSmallAndForBandwidthWhenLarge) {
     Planner planner = Choice::planner(machine.topology);
     const std::string small = choice(planner, Collective::all_reduce, 8);
     const std::string large = choice(planner, Collective::all_reduce, 256 << 20);
-    EXPECT_TRUE(for_latency.contains(small)) << machine.name << ": " << small;
+    if (machine.name == "two cores") {
+      EXPECT_EQ(small, "flat_tree") << "the fewest messages of ranks that share cores";
+    } else {
+      EXPECT_TRUE(for_latency.contains(small)) << machine.name << ": " << small;
+    }
     EXPECT_TRUE(for_bandwidth.contains(large)) << machine.name << ": " << large;
   }
   EXPECT_EQ(uniform_count, 6u);
+}
+
+TEST_F(Choice, OfAFlatTreeIsForRanksThatShareCores) {
+  for (const Machine& machine : machines(8)) {
+    Planner planner = Choice::planner(machine.topology);
+    for (const Collective collective : {Collective::all_reduce, Collective::all_gather, Collective::reduce_scatter, Collective::barrier}) {
+      const std::string small = choice(planner, collective, collective == Collective::barrier ? 0 : 8);
+      EXPECT_EQ(small == "flat_tree", machine.name == "two cores") << machine.name << ", " << name_of(collective) << ": " << small;
+    }
+  }
 }
 
 TEST_F(Choice, OfLargeCollectivesIsToWorkInPeersMemoryWhereThatIsReached) {

@@ -59,7 +59,7 @@ TEST(SimulatedCollectives, AllReduceOfManyRanks) {
 
 // An override is what runs, not merely accepted.
 TEST(SimulatedCollectives, ForcedAlgorithmsAreUsed) {
-  for (const char* name : {"ring", "recursive_doubling", "one_shot", "two_shot", "double_binary_tree"}) {
+  for (const char* name : {"ring", "recursive_doubling", "one_shot", "two_shot", "double_binary_tree", "flat_tree"}) {
     SimWorldOptions options = options_of(5, 11);
     options.algorithms = fmt::format("allreduce:{}", name);
     SimWorld world(options);

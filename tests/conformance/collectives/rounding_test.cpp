@@ -89,7 +89,7 @@ TEST_P(RoundingTest, AllRanksGetTheSameBits) { expect_same_bits({.rank_count = G
 
 TEST_P(RoundingTest, AllRanksGetTheSameBitsByEachAlgorithm) {
   for (const char* algorithms : {"allreduce:ring", "allreduce:recursive_doubling", "allreduce:one_shot", "allreduce:two_shot",
-                                 "allreduce:double_binary_tree"}) {
+                                 "allreduce:double_binary_tree", "allreduce:flat_tree"}) {
     expect_same_bits({.rank_count = GetParam(), .algorithms = algorithms});
   }
 }

@@ -14,12 +14,15 @@ using namespace schedule;
 
 const planner::Algorithm& binomial() { return algorithms()[0]; }
 const planner::Algorithm& double_binary() { return algorithms()[1]; }
+const planner::Algorithm& flat() { return algorithms()[2]; }
 
 class BinomialTest : public testing::TestWithParam<Collective> {};
 class DoubleBinaryTreeTest : public testing::TestWithParam<Collective> {};
+class FlatTreeTest : public testing::TestWithParam<Collective> {};
 
 TEST_P(BinomialTest, SolvesAllItAppliesTo) { tests::expect_solves_all_it_applies_to(binomial(), GetParam()); }
 TEST_P(DoubleBinaryTreeTest, SolvesAllItAppliesTo) { tests::expect_solves_all_it_applies_to(double_binary(), GetParam()); }
+TEST_P(FlatTreeTest, SolvesAllItAppliesTo) { tests::expect_solves_all_it_applies_to(flat(), GetParam()); }
 
 INSTANTIATE_TEST_SUITE_P(Collectives, BinomialTest,
                          testing::Values(Collective::broadcast, Collective::reduce, Collective::gather, Collective::scatter),
@@ -27,6 +30,22 @@ INSTANTIATE_TEST_SUITE_P(Collectives, BinomialTest,
 INSTANTIATE_TEST_SUITE_P(Collectives, DoubleBinaryTreeTest,
                          testing::Values(Collective::all_reduce, Collective::broadcast, Collective::reduce),
                          [](const auto& info) { return std::string(name_of(info.param)); });
+
+INSTANTIATE_TEST_SUITE_P(Collectives, FlatTreeTest,
+                         testing::Values(Collective::all_reduce, Collective::all_gather, Collective::reduce_scatter, Collective::barrier),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
+
+TEST(FlatTreeTest, TakesTwoMessagesForEachRankButTheRoot) {
+  for (uint32_t rank_count = 2; rank_count <= tests::kLargestRankCount; ++rank_count) {
+    for (const Collective collective : {Collective::all_reduce, Collective::all_gather, Collective::reduce_scatter, Collective::barrier}) {
+      uint32_t message_count = 0;
+      for (const Schedule& schedule : tests::build_all(flat(), {.collective = collective, .rank_count = rank_count})) {
+        message_count += tests::count_steps(schedule, StepKind::send);
+      }
+      EXPECT_EQ(message_count, 2 * (rank_count - 1)) << name_of(collective);
+    }
+  }
+}
 
 TEST(BinomialTest, RootHasAChildForEachRound) {
   for (uint32_t rank_count = 2; rank_count <= tests::kLargestRankCount; ++rank_count) {

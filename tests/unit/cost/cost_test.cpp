@@ -208,7 +208,7 @@ TEST(Price, OfFetchingFromAPeerIsOnTheReadersCore) {
   Topology crowded = one_host(2);
   crowded.cores_per_host = 1;
   const uint64_t fetching_ns = duration_ns(6'000, kCrowdedFetchBytes_per_s);
-  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), 2 * fetching_ns + 2 * 2'000u * kUncachedReduceFactor);
+  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), fetching_ns + 2'000u * kUncachedReduceFactor) << "the peer needs no core";
 }
 
 TEST(Price, OfOrdinaryMemoryIsThatOfPrivateOutputs) {
@@ -410,12 +410,70 @@ TEST(Price, ACoreThatReceivesAndSendsOnOneHostDoesBothInTurn) {
   EXPECT_LT(streamed, 2 * bytes + bytes / 8);
 }
 
-TEST(Price, MoreRanksThanCoresWorkSlowerAndWaitToBeScheduled) {
+uint64_t crowded_copy_ns(uint64_t bytes) { return bytes * kCrowdedTenths / 10; }
+
+TEST(Price, OfMoreRanksThanCoresIsAtLeastAllTheirWork) {
   Topology topology = one_host(2);
   topology.cores_per_host = 2;
   EXPECT_EQ(price(one_message(), topology, 500), 1'500u + last_frame_ns(500));
-  topology.cores_per_host = 1;  // all of latency and copying is work of the two ranks
-  EXPECT_EQ(price(one_message(), topology, 500), 2 * (1'000u + 500u * kCrowdedTenths / 10) + kSchedulingDelay_ns);
+  topology.cores_per_host = 1;  // overhead and copying at both ends, and a turn of each
+  EXPECT_EQ(price(one_message(), topology, 500), 2 * (500 + kCrowdedOverhead_ns + crowded_copy_ns(500)) + 2 * kSwitch_ns);
+}
+
+// Ranks 0 and 1 send to each other, and so do 2 and 3.
+std::vector<Schedule> two_pairs() {
+  std::vector<Schedule> schedules;
+  for (uint32_t rank = 0; rank < 4; ++rank) {
+    Builder builder({.rank = rank});
+    builder.send(builder.add_lane(), rank ^ 1, {}, input());
+    builder.receive(builder.add_lane(), rank ^ 1, {}, output());
+    schedules.push_back(std::move(builder).build());
+  }
+  return schedules;
+}
+
+TEST(Price, OfACrowdedHostGrowsWithItsRanksAndFallsWithItsCores) {
+  const uint64_t work_of_rank = 2 * (500 + kCrowdedOverhead_ns + crowded_copy_ns(10'000)) + kSwitch_ns;
+  Topology topology = one_host(4);
+  topology.cores_per_host = 1;
+  EXPECT_EQ(price(two_pairs(), topology, 10'000), 4 * work_of_rank);
+  topology.cores_per_host = 2;
+  EXPECT_EQ(price(two_pairs(), topology, 10'000), 2 * work_of_rank);
+}
+
+TEST(Price, OfACrowdedHostHasATurnOfEachRankForEachHop) {
+  Topology topology = one_host(4);
+  topology.cores_per_host = 1;
+  const uint64_t work = 3 * 2 * (500 + kCrowdedOverhead_ns);
+  EXPECT_EQ(price(chain(4, WaitMode::complete), topology, 0), work + 4 * 3 * kSwitch_ns);
+}
+
+TEST(Price, OfACrowdedHostHasATurnForEachSlotOfAMessage) {
+  Topology topology = one_host(2);
+  topology.cores_per_host = 1;
+  const auto turns_of = [&](uint64_t bytes) {
+    return (price(one_message(), topology, bytes) - 2 * (500 + kCrowdedOverhead_ns + crowded_copy_ns(bytes))) / (2 * kSwitch_ns);
+  };
+  EXPECT_EQ(turns_of(kTurnBytes), 1u);
+  EXPECT_EQ(turns_of(kTurnBytes + 1), 2u);
+  EXPECT_EQ(turns_of(8 * kTurnBytes), 8u);
+}
+
+TEST(Price, OfACrowdedHostDoesNotCountTheOtherHosts) {
+  Topology topology = one_host(4);
+  topology.set_host(2, 1);
+  topology.set_host(3, 1);
+  topology.cores_per_host = 1;
+  const uint64_t work_of_rank = 2 * (500 + kCrowdedOverhead_ns + crowded_copy_ns(10'000)) + kSwitch_ns;
+  EXPECT_EQ(price(two_pairs(), topology, 10'000), 2 * work_of_rank);
+}
+
+TEST(PriceInStep, OfARankOnACrowdedHostTakesTheOthersForAlike) {
+  Topology topology = one_host(4);
+  topology.cores_per_host = 2;
+  const std::vector<Schedule> schedules = two_pairs();
+  const Workload workload{.element_count = 10'000, .element_bytes = 1};
+  EXPECT_EQ(price_in_step_ns(broadcast(4), schedules.front(), topology, workload), price_ns(broadcast(4), schedules, topology, workload));
 }
 
 TEST(Graph, MatchesSendsWithReceivesByChannelInOrder) {
