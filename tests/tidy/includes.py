@@ -30,6 +30,7 @@ HIDDEN = {
     "hwy/": "reduce",
     "pmix": "bootstrap",
     "hwloc": "topology",
+    "toml++/": "topology",
     "spdlog/": "base",
     "openssl/": "base",
     "mpi.h": None,
