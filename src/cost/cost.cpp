@@ -4,9 +4,16 @@
 #include <algorithm>
 #include <cassert>
 
+#include "cost/fabric_player.hpp"
 #include "cost/player.hpp"
 
 namespace tutti::cost {
+
+namespace {
+
+uint64_t play(const Play& what) { return what.topology.fabric() == nullptr ? Player(what).run() : FabricPlayer(what).run(); }
+
+}  // namespace
 
 uint64_t fetch_bytes_per_s(uint64_t all_bytes, Fetched fetched) {
   const uint64_t unchanged = all_bytes <= kNearBytes     ? kNearFetchBytes_per_s
@@ -18,12 +25,12 @@ uint64_t fetch_bytes_per_s(uint64_t all_bytes, Fetched fetched) {
 uint64_t price_ns(const schedule::Problem& problem, std::span<const schedule::Schedule> schedules,
                   const topology::Topology& topology, const Workload& workload) {
   assert(schedules.size() == topology.rank_count());
-  return schedules.empty() ? 0 : Player({problem, schedules, Peers::present, topology, workload}).run();
+  return schedules.empty() ? 0 : play({problem, schedules, Peers::present, topology, workload});
 }
 
 uint64_t price_in_step_ns(const schedule::Problem& problem, const schedule::Schedule& schedule, const topology::Topology& topology,
                           const Workload& workload) {
-  return Player({problem, std::span(&schedule, 1), Peers::absent, topology, workload}).run();
+  return play({problem, std::span(&schedule, 1), Peers::absent, topology, workload});
 }
 
 }  // namespace tutti::cost

@@ -12,17 +12,6 @@ using schedule::Step;
 using schedule::StepKind;
 using topology::Adapters;
 
-schedule::Layout layout_of(const Play& play) {
-  schedule::LayoutRequest request{.problem = play.problem,
-                                  .chunk_count = play.schedules.front().chunk_count,
-                                  .parts = play.schedules.front().parts,
-                                  .element_count = play.workload.element_count,
-                                  .variable = {},
-                                  .element_bytes = play.workload.element_bytes};
-  request.problem.blocks = schedule::Blocks::equal;
-  return schedule::Layout(request);
-}
-
 // `ns` of work on `bytes`, how much of it the first `part` takes.
 uint64_t first_part(uint64_t ns, uint64_t bytes, uint64_t part) { return bytes <= part ? ns : multiply_divide(ns, part, bytes); }
 uint64_t first_slice(uint64_t ns, uint64_t bytes) { return first_part(ns, bytes, kSliceBytes); }
@@ -36,6 +25,24 @@ uint64_t bytes_of_all(const Play& play) {
 }
 
 }  // namespace
+
+schedule::Layout layout_of(const Play& play) {
+  schedule::LayoutRequest request{.problem = play.problem,
+                                  .chunk_count = play.schedules.front().chunk_count,
+                                  .parts = play.schedules.front().parts,
+                                  .element_count = play.workload.element_count,
+                                  .variable = {},
+                                  .element_bytes = play.workload.element_bytes};
+  request.problem.blocks = schedule::Blocks::equal;
+  return schedule::Layout(request);
+}
+
+uint64_t bytes_of(const Play& play, const schedule::Layout& layout, const Step& step) {
+  if (step.kind == StepKind::signal || step.kind == StepKind::await) {
+    return kSignalBytes;
+  }
+  return multiply(layout.length(step.first_chunk, step.chunk_count), play.workload.element_bytes);
+}
 
 Player::Player(const Play& play)
     : play_(play),
@@ -233,13 +240,6 @@ void Player::settle(uint32_t node) {
   if (--graph_.nodes[node].pending == 0) {
     push(node);
   }
-}
-
-uint64_t Player::bytes_of(const Step& step) const {
-  if (step.kind == StepKind::signal || step.kind == StepKind::await) {
-    return kSignalBytes;
-  }
-  return multiply(layout_.length(step.first_chunk, step.chunk_count), play_.workload.element_bytes);
 }
 
 Player::Message Player::message(uint32_t source, uint32_t target, uint64_t bytes) const {

@@ -21,6 +21,10 @@ struct Play {
   const Workload& workload;
 };
 
+schedule::Layout layout_of(const Play& play);
+// That the step moves or works on.
+uint64_t bytes_of(const Play& play, const schedule::Layout& layout, const schedule::Step& step);
+
 class Player {
  public:
   explicit Player(const Play& play);
@@ -79,7 +83,7 @@ class Player {
   uint64_t occupy_core(uint32_t rank, uint64_t time, uint64_t ns);
   uint64_t shared_cores_ns() const;
 
-  uint64_t bytes_of(const schedule::Step& step) const;
+  uint64_t bytes_of(const schedule::Step& step) const { return cost::bytes_of(play_, layout_, step); }
   Message message(uint32_t source, uint32_t target, uint64_t bytes) const;
   uint64_t copying_tenths(uint32_t rank) const;
   uint32_t adapter(uint32_t rank, uint32_t pair) const;

@@ -8,7 +8,7 @@ Driver::Outcome Driver::run_until(const std::function<bool()>& condition, uint64
     if (condition()) {
       return Outcome::done;
     }
-    if (take_turns() == 0 && !advance_instant()) {
+    if (take_turns() == 0 && !network_.advance_instant()) {
       return condition() ? Outcome::done : Outcome::stalled;
     }
   }
@@ -25,16 +25,6 @@ size_t Driver::take_turns() {
     work += turn();
   }
   return work;
-}
-
-// All events of one instant at once: ranks would see them in one turn anyway.
-bool Driver::advance_instant() {
-  if (!network_.advance()) {
-    return false;
-  }
-  while (network_.next_event_ns() == network_.now_ns() && network_.advance()) {
-  }
-  return true;
 }
 
 }  // namespace tutti::sim

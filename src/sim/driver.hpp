@@ -37,7 +37,6 @@ class Driver {
 
  private:
   size_t take_turns();
-  bool advance_instant();
 
   Network& network_;
   std::vector<Turn> turns_;

@@ -8,7 +8,7 @@
 namespace tutti::sim {
 
 void FlyingFrame::capture() {
-  if (captured.empty() && !payload.empty()) {
+  if (captured.empty() && !payload.empty() && payloads == Payloads::carried) {
     captured.assign(payload.begin(), payload.end());
     payload = captured;
   }
@@ -16,6 +16,11 @@ void FlyingFrame::capture() {
 
 void Incoming::place(const FlyingFrame& frame) {
   ArrivedFrame arrived{.header = frame.header, .payload = {}, .owned = {}, .presented = false};
+  if (frame.payloads == Payloads::sized) {
+    arrived.payload = frame.payload;
+    arrived_.push_back(std::move(arrived));
+    return;
+  }
   const bool lands = arrived_.empty() && !landing_.empty() && landing_.size() >= frame.payload.size();
   if (lands) {
     std::ranges::copy(frame.payload, landing_.begin());
@@ -38,9 +43,9 @@ const ArrivedFrame* Incoming::peek(std::span<std::byte> landing) {
   ArrivedFrame& front = arrived_.front();
   if (!front.presented) {
     front.presented = true;
-    if (!landing.empty() && landing.size() >= front.owned.size()) {
+    if (!landing.empty() && landing.size() >= front.payload.size()) {
       std::ranges::copy(front.owned, landing.begin());
-      front.payload = landing.first(front.owned.size());
+      front.payload = landing.first(front.payload.size());
     }
   }
   return &front;
@@ -70,6 +75,7 @@ void Endpoint::capture_in_flight() {
   for (Outgoing& channel : outgoing) {
     for (FlyingFrame& frame : channel.in_flight) {
       frame.capture();
+      frame.is_released = true;
     }
   }
   release_all();
@@ -78,6 +84,7 @@ void Endpoint::capture_in_flight() {
 void Endpoint::drop_in_flight() {
   for (Outgoing& channel : outgoing) {
     channel.in_flight.clear();
+    channel.departed_count = 0;
   }
 }
 

@@ -25,7 +25,11 @@ using MessageHeader = std::array<uint64_t, 2>;
 struct Message {
   MessageHeader header{};
   std::span<const std::byte> payload;
+  uint64_t message_bytes = 0;  // of the whole, of which the payload is a piece; 0: there is no more. A fabric chooses the protocol by it
 };
+
+// Whether payloads are brought to the receiver, or only their sizes: machines of many ranks would need more memory than there is.
+enum class Payloads : uint8_t { carried, sized };
 
 enum class EndpointState : uint8_t { opening, open, failed, closed };
 
@@ -36,6 +40,9 @@ struct FlyingFrame {
   uint64_t arrive_ns = 0;
   std::span<const std::byte> payload;  // the sender's memory, or `captured`
   std::vector<std::byte> captured;
+  uint64_t message_bytes = 0;
+  Payloads payloads = Payloads::carried;
+  bool is_released = false;  // the sender has its memory back
 
   // Copies the payload away from the sender, who is about to take it back.
   void capture();
@@ -48,6 +55,13 @@ struct Outgoing {
   uint64_t released_bytes = 0;  // payload, no longer read
   uint64_t window_used_bytes = 0;
   uint64_t frame_count = 0;
+  // On a fabric: frames leave one after another. The first `departed_count` in flight have left, and the next one is leaving if `is_leaving`.
+  size_t departed_count = 0;
+  bool is_leaving = false;
+  uint64_t latency_ns = 0;  // of the one that is leaving
+  uint32_t way = 0;         // of the message that it is a piece of
+  uint64_t way_bytes = 0;   // of that message, which are still to leave
+  uint64_t last_arrival_ns = 0;
 };
 
 struct ArrivedFrame {
@@ -60,7 +74,8 @@ struct ArrivedFrame {
 // One channel's incoming direction.
 class Incoming {
  public:
-  // Takes a copy of `frame`: into the landing that waits for it when it fits, else into memory of its own.
+  // Takes a copy of `frame`: into the landing that waits for it when it fits, else into memory of its own. Sized payloads are as if they had been copied:
+  // nobody reads what they point to.
   void place(const FlyingFrame& frame);
   // The oldest frame, moved into `landing` when this is the first look and it fits; nullptr when there is none, and
   // then `landing` waits.

@@ -10,7 +10,7 @@
 namespace tutti::sim {
 
 // Why an end of a connection fails.
-enum class Cause : uint8_t { peer_closed, peer_crashed, link_broken, refused, wrong_secret, own_crash };
+enum class Cause : uint8_t { peer_closed, peer_crashed, link_broken, refused, wrong_secret, no_link, own_crash };
 
 struct Event {
   enum class Kind : uint8_t {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "base/hash.hpp"
 
@@ -36,11 +37,23 @@ Network::Network(topology::Topology topology, const NetworkOptions& options)
     crossings_.emplace_back(level.domains.size());
   }
   options_.max_frame_bytes = std::clamp<size_t>(options.max_frame_bytes, 1, kMaxFrameBytes);
+  if (topology_.fabric() != nullptr) {
+    traffic_ = std::make_unique<topology::Traffic>(topology_.fabric(), options.traffic);
+  }
 }
 
 bool Network::advance() {
-  if (events_.empty()) {
-    return false;
+  if (!has_event_by(now_ns())) {
+    const std::optional<uint64_t> next_ns = next_event_ns();
+    if (!next_ns) {
+      return false;
+    }
+    clock_.advance_to(*next_ns);
+  }
+  topology::Flows::Completed completed;
+  if (traffic_ != nullptr && traffic_->flows().is_due(now_ns()) && traffic_->flows().pop_completed(now_ns(), &completed)) {
+    on_departure(static_cast<EndpointId>(completed.tag / options_.channel_count), static_cast<uint32_t>(completed.tag % options_.channel_count));
+    return true;
   }
   const EventQueue::Entry entry = events_.top();
   events_.pop();
@@ -53,15 +66,47 @@ bool Network::advance() {
   return true;
 }
 
+bool Network::advance_instant() {
+  if (!advance()) {
+    return false;
+  }
+  while (has_event_by(now_ns())) {
+    advance();
+  }
+  return true;
+}
+
 void Network::advance_until(uint64_t at_ns) {
-  while (!events_.empty() && events_.top().at_ns <= at_ns) {
+  while (has_event_by(at_ns) || next_departure_ns() <= at_ns) {
     advance();
   }
   clock_.advance_to(at_ns);
 }
 
+// Without looking for departures that are not yet worked out, so that all that happens in an instant shares links anew at once.
+bool Network::has_event_by(uint64_t at_ns) const {
+  return (!events_.empty() && events_.top().at_ns <= at_ns) || (traffic_ != nullptr && traffic_->flows().is_due(at_ns));
+}
+
 std::optional<uint64_t> Network::next_event_ns() const {
-  return events_.empty() ? std::nullopt : std::optional(std::max(events_.top().at_ns, now_ns()));
+  const uint64_t event_ns = events_.empty() ? UINT64_MAX : std::max(events_.top().at_ns, now_ns());
+  const uint64_t next_ns = std::min(event_ns, next_departure_ns());
+  return next_ns == UINT64_MAX ? std::nullopt : std::optional(next_ns);
+}
+
+uint64_t Network::next_departure_ns() const { return traffic_ == nullptr ? topology::kNoCompletion : traffic_->flows().next_completion_ns(); }
+
+void Network::wake(uint32_t node) {
+  if (!std::exchange(nodes_[node].is_woken, true)) {
+    woken_.push_back(node);
+  }
+}
+
+std::vector<uint32_t> Network::take_woken() {
+  for (const uint32_t node : woken_) {
+    nodes_[node].is_woken = false;
+  }
+  return std::exchange(woken_, {});
 }
 
 void Network::at(uint64_t at_ns, std::function<void()> action) {
@@ -77,6 +122,7 @@ void Network::dispatch(const Event& event) {
       return on_frame(event.subject, event.channel);
     case Event::Kind::credit: {
       endpoints_[event.subject]->outgoing[event.channel].window_used_bytes -= event.bytes;
+      wake(endpoints_[event.subject]->node);
       return;
     }
     case Event::Kind::close:
@@ -108,7 +154,7 @@ void Network::detach(PortId port) {
   for (const auto& [ports, id] : callers_) {
     const Endpoint& caller = *endpoints_[id];
     if (ports.second == port && caller.greeted) {
-      fail_at(now_ns() + link(caller.peer_node, caller.node).latency_ns, id, Cause::refused);
+      fail_at(now_ns() + latency_ns(caller.peer_node, caller.node), id, Cause::refused);
     }
   }
 }
@@ -157,7 +203,8 @@ void Network::close(EndpointId id) {
   // A crashed node says nothing any more, and a failed connection has nobody to say it to.
   if (endpoint.state != EndpointState::failed && !endpoint.severed) {
     endpoint.capture_in_flight();
-    events_.push(transmit(endpoint.node, endpoint.peer_node, 0).arrive_ns, {.kind = Event::Kind::close, .subject = id});
+    endpoint.state = EndpointState::closed;
+    say_farewell(id);
   }
   endpoint.state = EndpointState::closed;
   endpoint.incoming.clear();
@@ -166,11 +213,30 @@ void Network::close(EndpointId id) {
   }
 }
 
+uint64_t Network::latency_ns(uint32_t source, uint32_t target) const {
+  return traffic_ != nullptr ? traffic_->latency_ns(source, target) : link(source, target).latency_ns;
+}
+
+// Behind all that was sent; on a fabric, when that has left.
+void Network::say_farewell(EndpointId id) {
+  const Endpoint& endpoint = *endpoints_[id];
+  uint64_t at_ns = 0;
+  for (const Outgoing& outgoing : endpoint.outgoing) {
+    if (traffic_ != nullptr && outgoing.departed_count != outgoing.in_flight.size()) {
+      return;
+    }
+    at_ns = std::max(at_ns, outgoing.last_arrival_ns);
+  }
+  events_.push(std::max(at_ns, transmit(endpoint.node, endpoint.peer_node, 0).arrive_ns), {.kind = Event::Kind::close, .subject = id});
+}
+
 Network::Passage Network::transmit(uint32_t source, uint32_t target, uint64_t bytes) {
   const topology::LinkSpec& spec = link(source, target);
   Wire& wire = wires_[uint64_t{source} * node_count() + target];
   Passage passage;
-  if (topology_.host(source) == topology_.host(target)) {
+  if (traffic_ != nullptr) {
+    passage = {.depart_ns = now_ns(), .arrive_ns = now_ns() + traffic_->latency_ns(source, target)};
+  } else if (topology_.host(source) == topology_.host(target)) {
     passage = copy(source, target, bytes);
   } else {
     passage.depart_ns = std::max(now_ns(), wire.free_at_ns) + serialisation_ns(bytes, spec.bandwidth_bytes_per_s);
@@ -207,12 +273,16 @@ Transfer Network::send(EndpointId id, uint32_t channel, const Message& message) 
   if (endpoint.state != EndpointState::open) {
     return endpoint.state == EndpointState::opening ? Transfer::would_block : Transfer::failed;
   }
+  if (!may_send(endpoint, channel)) {
+    fail(endpoint, Cause::no_link);
+    return Transfer::failed;
+  }
   Outgoing& outgoing = endpoint.outgoing[channel];
   const uint64_t cost_bytes = message.payload.size() + kFrameHeaderBytes;
   if (outgoing.window_used_bytes != 0 && outgoing.window_used_bytes + cost_bytes > options_.window_bytes) {
     return Transfer::would_block;
   }
-  outgoing.window_used_bytes += cost_bytes;
+  outgoing.window_used_bytes += options_.window_bytes == kNoWindow ? 0 : cost_bytes;
   outgoing.taken_bytes += message.payload.size();
   if (!endpoint.severed && strikes(options_.faults.lost_per_million)) {
     break_link(endpoint.node, endpoint.peer_node);
@@ -223,18 +293,80 @@ Transfer Network::send(EndpointId id, uint32_t channel, const Message& message) 
   return Transfer::done;
 }
 
+bool Network::may_send(const Endpoint& endpoint, uint32_t channel) const {
+  return traffic_ == nullptr || options_.reach == Reach::routed || channel == kControlChannel ||
+         traffic_->fabric().is_adjacent(endpoint.node, endpoint.peer_node);
+}
+
 void Network::fly(EndpointId id, uint32_t channel, const Message& message) {
   Endpoint& endpoint = *endpoints_[id];
   Outgoing& outgoing = endpoint.outgoing[channel];
+  FlyingFrame frame{.header = message.header,
+                    .number = outgoing.frame_count++,
+                    .payload = message.payload,
+                    .captured = {},
+                    .message_bytes = std::max<uint64_t>(message.message_bytes, message.payload.size()),
+                    .payloads = channel == kControlChannel ? Payloads::carried : options_.payloads};
+  if (traffic_ != nullptr) {
+    frame.depart_ns = UINT64_MAX;  // not yet known
+    outgoing.in_flight.push_back(std::move(frame));
+    if (!outgoing.is_leaving) {
+      leave(id, channel);
+    }
+    return;
+  }
   const Passage passage = transmit(endpoint.node, endpoint.peer_node, message.payload.size());
-  outgoing.in_flight.push_back({.header = message.header,
-                                .number = outgoing.frame_count++,
-                                .depart_ns = passage.depart_ns,
-                                .arrive_ns = passage.arrive_ns,
-                                .payload = message.payload,
-                                .captured = {}});
+  frame.depart_ns = passage.depart_ns;
+  frame.arrive_ns = passage.arrive_ns;
+  outgoing.in_flight.push_back(std::move(frame));
   events_.push(passage.arrive_ns, {.kind = Event::Kind::frame, .subject = id, .channel = channel});
   count_frame(endpoint.node, passage.depart_ns);
+}
+
+// The oldest frame that has not left does so now.
+void Network::leave(EndpointId id, uint32_t channel) {
+  const Endpoint& endpoint = *endpoints_[id];
+  Outgoing& outgoing = endpoints_[id]->outgoing[channel];
+  const FlyingFrame& frame = outgoing.in_flight[outgoing.departed_count];
+  const topology::Traffic::Begun begun = traffic_->begin({.source = endpoint.node,
+                                                          .target = endpoint.peer_node,
+                                                          .bytes = frame.payload.size(),
+                                                          .message_bytes = frame.message_bytes,
+                                                          .way = outgoing.way_bytes == 0 ? topology::kAnyWay : outgoing.way},
+                                                         now_ns(), uint64_t{id} * options_.channel_count + channel);
+  outgoing.way = begun.way;
+  outgoing.way_bytes = (outgoing.way_bytes == 0 ? frame.message_bytes : outgoing.way_bytes);
+  outgoing.way_bytes -= std::min<uint64_t>(outgoing.way_bytes, frame.payload.size());
+  outgoing.is_leaving = true;
+  outgoing.latency_ns = begun.latency_ns;
+}
+
+void Network::on_departure(EndpointId id, uint32_t channel) {
+  Endpoint& endpoint = *endpoints_[id];
+  Outgoing& outgoing = endpoint.outgoing[channel];
+  outgoing.is_leaving = false;
+  if (outgoing.departed_count == outgoing.in_flight.size()) {
+    return;  // lost with its link or its node, though what carried it was still under way
+  }
+  FlyingFrame& frame = outgoing.in_flight[outgoing.departed_count++];
+  frame.depart_ns = now_ns();
+  frame.arrive_ns = std::max(outgoing.last_arrival_ns, now_ns() + outgoing.latency_ns + random_delay_ns());
+  outgoing.last_arrival_ns = frame.arrive_ns;
+  events_.push(frame.arrive_ns, {.kind = Event::Kind::frame, .subject = id, .channel = channel});
+  if (!frame.is_released) {
+    frame.capture();
+    frame.is_released = true;
+    if (endpoint.state == EndpointState::open) {
+      outgoing.released_bytes += frame.payload.size();
+    }
+  }
+  wake(endpoint.node);
+  if (outgoing.departed_count != outgoing.in_flight.size()) {
+    leave(id, channel);
+  } else if (endpoint.state == EndpointState::closed) {
+    say_farewell(id);
+  }
+  count_frame(endpoint.node, now_ns());
 }
 
 uint64_t Network::released_bytes(EndpointId id, uint32_t channel) const {
@@ -257,8 +389,8 @@ Transfer Network::peek(EndpointId id, uint32_t channel, std::span<std::byte> lan
 void Network::pop(EndpointId id, uint32_t channel) {
   Endpoint& endpoint = *endpoints_[id];
   const uint64_t cost_bytes = endpoint.incoming[channel].pop() + kFrameHeaderBytes;
-  if (endpoint.state == EndpointState::open) {
-    events_.push(now_ns() + link(endpoint.node, endpoint.peer_node).latency_ns,
+  if (endpoint.state == EndpointState::open && options_.window_bytes != kNoWindow) {
+    events_.push(now_ns() + latency_ns(endpoint.node, endpoint.peer_node),
                  {.kind = Event::Kind::credit, .subject = endpoint.peer, .channel = channel, .bytes = cost_bytes});
   }
 }
@@ -279,7 +411,7 @@ void Network::on_hello(EndpointId id) {
   if (caller.peer != kNoEndpoint) {
     greet(*endpoints_[caller.peer]);
   } else if (!ports_[caller.peer_port].attached) {
-    fail_at(now_ns() + link(caller.peer_node, caller.node).latency_ns, id, Cause::refused);
+    fail_at(now_ns() + latency_ns(caller.peer_node, caller.node), id, Cause::refused);
   }
 }
 
@@ -292,6 +424,7 @@ void Network::greet(Endpoint& endpoint) {
   }
   endpoint.state = EndpointState::open;
   endpoint.was_open = true;
+  wake(endpoint.node);
 }
 
 void Network::on_frame(EndpointId id, uint32_t channel) {
@@ -302,13 +435,16 @@ void Network::on_frame(EndpointId id, uint32_t channel) {
   }
   const FlyingFrame frame = std::move(outgoing.in_flight.front());
   outgoing.in_flight.pop_front();
+  outgoing.departed_count -= outgoing.departed_count != 0 ? 1 : 0;
   Endpoint& receiver = *endpoints_[sender.peer];
   if (sender.severed || receiver.state != EndpointState::open) {
     return;  // nobody is there to take it; the sender gets its memory back when it notices
   }
   trace(sender, channel, frame);
   receiver.incoming[channel].place(frame);
-  if (sender.state == EndpointState::open && frame.captured.empty()) {  // a copy has been released before
+  wake(receiver.node);
+  wake(sender.node);
+  if (sender.state == EndpointState::open && !frame.is_released) {
     outgoing.released_bytes += frame.payload.size();
   }
 }

@@ -11,6 +11,10 @@
 // between two domains of a level (topology::Level) arrives crossing_ns later, and at crossing_bytes_per_s leaves the one, and enters the other, one
 // frame after another. Nodes are on hosts of their own unless the topology says otherwise.
 //
+// A topology with a fabric takes the place of all that: node n is chip n, a message occupies the links of its way, and shares them with the others
+// (topology/traffic.hpp). The frames of a connection's channel leave one after another, each at the rate that its flow gets, and arrive the latency of
+// protocol and way later; the sender has its memory back when a frame has left.
+//
 // Threading: one thread drives the network and everything on it; only the clock may be read by others. Nothing here
 // reads a real clock.
 #pragma once
@@ -32,6 +36,7 @@
 #include "sim/event_queue.hpp"
 #include "sim/virtual_clock.hpp"
 #include "topology/topology.hpp"
+#include "topology/traffic.hpp"
 
 namespace tutti::sim {
 
@@ -44,15 +49,29 @@ struct RandomFaults {
   uint32_t lost_per_million = 0;   // links are reliable: a frame that is lost for good breaks the link, both directions
 };
 
+// Which chips of a fabric can send to each other.
+enum class Reach : uint8_t {
+  routed,         // all
+  adjacent_only,  // neighbours (topology::Fabric::is_adjacent); a connection of others fails when it is used, on channels other than kControlChannel
+};
+
 struct NetworkOptions {
   uint32_t channel_count = 8;
   size_t max_frame_bytes = 64 * 1024;   // at most kMaxFrameBytes
   // Room for frames sent and not yet consumed, of each connection and channel; a frame takes its payload and
-  // kFrameHeaderBytes. One frame always fits, so 0 allows one at a time.
+  // kFrameHeaderBytes. One frame always fits, so 0 allows one at a time; kNoWindow as many as come.
   uint64_t window_bytes = 1024 * 1024;
   uint64_t detection_delay_ns = 1'000'000;  // from a crash or a broken link until the other end notices
   RandomFaults faults = {};
+  topology::Traffic::Options traffic = {};  // of a fabric
+  Reach reach = Reach::routed;
+  // On channels other than kControlChannel.
+  Payloads payloads = Payloads::carried;
 };
+
+inline constexpr uint64_t kNoWindow = UINT64_MAX;
+// Carries words about the work rather than work.
+inline constexpr uint32_t kControlChannel = 0;
 
 inline constexpr uint64_t kFrameHeaderBytes = sizeof(MessageHeader);
 inline constexpr size_t kMaxFrameBytes = size_t{1} << 30;
@@ -84,12 +103,20 @@ class Network {
 
   // Moves the clock to the next event and lets it happen; false when nothing will ever happen by itself.
   bool advance();
+  // The same for all events of that instant: whoever takes turns sees them in one turn anyway.
+  bool advance_instant();
   // Lets everything up to `at_ns`, inclusive, happen and moves the clock there.
   void advance_until(uint64_t at_ns);
   std::optional<uint64_t> next_event_ns() const;
   // Runs `action`, if any, at `at_ns` or, when that has passed, at the next advance(). An empty action makes the
   // clock stop there.
   void at(uint64_t at_ns, std::function<void()> action);
+
+  // Nodes for which something has changed since the last call: something arrived or left, room came back, a connection came up or failed. Each once.
+  std::vector<uint32_t> take_woken();
+
+  // Null without a fabric. What has passed its links, and what they take.
+  const topology::Traffic* traffic() const { return traffic_.get(); }
 
   // What happened: a hash over the time, source, target, channel, number and size of every delivered frame, in order.
   uint64_t trace_hash() const { return trace_hash_; }
@@ -141,6 +168,7 @@ class Network {
   struct Node {
     uint64_t frames_until_crash = UINT64_MAX;
     bool halted = false;
+    bool is_woken = false;  // in woken_
   };
   struct Port {
     PortOptions options;
@@ -167,6 +195,16 @@ class Network {
   // The same as if nothing were random, on one host.
   Passage copy(uint32_t source, uint32_t target, uint64_t bytes);
   void fly(EndpointId id, uint32_t channel, const Message& message);
+  void wake(uint32_t node);
+  void say_farewell(EndpointId id);
+  bool may_send(const Endpoint& endpoint, uint32_t channel) const;
+  bool has_event_by(uint64_t at_ns) const;
+  // On a fabric.
+  uint64_t next_departure_ns() const;
+  void leave(EndpointId id, uint32_t channel);
+  void on_departure(EndpointId id, uint32_t channel);
+  // Of a message without bytes.
+  uint64_t latency_ns(uint32_t source, uint32_t target) const;
   void dispatch(const Event& event);
   void on_hello(EndpointId id);
   void on_frame(EndpointId id, uint32_t channel);
@@ -192,6 +230,8 @@ class Network {
   std::vector<Event> held_;  // by the partition, in order of arrival
   std::vector<std::function<void()>> actions_;
   std::vector<Node> nodes_;
+  std::vector<uint32_t> woken_;
+  std::unique_ptr<topology::Traffic> traffic_;
   std::vector<uint8_t> sides_;  // per node, of the partition
   std::vector<Port> ports_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;

@@ -22,6 +22,8 @@ Status describe(Cause cause, const Endpoint& endpoint) {
       return remote_error("connection refused: nobody is at port {} of node {}", endpoint.peer_port, endpoint.peer_node);
     case Cause::wrong_secret:
       return remote_error("wrong secret");
+    case Cause::no_link:
+      return remote_error("no link joins chips {} and {}", endpoint.node, endpoint.peer_node);
     case Cause::own_crash:
       return aborted_error("this node, {}, crashed", endpoint.node);
   }
@@ -51,6 +53,7 @@ void Network::fail(Endpoint& endpoint, Cause cause) {
     return;
   }
   endpoint.state = EndpointState::failed;
+  wake(endpoint.node);
   endpoint.failure = describe(cause, endpoint);
   if (cause == Cause::own_crash) {
     endpoint.capture_in_flight();  // what has left the node flies on without it

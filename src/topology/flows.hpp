@@ -42,6 +42,8 @@ class Flows {
     uint64_t at_ns = 0;
   };
   bool pop_completed(uint64_t now_ns, Completed* completed);
+  // Whether a flow ends by `now_ns`, which no flow has begun after, nor has any ended; unlike pop_completed() this works out no rates.
+  bool is_due(uint64_t now_ns) const { return !heap_.empty() && flows_[heap_.front()].end_ns <= now_ns; }
 
   size_t flow_count() const { return flow_count_; }
   // Bytes per second, of the rates that hold from the latest change on.

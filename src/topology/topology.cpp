@@ -23,6 +23,34 @@ uint64_t hash_of(const LinkSpec& link) {
   return hash_combine(hash_combine(hash_combine(1, link.latency_ns), link.bandwidth_bytes_per_s), link.reaches_memory ? 1 : 0);
 }
 
+// The fabric's levels, and one pair of chips of each.
+uint64_t hash_with(uint64_t seed, const Fabric& fabric) {
+  seed = hash_combine(hash_combine(seed, fabric.chip_count()), fabric.link_count());
+  for (LinkId link = 0; link < fabric.link_count(); ++link) {
+    seed = hash_combine(seed, fabric.bytes_per_s(link));
+  }
+  Route route;
+  for (const FabricLevel& level : fabric.levels()) {
+    seed = hash_combine(hash_combine(seed, static_cast<uint64_t>(level.kind)), level.bytes_per_s);
+    seed = hash_combine(hash_combine(seed, level.unit_count), level.is_twisted ? 1 : 0);
+    for (size_t axis = 0; axis < level.dims.size(); ++axis) {
+      seed = hash_combine(hash_combine(seed, level.dims[axis]), axis < level.wraps.size() && level.wraps[axis] ? 1 : 0);
+    }
+    for (const uint64_t figure : {uint64_t{level.port_count}, uint64_t{level.reduction_per_mille}, level.reduction_ns, uint64_t{level.multicast_per_mille}}) {
+      seed = hash_combine(seed, figure);
+    }
+    if (level.chips_per_unit >= fabric.chip_count()) {
+      continue;
+    }
+    fabric.route(0, level.chips_per_unit, 0, &route);
+    seed = hash_combine(seed, route.latency_ns);
+    for (const Protocol& protocol : fabric.protocols(0, level.chips_per_unit)) {
+      seed = hash_combine(hash_combine(hash_combine(seed, protocol.base_ns), protocol.step_ns), protocol.efficiency_per_mille);
+    }
+  }
+  return seed;
+}
+
 // Folds equal neighbours as one value and a count, so that a uniform machine of any size is two numbers.
 class RunHash {
  public:
@@ -143,6 +171,11 @@ void Topology::add_level(Level level) {
   levels_.push_back(std::move(level));
 }
 
+void Topology::set_fabric(std::shared_ptr<const Fabric> fabric) {
+  assert(fabric == nullptr || fabric->chip_count() >= rank_count_);
+  fabric_ = std::move(fabric);
+}
+
 const Level* Topology::crossed(uint32_t source, uint32_t target) const {
   if (hosts_[source] != hosts_[target]) {
     return nullptr;
@@ -168,6 +201,9 @@ uint64_t Topology::hash() const {
     for (uint32_t domain : level.domains) {
       seed = hash_combine(seed, domain);
     }
+  }
+  if (fabric_ != nullptr) {
+    seed = hash_with(seed, *fabric_);
   }
   std::vector<uint64_t> spec_hashes(specs_.size());
   std::transform(specs_.begin(), specs_.end(), spec_hashes.begin(), hash_of);

@@ -4,8 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "topology/fabric.hpp"
 
 namespace tutti::topology {
 
@@ -66,6 +69,11 @@ class Topology {
   // The level between whose domains a message of two ranks of one host passes, the outermost if there are several; null: they share all domains.
   const Level* crossed(uint32_t source, uint32_t target) const;
 
+  // The links between the ranks, rank r being chip r: messages are then priced, and simulated, by what they share of them (topology/traffic.hpp), and
+  // hosts, levels and the links of pairs do not matter. The fabric has a chip for each rank. Null: there is none.
+  void set_fabric(std::shared_ptr<const Fabric> fabric);
+  const std::shared_ptr<const Fabric>& fabric() const { return fabric_; }
+
   // What one core reduces, bytes of output per second, while two inputs and the output stay in its caches: a core of a Sapphire Rapids.
   uint64_t reduce_bytes_per_s = 15'000'000'000;
   // Cores a host's ranks share; 0 unknown. When ranks outnumber them, work of ranks on one host adds up.
@@ -90,6 +98,7 @@ class Topology {
   std::vector<uint32_t> link_specs_;  // rank_count^2 indices into specs_; empty while all links are specs_[0]
   std::vector<uint32_t> hosts_;
   std::vector<Level> levels_;
+  std::shared_ptr<const Fabric> fabric_;
 };
 
 }  // namespace tutti::topology

@@ -21,7 +21,8 @@ transport::Outcome outcome_of(tutti::sim::Transfer transfer) {
 
 transport::Outcome SimLink::try_send(uint32_t channel, const transport::FrameHeader& header,
                                      std::span<const std::byte> payload) {
-  return outcome_of(network_.send(endpoint_, channel, {.header = {header.call, header.message_bytes}, .payload = payload}));
+  return outcome_of(network_.send(
+      endpoint_, channel, {.header = {header.call, header.message_bytes}, .payload = payload, .message_bytes = header.message_bytes}));
 }
 
 transport::Outcome SimLink::peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) {

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost/fabric_player.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "cost/arithmetic.hpp"
+
+namespace tutti::cost {
+namespace {
+
+using schedule::StepKind;
+
+bool is_send(const Graph::Node& node) { return node.step->kind == StepKind::send || node.step->kind == StepKind::signal; }
+bool is_local(const Graph::Node& node) { return node.step->kind == StepKind::copy || node.step->kind == StepKind::reduce; }
+
+}  // namespace
+
+FabricPlayer::FabricPlayer(const Play& play)
+    : play_(play), graph_(play.schedules, play.peers), layout_(layout_of(play)), traffic_(play.topology.fabric()), states_(graph_.nodes.size()) {
+  for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
+    set_up(node);
+  }
+}
+
+void FabricPlayer::set_up(uint32_t index) {
+  const Graph::Node& node = graph_.nodes[index];
+  State& state = states_[index];
+  state.begin_pending = node.pending;
+  if (!is_local(node)) {
+    state.bytes = bytes_of(play_, layout_, *node.step);
+    state.begin_pending -= !is_send(node) && play_.peers == Peers::present ? 1 : 0;  // the message, which counts its bytes itself
+  }
+  for (uint32_t waiter = node.first_waiter; waiter != kNone; waiter = graph_.waiters[waiter].next) {
+    if (graph_.waiters[waiter].mode == schedule::WaitMode::streaming) {
+      ++states_[graph_.waiters[waiter].node].end_pending;
+      state.is_in_pieces = true;
+      states_[graph_.waiters[waiter].node].is_in_pieces = true;
+    }
+  }
+}
+
+bool FabricPlayer::is_later(const Arrival& left, const Arrival& right) {
+  return left.at_ns != right.at_ns ? left.at_ns > right.at_ns : left.node > right.node;
+}
+
+uint64_t FabricPlayer::run() {
+  for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
+    to_do_.push_back(node);
+  }
+  while (true) {
+    advance_all();
+    const uint64_t departure_ns = traffic_.flows().next_completion_ns();
+    const uint64_t arrival_ns = arrivals_.empty() ? kNever : arrivals_.front().at_ns;
+    if (std::min(departure_ns, arrival_ns) == kNever) {
+      break;
+    }
+    now_ns_ = std::min(departure_ns, arrival_ns);
+    topology::Flows::Completed completed;
+    while (traffic_.flows().pop_completed(now_ns_, &completed)) {
+      on_departure(static_cast<uint32_t>(completed.tag));
+    }
+    while (!arrivals_.empty() && arrivals_.front().at_ns == now_ns_) {
+      std::pop_heap(arrivals_.begin(), arrivals_.end(), &FabricPlayer::is_later);
+      const Arrival arrival = arrivals_.back();
+      arrivals_.pop_back();
+      on_arrival(arrival);
+    }
+  }
+  const bool fits = now_ns_ < topology::kNoCompletion - 1;  // where flows end that never do
+  return fits && finished_count_ == graph_.nodes.size() ? add(now_ns_, traffic_.base_ns()) : kNever;
+}
+
+void FabricPlayer::advance_all() {
+  for (size_t index = 0; index < to_do_.size(); ++index) {  // it grows
+    advance(to_do_[index]);
+  }
+  to_do_.clear();
+}
+
+void FabricPlayer::advance(uint32_t index) {
+  const Graph::Node& node = graph_.nodes[index];
+  State& state = states_[index];
+  if (state.begin_pending != 0 || state.is_done) {
+    return;
+  }
+  if (state.bytes != 0) {
+    if (is_send(node) || play_.peers == Peers::absent) {
+      send_piece(index);
+    }
+    if (!is_send(node) && state.arrived_bytes != 0) {
+      note_first_slice(index);
+    }
+    if ((is_send(node) ? state.left_bytes : state.arrived_bytes) != state.bytes) {
+      return;
+    }
+  }
+  note_first_slice(index);
+  if (state.end_pending == 0) {
+    finish(index);
+  }
+}
+
+// The next piece, if none is leaving and its time has come. A rank played alone is sent what it receives from the moment it is ready for it.
+void FabricPlayer::send_piece(uint32_t index) {
+  const Graph::Node& node = graph_.nodes[index];
+  State& state = states_[index];
+  const uint64_t remaining = state.bytes - state.left_bytes;
+  if (remaining == 0 || state.piece_bytes != 0) {
+    return;
+  }
+  const bool is_in_pieces = state.is_in_pieces || (node.match != kNone && states_[node.match].is_in_pieces);
+  uint64_t piece = remaining;
+  if (is_in_pieces && remaining > kSliceBytes) {
+    piece = state.left_bytes == 0 ? kSliceBytes : remaining - kSliceBytes;
+  }
+  if (piece == remaining && state.end_pending != 0) {
+    return;
+  }
+  const bool sends = is_send(node);
+  const topology::Traffic::Begun begun = traffic_.begin({.source = sends ? node.rank : node.step->peer,
+                                                         .target = sends ? node.step->peer : node.rank,
+                                                         .bytes = piece,
+                                                         .message_bytes = state.bytes,
+                                                         .way = state.way},
+                                                        now_ns_, index);
+  state.piece_bytes = piece;
+  state.latency_ns = begun.latency_ns;
+  state.way = begun.way;
+}
+
+void FabricPlayer::on_departure(uint32_t index) {
+  const Graph::Node& node = graph_.nodes[index];
+  State& state = states_[index];
+  const uint32_t receive = is_send(node) ? node.match : index;
+  state.left_bytes += state.piece_bytes;
+  if (receive != kNone) {
+    state.last_arrival_ns = std::max(state.last_arrival_ns, add(now_ns_, state.latency_ns));
+    arrivals_.push_back({.at_ns = state.last_arrival_ns, .node = receive, .bytes = state.piece_bytes});
+    std::push_heap(arrivals_.begin(), arrivals_.end(), &FabricPlayer::is_later);
+  }
+  state.piece_bytes = 0;
+  if (is_send(node)) {
+    note_first_slice(index);
+  }
+  to_do_.push_back(index);
+}
+
+void FabricPlayer::on_arrival(const Arrival& arrival) {
+  states_[arrival.node].arrived_bytes += arrival.bytes;
+  to_do_.push_back(arrival.node);
+}
+
+void FabricPlayer::note_first_slice(uint32_t index) {
+  if (std::exchange(states_[index].has_first_slice, true)) {
+    return;
+  }
+  for (uint32_t at = graph_.nodes[index].first_waiter; at != kNone; at = graph_.waiters[at].next) {
+    const Graph::Waiter& waiter = graph_.waiters[at];
+    if (waiter.mode == schedule::WaitMode::streaming && --states_[waiter.node].begin_pending == 0) {
+      to_do_.push_back(waiter.node);
+    }
+  }
+}
+
+void FabricPlayer::finish(uint32_t index) {
+  const Graph::Node& node = graph_.nodes[index];
+  states_[index].is_done = true;
+  ++finished_count_;
+  if (node.successor != kNone && --states_[node.successor].begin_pending == 0) {
+    to_do_.push_back(node.successor);
+  }
+  for (uint32_t at = node.first_waiter; at != kNone; at = graph_.waiters[at].next) {
+    const Graph::Waiter& waiter = graph_.waiters[at];
+    State& state = states_[waiter.node];
+    uint32_t& pending = waiter.mode == schedule::WaitMode::streaming ? state.end_pending : state.begin_pending;
+    if (--pending == 0) {
+      to_do_.push_back(waiter.node);
+    }
+  }
+}
+
+}  // namespace tutti::cost

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plays a graph of steps on the links of a fabric, which messages share (topology/traffic.hpp).
+//
+// A step has two marks: its first slice is done, and all of it is. A message that somebody streams into or out of goes in up to three pieces, the first
+// slice, the middle, and the last slice, which waits for the end of what is streamed into it; others go in one. Chips reduce and copy in no time.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cost/graph.hpp"
+#include "cost/player.hpp"
+#include "schedule/layout.hpp"
+#include "topology/traffic.hpp"
+
+namespace tutti::cost {
+
+class FabricPlayer {
+ public:
+  // The topology has a fabric.
+  explicit FabricPlayer(const Play& play);
+
+  // When the last step finishes; kNever if some step never does. Once.
+  uint64_t run();
+
+  // What the links have carried.
+  const topology::Traffic& traffic() const { return traffic_; }
+
+ private:
+  struct State {
+    uint64_t bytes = 0;          // of messages
+    uint64_t left_bytes = 0;     // sends: that have left
+    uint64_t piece_bytes = 0;    // sends: of the piece that is leaving; 0: none
+    uint64_t latency_ns = 0;     // sends: of that piece
+    uint64_t arrived_bytes = 0;  // receives
+    uint64_t last_arrival_ns = 0;
+    uint32_t way = topology::kAnyWay;
+    uint32_t begin_pending = 0;  // steps that it cannot begin before
+    uint32_t end_pending = 0;    // steps that it cannot end before
+    bool is_in_pieces = false;   // it streams, or something streams from it
+    bool has_first_slice = false;
+    bool is_done = false;
+  };
+  struct Arrival {
+    uint64_t at_ns = 0;
+    uint32_t node = 0;  // the receive
+    uint64_t bytes = 0;
+  };
+
+  static bool is_later(const Arrival& left, const Arrival& right);
+  void set_up(uint32_t node);
+  // Does what `node` can do now.
+  void advance(uint32_t node);
+  void send_piece(uint32_t node);
+  void on_departure(uint32_t node);
+  void on_arrival(const Arrival& arrival);
+  void note_first_slice(uint32_t node);
+  void finish(uint32_t node);
+  void advance_all();
+
+  const Play play_;
+  Graph graph_;
+  schedule::Layout layout_;
+  topology::Traffic traffic_;
+  std::vector<State> states_;      // by node
+  std::vector<uint32_t> to_do_;    // nodes that may be able to do something
+  std::vector<Arrival> arrivals_;  // a heap
+  uint64_t now_ns_ = 0;
+  size_t finished_count_ = 0;
+};
+
+}  // namespace tutti::cost

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages on the links of a fabric: which way and which protocol each takes, and how long. Prices and simulations both ask here.
+//
+// A message leaves its source at the rate that its flow gets (topology/flows.hpp), and is at its target latency_ns later: the protocol's step and the
+// way's wires and switches. A protocol of less than full efficiency puts as many more bytes on the links.
+//
+// Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "topology/fabric.hpp"
+#include "topology/flows.hpp"
+
+namespace tutti::topology {
+
+// Which of several equally good ways a message takes.
+enum class Spread : uint8_t {
+  least_loaded,  // the one whose links have fewest flows for their capacity when the message begins: adaptive routing
+  hashed,        // the same one for all messages of a pair: static hashing
+};
+
+inline constexpr uint32_t kAnyWay = UINT32_MAX;
+
+class Traffic {
+ public:
+  struct Options {
+    Spread spread = Spread::least_loaded;
+    uint64_t seed = 0;  // of Spread::hashed, and where the look for the least loaded begins
+  };
+  struct Message {
+    uint32_t source = 0;
+    uint32_t target = 0;
+    uint64_t bytes = 0;
+    uint64_t message_bytes = 0;  // of the whole, where a message goes in pieces: the protocol is chosen for that
+    uint32_t way = kAnyWay;      // of the pieces before; a message keeps to its way
+  };
+  struct Begun {
+    FlowId flow = 0;  // ends when the last byte has left
+    uint64_t latency_ns = 0;
+    uint32_t way = 0;
+  };
+
+  explicit Traffic(std::shared_ptr<const Fabric> fabric) : Traffic(std::move(fabric), Options{}) {}
+  Traffic(std::shared_ptr<const Fabric> fabric, const Options& options);
+
+  Begun begin(const Message& message, uint64_t now_ns, uint64_t tag);
+  // Of a message without bytes on an idle fabric.
+  uint64_t latency_ns(uint32_t source, uint32_t target);
+  // What the collective takes to begin with, beside its messages: the largest base_ns of the protocols used so far.
+  uint64_t base_ns() const { return base_ns_; }
+
+  const Fabric& fabric() const { return *fabric_; }
+  Flows& flows() { return flows_; }
+  const Flows& flows() const { return flows_; }
+
+ private:
+  uint32_t find_way(uint32_t source, uint32_t target);
+  uint64_t load_of(const Route& route) const;
+  const Protocol& cheapest(const Message& message) const;
+
+  std::shared_ptr<const Fabric> fabric_;
+  Options options_;
+  Flows flows_;
+  uint64_t base_ns_ = 0;
+  Route route_;  // reused
+};
+
+}  // namespace tutti::topology
