@@ -30,6 +30,7 @@ Communicator::Communicator(Initialisation::Setup setup)
       job_id_(setup.exchange->job_id()),
       clock_(*setup.clock),
       engine_(setup.engine),
+      data_(setup.data),
       initialisation_(std::make_unique<Initialisation>(std::move(setup))) {}
 
 Communicator::~Communicator() {
@@ -74,7 +75,7 @@ Result<bool> Communicator::poll_initialisation() {
 
 void Communicator::become_ready(Initialisation::Parts parts) {
   executor_ = std::move(parts.executor);
-  programs_ = std::make_unique<Programs>(position_, std::move(parts.planner), operators_, config_.name);
+  programs_ = std::make_unique<Programs>(Programs::Setup{position_, std::move(parts.planner), config_.name, data_}, operators_);
   if (engine_ != nullptr) {
     engine_->attach(executor_);
   }

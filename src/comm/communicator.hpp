@@ -94,6 +94,7 @@ class Communicator {
   const uint64_t job_id_;
   const Clock& clock_;
   engine::Engine* const engine_;
+  const engine::Data data_;
   Operators operators_;
 
   std::unique_ptr<Initialisation> initialisation_;  // while initialising; one thread's

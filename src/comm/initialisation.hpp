@@ -28,6 +28,7 @@ class Initialisation {
     engine::Engine* engine = nullptr;       // null in simulation
     std::vector<NamedTransport> transports;  // best first; empty: made from the registry as the configuration says
     std::optional<Host> host = {};           // in simulation; otherwise this one
+    engine::Data data = engine::Data::real;  // modelled in simulation only
   };
   // What comes out of it.
   struct Parts {

@@ -79,13 +79,8 @@ engine::Signature signature_of(const Call& call, const Position& position) {
 
 }  // namespace
 
-Programs::Programs(const Position& position, std::unique_ptr<planner::Planner> planner, const Operators& operators, std::string name)
-    : position_(position), planner_(std::move(planner)), operators_(operators), name_(std::move(name)) {
-  for (uint32_t peer = 0; peer < position_.rank_count; ++peer) {
-    sends_.push_back(message_schedule(Collective::send, position_.rank, peer));
-    receives_.push_back(message_schedule(Collective::receive, position_.rank, peer));
-  }
-}
+Programs::Programs(Setup setup, const Operators& operators)
+    : position_(setup.position), planner_(std::move(setup.planner)), operators_(operators), name_(std::move(setup.name)), data_(setup.data) {}
 
 uint64_t Programs::Shape::hash() const {
   const uint64_t words = static_cast<uint64_t>(collective) | static_cast<uint64_t>(in_place) << 8 | static_cast<uint64_t>(datatype) << 16 |
@@ -172,6 +167,7 @@ Result<engine::Request> Programs::request_anew(const Call& call) {
   }
   TUTTI_UNEXPECTED_IF_ERROR(set_schedules(call, problem, &parts));
   parts.signature = signature_of(call, position_);
+  parts.data = data_;
   parts.layout = layout_request(call, problem, *parts.schedule);
   if (call.blocks == Blocks::variable) {
     parts.tables = {copy_table(call.send_counts, position_.rank_count), copy_table(call.send_displacements, position_.rank_count),
@@ -229,7 +225,7 @@ void Programs::set_buffers(const Call& call, engine::Request* request) const {
 
 Status Programs::set_schedules(const Call& call, const schedule::Problem& problem, engine::Program::Parts* parts) {
   if (is_message(call.collective)) {
-    parts->schedule = (call.collective == Collective::send ? sends_ : receives_)[static_cast<size_t>(call.root)];
+    parts->schedule = message_schedule(call.collective, position_.rank, static_cast<uint32_t>(call.root));
     return {};
   }
   const auto plan = planner_->plan({.problem = problem, .element_count = known_count(call, position_), .element_bytes = size_of(call.datatype)});

@@ -22,8 +22,14 @@ namespace tutti::comm {
 // Thread-safe.
 class Programs {
  public:
-  // `operators` outlives this; `name` is the communicator's, for messages.
-  Programs(const Position& position, std::unique_ptr<planner::Planner> planner, const Operators& operators, std::string name);
+  struct Setup {
+    Position position;
+    std::unique_ptr<planner::Planner> planner;
+    std::string name;  // of the communicator, for messages
+    engine::Data data = engine::Data::real;
+  };
+  // `operators` outlives this.
+  Programs(Setup setup, const Operators& operators);
 
   // All that can be found wrong with a call here and now.
   Status check(const Call& call) const;
@@ -68,7 +74,7 @@ class Programs {
   const std::unique_ptr<planner::Planner> planner_;
   const Operators& operators_;
   const std::string name_;
-  std::vector<std::shared_ptr<const schedule::Schedule>> sends_, receives_;  // by peer
+  const engine::Data data_;
 
   // What barriers exchange; its value means nothing. Touched by the executor's owner only.
   const std::byte barrier_input_{0};

@@ -300,6 +300,12 @@ inline bool Executor::may_run(const Operation& operation, uint32_t busy_channels
 }
 
 inline Status Executor::start(Operation& operation) {
+  if (operation.program().is_modelled()) {  // any address does
+    operation.scratch = operation.request.output;
+    operation.state = OperationState::running;
+    operation.watch = OperationWatch{};
+    return {};
+  }
   const uint64_t scratch_bytes = operation.program().scratch_bytes();
   const auto& scale = operation.program().input_scale();
   const uint64_t scaled_bytes = scale ? scale->elements * operation.program().element_bytes() : 0;

@@ -144,8 +144,8 @@ class LaneRunner {
       return StepAdvance::idle;
     }
     switch (step.kind) {
-      case StepKind::copy: return run_copy(step, state, allowed);
-      case StepKind::reduce: return run_reduce(step, state, allowed);
+      case StepKind::copy: return program_.is_modelled() ? pretend(state, allowed) : run_copy(step, state, allowed);
+      case StepKind::reduce: return program_.is_modelled() ? pretend(state, allowed) : run_reduce(step, state, allowed);
       case StepKind::await: return run_await(step, state, channel_of(operation_, lane));
       default: break;
     }
@@ -252,6 +252,10 @@ class LaneRunner {
   void consume(const Frame& frame, const Step& step, LaneState& state) {
     const size_t size = frame.payload.size();
     std::byte* const target = state.target + state.moved_bytes;
+    if (program_.is_modelled()) {
+      state.moved_bytes += size;
+      return;
+    }
     if (step.kind == StepKind::receive) {
       if (frame.payload.data() != target && size != 0) {
         reduce::copy(frame.payload.data(), target, size, stores_of_received(state));
@@ -387,6 +391,11 @@ class LaneRunner {
       }
       state.moved_bytes += size;
     }
+    return finish_local(state);
+  }
+
+  StepAdvance pretend(LaneState& state, uint64_t allowed) {
+    state.moved_bytes = allowed;
     return finish_local(state);
   }
 
@@ -540,7 +549,7 @@ void prepare(Operation& operation) {
 
 Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
   const auto& scale = operation.program().input_scale();
-  if (scale && operation.input != operation.scaled_input && !scale_input(operation, *scale)) {
+  if (scale && operation.input != operation.scaled_input && !operation.program().is_modelled() && !scale_input(operation, *scale)) {
     return Advance::worked;
   }
   if (operation.is_meeting) {

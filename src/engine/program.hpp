@@ -28,6 +28,10 @@ inline constexpr uint64_t kLargeBytes = 8 * 1024 * 1024;
 // stores, in parts of the time with cached ones: 1.14 and 1.05 at 16 MiB, 0.98 and 0.96 at 32 MiB, 0.89 and 0.87 at 64 MiB.
 inline constexpr uint64_t kHugeBytes = 32 * 1024 * 1024;
 
+// Whether operations work on the bytes of their buffers, or only go through the motions and touch none of them: in simulations of more memory than
+// there is.
+enum class Data : uint8_t { real, modelled };
+
 // What the steps of a call use of a peer's memory.
 struct PeerSpans {
   // From the start of the peer's buffers to the end of what this rank uses there.
@@ -55,6 +59,7 @@ class Program {
     uint64_t output_bytes = 0;
     // What runs instead of `schedule` when all ranks' buffers turn out to be shared; may be null.
     std::shared_ptr<const schedule::Schedule> when_shared = nullptr;
+    Data data = Data::real;
   };
   // Where a step works, in bytes from the start of the buffers its spans name.
   struct Place {
@@ -85,6 +90,7 @@ class Program {
   std::span<const PeerSpans> peers() const { return peers_; }
   // Null: this one runs whatever the buffers are.
   const Program* when_shared() const { return when_shared_.get(); }
+  bool is_modelled() const { return parts_.data == Data::modelled; }
   bool is_point_to_point() const { return is_point_to_point_; }
   bool is_eager() const { return is_eager_; }
   // More than the caches hold: writing past them pays.

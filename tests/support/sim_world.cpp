@@ -83,6 +83,7 @@ topology::Topology topology_of(const SimWorldOptions& options) {
     }
     topology::add_levels(topology, options.places);
   }
+  topology.set_fabric(options.fabric);
   return topology;
 }
 
@@ -95,7 +96,8 @@ comm::Host host_of(const SimWorldOptions& options, uint32_t rank) {
 }  // namespace
 
 SimWorld::SimWorld(const SimWorldOptions& options) : options_(options), crashed_(options.rank_count, false) {
-  network_ = std::make_unique<sim::Network>(topology_of(options), options.network);
+  options_.network.payloads = options.data == engine::Data::real ? sim::Payloads::carried : sim::Payloads::sized;
+  network_ = std::make_unique<sim::Network>(topology_of(options), options_.network);
   auto exchanges = bootstrap::in_memory_exchanges(options.rank_count, options.seed);
   for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
     secret_ = exchanges[rank]->secret();
@@ -111,6 +113,7 @@ SimWorld::SimWorld(const SimWorldOptions& options) : options_(options), crashed_
     setup.config.algorithms = options.algorithms;
     setup.exchange = std::move(exchanges[rank]);
     setup.clock = &network_->clock();
+    setup.data = options.data;
     if (!options.places.empty()) {
       setup.host = host_of(options, rank);
     }

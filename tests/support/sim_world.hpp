@@ -26,6 +26,9 @@ struct SimWorldOptions {
   std::string algorithms = {};
   // By rank: where each is on one host that they share, a processor for each. Empty: they find out as outside of a simulation.
   std::vector<topology::Place> places = {};
+  // What the network is made of, instead of links between all pairs; ranks do not know of it, and plan for `link`.
+  std::shared_ptr<const topology::Fabric> fabric = nullptr;
+  engine::Data data = engine::Data::real;
 };
 
 class SimWorld {
@@ -45,6 +48,7 @@ class SimWorld {
 
   // Enqueues `part`'s call at its rank.
   Status enqueue(const Part& part);
+  Status enqueue(uint32_t rank, const comm::Call& call) { return communicators_[rank]->enqueue(call, nullptr); }
   // Turns all living ranks, and moves virtual time on when none has anything to do, until `condition` holds; false when it has not by
   // `limit_ns` from now.
   bool run_until(const std::function<bool()>& condition, uint64_t limit_ns = kDefaultLimitNs);
