@@ -250,12 +250,16 @@ std::vector<std::pair<std::string, std::string>> Section::all_texts(size_t most_
 }
 
 void Section::finish() {
+  const toml::key* first = nullptr;
   for (const auto& [key, node] : table_) {
-    if (std::find(taken_.begin(), taken_.end(), key.str()) == taken_.end()) {
-      complaints_.add(key.source().begin.line, full(std::string_view(key.str()).substr(0, 64)),
-                      fmt::format("is unknown; known here: {}", fmt::join(taken_, ", ")));
-      return;
+    const bool known = std::find(taken_.begin(), taken_.end(), key.str()) != taken_.end();
+    if (!known && (first == nullptr || key.source().begin.line < first->source().begin.line)) {
+      first = &key;
     }
+  }
+  if (first != nullptr) {
+    complaints_.add(first->source().begin.line, full(std::string_view(first->str()).substr(0, 64)),
+                    fmt::format("is unknown; known here: {}", fmt::join(taken_, ", ")));
   }
 }
 

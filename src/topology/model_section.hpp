@@ -94,7 +94,7 @@ class Section {
 
   // All keys with their texts: for tables whose keys are the user's.
   std::vector<std::pair<std::string, std::string>> all_texts(size_t most_count);
-  // Complains of a key that nobody has taken.
+  // Complains of the first key that nobody has taken.
   void finish();
 
  private:
