@@ -42,7 +42,7 @@ Executor::Executor(Options options, Connections connections)
       transports_(std::move(connections.transports)),
       links_([&] {
         connections.links[options_.rank] = &loopback_;
-        return LinkTable(std::move(connections.links));
+        return LinkTable(connections.links);
       }()),
       traces_(log::enabled(log::Level::trace)),
       queue_(kQueueCapacity),
@@ -54,13 +54,30 @@ Executor::Executor(Options options, Connections connections)
       peers_(options_.rank_count) {
   window_.reserve(2 * kQueueCapacity);
   awaited_.reserve(options_.rank_count);
+  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+    if (peer != options_.rank && links_.has(peer)) {
+      note_link(peer);
+    }
+  }
+}
+
+void Executor::add_link(uint32_t peer, transport::Link& link) {
+  assert(!links_.has(peer));
+  links_.add(peer, link);
+  note_link(peer);
+}
+
+void Executor::note_link(uint32_t peer) {
+  linked_.insert(std::ranges::lower_bound(linked_, peer), peer);
+  peers_[peer] = peers_owned_.emplace_back(std::make_unique<Peer>()).get();
 }
 
 // Links outlive the messages in the outboxes, which they may not have sent yet.
 Executor::~Executor() { let_go_of_memory(); }
 
 void Executor::let_go_of_memory() {
-  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+  loopback_.let_go();
+  for (const uint32_t peer : linked_) {
     links_[peer].let_go();
   }
 }
@@ -143,7 +160,7 @@ inline void Executor::number(Operation& operation) {
   chain_ = chain(chain_, operation.program().fingerprint());
   operation.frame_word = static_cast<uint64_t>(chain_) << 32 | static_cast<uint32_t>(operation.sequence);
   HistoryEntry& entry = history_[operation.sequence % kHistoryLength];
-  entry.sequence = operation.sequence;
+  entry.number = operation.sequence + 1;
   entry.signature = signature;
   entry.chain = chain_;
 }

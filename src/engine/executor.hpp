@@ -17,6 +17,7 @@
 #include "base/clock.hpp"
 #include "base/function_ref.hpp"
 #include "base/status.hpp"
+#include "base/zeroed_array.hpp"
 #include "engine/control.hpp"
 #include "engine/idle.hpp"
 #include "engine/interpreter.hpp"
@@ -45,7 +46,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
     const Clock* clock = nullptr;  // outlives the executor
     Engine* engine = nullptr;      // outlives the executor; null: nobody but waiters turns it (simulation)
   };
-  // `links[r]` leads to rank r and belongs to one of `transports`; the entry of the own rank is ignored.
+  // `links[r]` leads to rank r and belongs to one of `transports`; the entry of the own rank is ignored. Null where there is none yet.
   struct Connections {
     std::shared_ptr<const void> foundation;  // what the transports refer to
     std::vector<std::unique_ptr<transport::Transport>> transports;
@@ -53,6 +54,11 @@ class Executor : public std::enable_shared_from_this<Executor> {
   };
   Executor(Options options, Connections connections);
   ~Executor();
+
+  // For simulations of machines that are too large for links between all: before work is submitted that needs it, and while nobody takes turns.
+  // `link` outlives the executor.
+  void add_link(uint32_t peer, transport::Link& link);
+  bool has_link(uint32_t peer) const { return links_.has(peer); }
 
   // ---- Any thread ----
 
@@ -115,9 +121,11 @@ class Executor : public std::enable_shared_from_this<Executor> {
     bool front_taken = false;  // the link has taken the first message, but may still read it
   };
   struct HistoryEntry {
-    uint64_t sequence = UINT64_MAX;
+    uint64_t number = 0;  // the call's sequence number and one; 0: none
     Signature signature;
     uint32_t chain = 0;
+
+    bool is_of(uint64_t sequence) const { return number != 0 && number - 1 == sequence; }
   };
 
   // executor.cpp: from submission to completion.
@@ -138,6 +146,8 @@ class Executor : public std::enable_shared_from_this<Executor> {
   void note_settled();
 
   // watch.cpp: peers, control messages, deadlines.
+  Peer& peer_state(uint32_t peer) { return *peers_[peer]; }
+  void note_link(uint32_t peer);
   size_t tend();
   size_t watch(uint64_t now_ns);
   size_t read_control(uint32_t peer);
@@ -184,8 +194,8 @@ class Executor : public std::enable_shared_from_this<Executor> {
   uint64_t next_sequence_ = 0;
   uint32_t next_channel_ = 0;
   uint32_t chain_ = 0;  // of all collectives so far
-  std::vector<uint64_t> next_send_, next_receive_;  // by peer
-  std::vector<HistoryEntry> history_;
+  ZeroedArray<uint64_t> next_send_, next_receive_;  // by peer
+  ZeroedArray<HistoryEntry> history_;
   // Written under submit_lock_; release pairs with the acquire in submitted().
   std::atomic<uint64_t> submitted_{0};
   // Written by the owner; release pairs with has_settled(): work before it has completed.
@@ -196,11 +206,13 @@ class Executor : public std::enable_shared_from_this<Executor> {
   size_t window_begin_ = 0;
   uint64_t finished_ = 0;
   uint32_t point_to_point_in_window_ = 0;
-  std::vector<uint8_t> peer_busy_;  // scratch of run_window: bit 0 sending, bit 1 receiving
+  ZeroedArray<uint8_t> peer_busy_;  // scratch of run_window: bit 0 sending, bit 1 receiving
   // By the first channel of the operation that uses it: two running operations never share a channel.
   std::array<Scratch, transport::kCollectiveChannelCount> scratch_;
   std::array<Scratch, transport::kCollectiveChannelCount> scaled_input_;
-  std::vector<Peer> peers_;
+  std::vector<uint32_t> linked_;  // peers that have a link, ascending
+  ZeroedArray<Peer*> peers_;      // by rank; null without a link
+  std::vector<std::unique_ptr<Peer>> peers_owned_;
   std::vector<uint32_t> awaited_;
   uint32_t turns_since_tending_ = 0;
   uint64_t last_watch_ns_ = 0;

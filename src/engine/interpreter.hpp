@@ -6,26 +6,35 @@
 #include <memory>
 #include <vector>
 
+#include "base/zeroed_array.hpp"
 #include "engine/operation.hpp"
 #include "transport/transport.hpp"
 
 namespace tutti::engine {
 
 // The links of one communicator, by rank, with what has been sent on each channel so far. Links belong to the communicator's transports; the
-// one to the own rank is a loopback.
+// one to the own rank is a loopback. Ranks without a link are those that nothing is sent to or received from.
 class LinkTable {
  public:
-  explicit LinkTable(std::vector<transport::Link*> links)
-      : links_(std::move(links)), taken_bytes_(links_.size() * transport::kChannelCount) {}
+  explicit LinkTable(const std::vector<transport::Link*>& links)
+      : links_(links.size()), taken_bytes_(links.size() * transport::kChannelCount) {
+    for (uint32_t rank = 0; rank < links.size(); ++rank) {
+      if (links[rank] != nullptr) {
+        links_[rank] = links[rank];
+      }
+    }
+  }
 
   uint32_t rank_count() const { return static_cast<uint32_t>(links_.size()); }
   transport::Link& operator[](uint32_t rank) { return *links_[rank]; }
+  bool has(uint32_t rank) const { return links_[rank] != nullptr; }
+  void add(uint32_t rank, transport::Link& link) { links_[rank] = &link; }
   // Payload bytes that try_send has taken, the counterpart of Link::released_bytes.
   uint64_t& taken_bytes(uint32_t rank, uint32_t channel) { return taken_bytes_[rank * transport::kChannelCount + channel]; }
 
  private:
-  std::vector<transport::Link*> links_;
-  std::vector<uint64_t> taken_bytes_;
+  ZeroedArray<transport::Link*> links_;
+  ZeroedArray<uint64_t> taken_bytes_;
 };
 
 // What went wrong between this rank and a peer, for the executor to put into words.

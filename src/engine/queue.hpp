@@ -4,7 +4,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <vector>
+
+#include "base/zeroed_array.hpp"
 
 namespace tutti::engine {
 
@@ -40,7 +41,7 @@ class Queue {
   bool empty() const { return tail_.load(std::memory_order_acquire) == head_.load(std::memory_order_acquire); }
 
  private:
-  std::vector<T> slots_;
+  ZeroedArray<T> slots_;
   const uint64_t mask_;
   // On lines of their own: producer and consumer run on different cores.
   alignas(64) std::atomic<uint64_t> head_{0};

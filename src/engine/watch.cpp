@@ -47,11 +47,9 @@ size_t Executor::tend() {
 
 size_t Executor::watch(uint64_t now_ns) {
   size_t worked = 0;
-  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
-    if (peer != options_.rank) {
-      worked += read_control(peer);
-      worked += flush_outbox(peer);
-    }
+  for (const uint32_t peer : linked_) {
+    worked += read_control(peer);
+    worked += flush_outbox(peer);
   }
   look_for_lost_peers(now_ns);
   if (!has_failed()) {
@@ -78,7 +76,7 @@ size_t Executor::read_control(uint32_t peer) {
     links_[peer].pop(transport::kControlChannel);
     ++count;
   }
-  peers_[peer].is_silent = outcome == transport::Outcome::failed;
+  peer_state(peer).is_silent = outcome == transport::Outcome::failed;
   return count;
 }
 
@@ -86,12 +84,12 @@ void Executor::handle(uint32_t peer, const ControlMessage& message) {
   if (const auto* inquiry = std::get_if<Inquiry>(&message)) {
     answer(peer, *inquiry);
   } else if (const auto* waiting = std::get_if<Waiting>(&message)) {
-    peers_[peer].waits_in = waiting->sequence;
+    peer_state(peer).waits_in = waiting->sequence;
   } else if (const auto* notice = std::get_if<FailureNotice>(&message)) {
-    peers_[peer].said_failure = true;
+    peer_state(peer).said_failure = true;
     note_failure(notice->status);
   } else {
-    peers_[peer].said_goodbye = true;
+    peer_state(peer).said_goodbye = true;
   }
 }
 
@@ -104,7 +102,7 @@ Executor::HistoryEntry Executor::recall(uint64_t sequence) {
 // A peer waits for this rank in a call. Silence is the answer while this rank has not come there, or when it has done its part.
 void Executor::answer(uint32_t peer, const Inquiry& inquiry) {
   const HistoryEntry entry = recall(inquiry.sequence);
-  if (entry.sequence != inquiry.sequence) {
+  if (!entry.is_of(inquiry.sequence)) {
     return;
   }
   if (entry.signature == inquiry.signature && entry.chain == inquiry.chain) {
@@ -114,11 +112,11 @@ void Executor::answer(uint32_t peer, const Inquiry& inquiry) {
     return;
   }
   if (entry.signature == inquiry.signature) {  // the disagreement lies further back: both go there, asking each other
-    if (const HistoryEntry before = recall(inquiry.sequence - 1); before.sequence == inquiry.sequence - 1) {
-      post(peer, Inquiry{before.sequence, before.signature, before.chain});
+    if (const HistoryEntry before = recall(inquiry.sequence - 1); before.is_of(inquiry.sequence - 1)) {
+      post(peer, Inquiry{inquiry.sequence - 1, before.signature, before.chain});
     } else {
       note_failure(mismatch_error("{}: rank {} and rank {} have disagreed about an earlier call",
-                                  to_string(OperationName{entry.signature, entry.sequence, options_.name}), options_.rank, peer));
+                                  to_string(OperationName{entry.signature, inquiry.sequence, options_.name}), options_.rank, peer));
     }
     return;
   }
@@ -138,8 +136,11 @@ void Executor::note_failure(const Status& why) {
 }
 
 void Executor::post(uint32_t peer, const ControlMessage& message) {
-  Peer& state = peers_[peer];
-  if (peer == options_.rank || state.lost) {
+  if (peer == options_.rank) {
+    return;
+  }
+  Peer& state = peer_state(peer);
+  if (state.lost) {
     return;
   }
   const bool is_repeated = std::holds_alternative<Inquiry>(message) || std::holds_alternative<Waiting>(message);
@@ -154,13 +155,13 @@ void Executor::post(uint32_t peer, const ControlMessage& message) {
 }
 
 void Executor::post_to_all(const ControlMessage& message) {
-  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+  for (const uint32_t peer : linked_) {
     post(peer, message);
   }
 }
 
 size_t Executor::flush_outbox(uint32_t peer) {
-  Peer& state = peers_[peer];
+  Peer& state = peer_state(peer);
   size_t worked = 0;
   while (!state.outbox.empty() && !state.lost) {
     transport::Link& link = links_[peer];
@@ -184,9 +185,9 @@ size_t Executor::flush_outbox(uint32_t peer) {
 }
 
 void Executor::look_for_lost_peers(uint64_t now_ns) {
-  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
-    Peer& state = peers_[peer];
-    if (peer == options_.rank || state.lost || links_[peer].failure().ok()) {
+  for (const uint32_t peer : linked_) {
+    Peer& state = peer_state(peer);
+    if (state.lost || links_[peer].failure().ok()) {
       continue;
     }
     if (!state.link_failed_ns) {
@@ -204,7 +205,7 @@ void Executor::look_for_lost_peers(uint64_t now_ns) {
 }
 
 void Executor::lose(uint32_t peer, uint64_t now_ns) {
-  Peer& state = peers_[peer];
+  Peer& state = peer_state(peer);
   state.lost = true;
   links_[peer].let_go();  // of the outbox
   state.outbox.clear();
@@ -253,7 +254,7 @@ bool Executor::is_pending(uint64_t sequence) const {
 
 bool Executor::waits_for_waiting_ranks(const Operation& operation) {
   collect_awaited_peers(operation, &awaited_);
-  return std::ranges::all_of(awaited_, [&](uint32_t peer) { return peers_[peer].waits_in == operation.sequence; });
+  return std::ranges::all_of(awaited_, [&](uint32_t peer) { return peer_state(peer).waits_in == operation.sequence; });
 }
 
 void Executor::inquire(Operation& operation, uint64_t now_ns) {
@@ -286,10 +287,8 @@ void Executor::part() {
   if (!deaths_.empty()) {
     return;
   }
-  const bool all_gone = std::ranges::all_of(peers_, [&](const Peer& peer) {
-    const bool is_self = &peer == &peers_[options_.rank];
-    return is_self || peer.lost || (peer.said_goodbye && peer.outbox.empty());
-  });
+  const bool all_gone =
+      std::ranges::all_of(peers_owned_, [&](const auto& peer) { return peer->lost || (peer->said_goodbye && peer->outbox.empty()); });
   if (all_gone) {
     has_parted_.store(true, std::memory_order_release);
   }
@@ -306,10 +305,8 @@ std::string Executor::name_of(const Operation& operation) const {
 
 // ok() when the trouble is not yet understood: then the peer has been asked, or its death is being looked into.
 Status Executor::explain(const Operation& operation, const Trouble& trouble) {
-  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
-    if (peer != options_.rank) {
-      read_control(peer);
-    }
+  for (const uint32_t peer : linked_) {
+    read_control(peer);
   }
   if (!noted_failure_.ok()) {
     return noted_failure_;
@@ -317,7 +314,7 @@ Status Executor::explain(const Operation& operation, const Trouble& trouble) {
   if (trouble.kind != Trouble::Kind::link_failed) {
     return explain_frame(operation, trouble);
   }
-  if (!peers_[trouble.peer].said_goodbye) {
+  if (!peer_state(trouble.peer).said_goodbye) {
     return {};
   }
   return remote_error("{}: rank {} has left the communicator without taking part", name_of(operation), trouble.peer);
@@ -374,20 +371,20 @@ void Executor::fail(const Status& why) {
   log::info("rank {} of \"{}\": {}: {}", options_.rank, options_.name, tutti::name_of(why.code()), why.message());
   let_go_of_memory();
   post_to_all(FailureNotice{why});
-  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
+  for (const uint32_t peer : linked_) {
     flush_outbox(peer);
   }
   complete_all_with_failure();
 }
 
 bool Executor::has_unsent_words() const {
-  return std::ranges::any_of(peers_, [](const Peer& peer) { return !peer.outbox.empty() && !peer.lost; });
+  return std::ranges::any_of(peers_owned_, [](const auto& peer) { return !peer->outbox.empty() && !peer->lost; });
 }
 
 // A peer that has failed too, and said so, stores nothing into this rank's memory any more.
 bool Executor::has_writers() const {
-  return has_shared_memory_ && std::ranges::any_of(peers_, [this](const Peer& peer) {
-           return &peer != &peers_[options_.rank] && !peer.lost && !peer.said_failure && !peer.said_goodbye;
+  return has_shared_memory_ && std::ranges::any_of(peers_owned_, [](const auto& peer) {
+           return !peer->lost && !peer->said_failure && !peer->said_goodbye;
          });
 }
 
