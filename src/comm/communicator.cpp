@@ -33,6 +33,16 @@ Communicator::Communicator(Initialisation::Setup setup)
       data_(setup.data),
       initialisation_(std::make_unique<Initialisation>(std::move(setup))) {}
 
+Communicator::Communicator(Ready ready)
+    : config_(std::move(ready.config)),
+      position_(ready.position),
+      job_id_(ready.job_id),
+      clock_(*ready.clock),
+      engine_(nullptr),
+      data_(ready.data) {
+  become_ready(std::move(ready.parts));
+}
+
 Communicator::~Communicator() {
   cancel_initialisation();
   if (executor_ != nullptr && engine_ != nullptr) {

@@ -26,6 +26,16 @@ class Communicator {
  public:
   // A communicator that has not come up yet. It does so by initialise(), initialise_in_background(), or a caller of poll_initialisation().
   explicit Communicator(Initialisation::Setup setup);
+  // One that is up already, for simulations of machines that are too large for all ranks to introduce themselves to each other.
+  struct Ready {
+    Config config;
+    Position position;
+    uint64_t job_id = 0;
+    const Clock* clock = nullptr;
+    engine::Data data = engine::Data::real;
+    Initialisation::Parts parts;
+  };
+  explicit Communicator(Ready ready);
   ~Communicator();
 
   // Brings all of them up in the calling thread, round-robin, since ranks of one thread wait for each other. Each one's outcome is its failure();

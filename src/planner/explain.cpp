@@ -66,10 +66,10 @@ std::string amount_text(const Call& call) {
 std::string Planner::explain_candidates(const Call& call, const std::vector<Candidate>& candidates,
                                         const std::optional<Candidate>& when_shared) const {
   std::string text = to_string(call.problem) + amount_text(call) + ":\n";
-  for (const topology::Level& level : options_.topology.levels()) {
+  for (const topology::Level& level : options_->topology.levels()) {
     text += "  ranks by " + topology::Topology::to_string(level) + "\n";
   }
-  const auto forced = options_.overrides.algorithm.find(call.problem.collective);
+  const auto forced = options_->overrides.algorithm.find(call.problem.collective);
   const bool is_forced = this->is_forced(call);
   if (candidates.empty()) {
     text += "  no algorithm applies\n";
@@ -91,7 +91,7 @@ std::string Planner::explain_candidates(const Call& call, const std::vector<Cand
     text += fmt::format("  if every rank's buffers are from tuttiMemAlloc: {}, {}\n", when_shared->algorithm->name, duration_text(when_shared->price_ns));
   }
   std::string others;
-  for (const Algorithm& algorithm : options_.algorithms) {
+  for (const Algorithm& algorithm : options_->algorithms) {
     if (std::none_of(candidates.begin(), candidates.end(), [&](const Candidate& candidate) { return candidate.algorithm == &algorithm; })) {
       others += (others.empty() ? "" : ", ") + std::string(algorithm.name);
     }

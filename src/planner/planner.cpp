@@ -41,25 +41,30 @@ Problem common_to_ranks(Problem problem) {
 
 }  // namespace
 
-Planner::Planner(Options options) : options_(std::move(options)) {
-  std::sort(options_.algorithms.begin(), options_.algorithms.end(),
+Planner::Planner(Options options) : rank_(options.rank) {
+  std::sort(options.algorithms.begin(), options.algorithms.end(),
             [](const Algorithm& left, const Algorithm& right) { return left.name < right.name; });
-  assert(std::adjacent_find(options_.algorithms.begin(), options_.algorithms.end(), [](const Algorithm& left, const Algorithm& right) {
+  options_ = std::make_shared<const Options>(std::move(options));
+  assert(std::adjacent_find(options_->algorithms.begin(), options_->algorithms.end(), [](const Algorithm& left, const Algorithm& right) {
            return left.name == right.name;
-         }) == options_.algorithms.end());
-  assert(options_.rank < options_.topology.rank_count());
+         }) == options_->algorithms.end());
+  assert(rank_ < options_->topology.rank_count());
+}
+
+Planner::Planner(Planner& leader, uint32_t rank) : options_(leader.options_), rank_(rank), leader_(&leader) {
+  assert(rank_ < options_->topology.rank_count());
 }
 
 Result<const Plan*> Planner::plan(const Call& call) {
   const uint64_t key = key_of(call);
-  if (const Plan* known = table_.find(key); known != nullptr && call.problem.rank_count == options_.topology.rank_count()) {
+  if (const Plan* known = table_.find(key); known != nullptr && call.problem.rank_count == options_->topology.rank_count()) {
     return known;
   }
   return plan_anew(call, key);
 }
 
 Status Planner::check(const Problem& problem) const {
-  const uint32_t rank_count = options_.topology.rank_count();
+  const uint32_t rank_count = options_->topology.rank_count();
   if (problem.rank_count != rank_count) {
     return invalid_argument("planner: {} has {} ranks, the topology {}", schedule::name_of(problem.collective), problem.rank_count, rank_count);
   }
@@ -81,7 +86,12 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   if (!algorithms) {
     return tl::make_unexpected(algorithms.error());
   }
-  const Chosen chosen = choose(*algorithms, call);
+  Chosen chosen;
+  if (leader_ == nullptr) {
+    chosen = choose(*algorithms, call);
+  } else if (const Status status = take_over(call, &chosen); !status.ok()) {
+    return tl::make_unexpected(status);
+  }
   const auto choice_of = [&](const Candidate& candidate) {
     return Choice{candidate.algorithm->name, candidate.price_ns, schedule_for(*candidate.algorithm, problem)};
   };
@@ -91,24 +101,24 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   }
   plans_.push_back(std::make_unique<const Plan>(std::move(plan)));
   table_.insert(key, plans_.back().get());
-  if (options_.rank == 0 && log::enabled(log::Level::info)) {  // one rank speaks for all: they choose alike
+  if (rank_ == 0 && leader_ == nullptr && log::enabled(log::Level::info)) {  // one rank speaks for all: they choose alike
     log::info("planner: {}", explain(call));
   }
   return plans_.back().get();
 }
 
 Result<std::vector<const Algorithm*>> Planner::choices(const Problem& problem) const {
-  const auto forced = options_.overrides.algorithm.find(problem.collective);
-  if (forced != options_.overrides.algorithm.end()) {
+  const auto forced = options_->overrides.algorithm.find(problem.collective);
+  if (forced != options_->overrides.algorithm.end()) {
     const Algorithm* algorithm = find(forced->second);
-    if (algorithm == nullptr || !algorithm->applies(problem, options_.topology)) {
+    if (algorithm == nullptr || !algorithm->applies(problem, options_->topology)) {
       return tl::make_unexpected(unsupported_error("TUTTI_ALGO forces {}, which does not apply to {}", forced->second, to_string(problem)));
     }
     return std::vector{algorithm};
   }
   std::vector<const Algorithm*> algorithms;
-  for (const Algorithm& algorithm : options_.algorithms) {
-    if (algorithm.applies(problem, options_.topology)) {
+  for (const Algorithm& algorithm : options_->algorithms) {
+    if (algorithm.applies(problem, options_->topology)) {
       algorithms.push_back(&algorithm);
     }
   }
@@ -119,15 +129,28 @@ Result<std::vector<const Algorithm*>> Planner::choices(const Problem& problem) c
 }
 
 const Algorithm* Planner::find(std::string_view name) const {
-  const auto found = std::find_if(options_.algorithms.begin(), options_.algorithms.end(),
+  const auto found = std::find_if(options_->algorithms.begin(), options_->algorithms.end(),
                                   [&](const Algorithm& algorithm) { return algorithm.name == name; });
-  return found == options_.algorithms.end() ? nullptr : &*found;
+  return found == options_->algorithms.end() ? nullptr : &*found;
+}
+
+Status Planner::take_over(const Call& call, Chosen* chosen) {
+  const auto plan = leader_->plan(call);
+  if (!plan) {
+    return plan.error();
+  }
+  const auto candidate_of = [&](const Choice& choice) { return Candidate{find(choice.algorithm), choice.price_ns, Fidelity::played}; };
+  chosen->ordinary = candidate_of(**plan);
+  if ((*plan)->when_shared) {
+    chosen->when_shared = candidate_of(*(*plan)->when_shared);
+  }
+  return {};
 }
 
 Planner::Chosen Planner::choose(const std::vector<const Algorithm*>& algorithms, const Call& call) const {
   const Candidate ordinary = price_all(algorithms, call, cost::Memory::ordinary).front();
   const Candidate shared = price_all(algorithms, call, cost::Memory::shared).front();
-  const uint64_t meeting = meeting_ns(options_.topology.rank_count());
+  const uint64_t meeting = meeting_ns(options_->topology.rank_count());
   const bool is_worth_asking = shared.algorithm != ordinary.algorithm && meeting <= ordinary.price_ns / kLeastOfMeeting &&
                                shared.price_ns <= ordinary.price_ns / 4 * 3 && meeting + shared.price_ns < ordinary.price_ns;
   return {ordinary, is_worth_asking ? std::optional(shared) : std::nullopt};
@@ -137,12 +160,12 @@ uint64_t Planner::meeting_ns(uint32_t rank_count) const {
   uint64_t longest = 0;
   uint64_t sending = 0;
   for (uint32_t peer = 1; peer < rank_count; ++peer) {
-    longest = std::max(longest, options_.topology.link(0, peer).latency_ns);
-    sending += options_.topology.link(0, peer).latency_ns;
+    longest = std::max(longest, options_->topology.link(0, peer).latency_ns);
+    sending += options_->topology.link(0, peer).latency_ns;
   }
   const uint64_t alone = longest + sending;
-  const uint64_t cores = options_.topology.cores_per_host;
-  const uint64_t ranks = options_.topology.ranks_on_host(options_.topology.host(0));
+  const uint64_t cores = options_->topology.cores_per_host;
+  const uint64_t ranks = options_->topology.ranks_on_host(options_->topology.host(0));
   const bool is_crowded = cores != 0 && ranks > cores;
   return is_crowded ? (alone + 2 * cost::kCrowdedOverhead_ns * (rank_count - 1) + cost::kSwitch_ns) * ranks / cores : alone;
 }
@@ -163,7 +186,7 @@ std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algor
 }
 
 Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
-  const topology::Topology& topology = options_.topology;
+  const topology::Topology& topology = options_->topology;
   std::vector<Schedule> schedules = {algorithm.build(problem, topology, 0)};
   if (schedules.front().steps.size() * problem.rank_count <= kMostPlayedSteps) {
     schedules.reserve(problem.rank_count);
@@ -183,20 +206,20 @@ std::shared_ptr<const Schedule> Planner::schedule_for(const Algorithm& algorithm
   const uint64_t problem_key = key_of(Call{.problem = problem});  // the same size for all
   std::shared_ptr<const Schedule>& schedule = schedules_[{&algorithm, problem_key}];
   if (schedule == nullptr) {
-    schedule = std::make_shared<const Schedule>(algorithm.build(problem, options_.topology, options_.rank));
+    schedule = std::make_shared<const Schedule>(algorithm.build(problem, options_->topology, rank_));
   }
   return schedule;
 }
 
-bool Planner::is_forced(const Call& call) const { return options_.overrides.algorithm.contains(call.problem.collective); }
+bool Planner::is_forced(const Call& call) const { return options_->overrides.algorithm.contains(call.problem.collective); }
 
 std::string Planner::explain(const Call& call) {
   if (const Status status = check(call.problem); !status.ok()) {
     return status.message() + "\n";
   }
   std::vector<const Algorithm*> applying;
-  for (const Algorithm& algorithm : options_.algorithms) {
-    if (algorithm.applies(common_to_ranks(call.problem), options_.topology)) {
+  for (const Algorithm& algorithm : options_->algorithms) {
+    if (algorithm.applies(common_to_ranks(call.problem), options_->topology)) {
       applying.push_back(&algorithm);
     }
   }
@@ -205,12 +228,12 @@ std::string Planner::explain(const Call& call) {
 }
 
 uint64_t Planner::hash() const {
-  uint64_t seed = options_.topology.hash();
-  for (const Algorithm& algorithm : options_.algorithms) {
+  uint64_t seed = options_->topology.hash();
+  for (const Algorithm& algorithm : options_->algorithms) {
     seed = hash_text(seed, algorithm.name);
   }
-  seed = hash_combine(seed, options_.overrides.algorithm.size());
-  for (const auto& [collective, name] : options_.overrides.algorithm) {
+  seed = hash_combine(seed, options_->overrides.algorithm.size());
+  for (const auto& [collective, name] : options_->overrides.algorithm) {
     seed = hash_text(hash_combine(seed, static_cast<uint64_t>(collective)), name);
   }
   return seed;

@@ -62,6 +62,8 @@ class Planner {
     Overrides overrides;
   };
   explicit Planner(Options options);
+  // For another rank: chooses as `leader`, which outlives it, and prices nothing itself. For simulations of many ranks in one process.
+  Planner(Planner& leader, uint32_t rank);
 
   // The plan for `call`; the same on every rank that asks the same. Calls share a plan when they differ only in size and lie between the same two
   // powers of two of bytes (of the vector, or of a block). Thread-safe. A cached answer takes no lock and allocates nothing; the first of its
@@ -76,14 +78,14 @@ class Planner {
   // Covers all that decides a plan: topology, algorithms, overrides.
   uint64_t hash() const;
 
-  const topology::Topology& topology() const { return options_.topology; }
+  const topology::Topology& topology() const { return options_->topology; }
 
  private:
   enum class Fidelity : uint8_t { played, in_step };
   struct Candidate {
-    const Algorithm* algorithm;
-    uint64_t price_ns;
-    Fidelity fidelity;
+    const Algorithm* algorithm = nullptr;
+    uint64_t price_ns = 0;
+    Fidelity fidelity = Fidelity::played;
   };
 
   // explain.cpp
@@ -103,12 +105,16 @@ class Planner {
     Candidate ordinary;
     std::optional<Candidate> when_shared;
   };
+  // What the leader has chosen.
+  Status take_over(const Call& call, Chosen* chosen);
   Chosen choose(const std::vector<const Algorithm*>& algorithms, const Call& call) const;
   // What it takes the ranks to tell each other where their buffers lie.
   uint64_t meeting_ns(uint32_t rank_count) const;
   std::shared_ptr<const schedule::Schedule> schedule_for(const Algorithm& algorithm, const schedule::Problem& problem);
 
-  Options options_;  // never changes; algorithms by name
+  std::shared_ptr<const Options> options_;  // algorithms by name; the rank is that of the leader
+  uint32_t rank_;
+  Planner* leader_ = nullptr;    // null: it is its own
   InsertOnlyTable<Plan> table_;  // read without the mutex, written under it
 
   std::mutex mutex_;  // guards all below
