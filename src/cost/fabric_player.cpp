@@ -28,7 +28,9 @@ void FabricPlayer::set_up(uint32_t index) {
   State& state = states_[index];
   state.begin_pending = node.pending;
   if (!is_local(node)) {
-    state.bytes = bytes_of(play_, layout_, *node.step);
+    // Messages of nothing are not sent, but for those of a barrier.
+    const uint64_t least = play_.problem.collective == schedule::Collective::barrier ? 1 : 0;
+    state.bytes = std::max(least, bytes_of(play_, layout_, *node.step));
     state.begin_pending -= !is_send(node) && play_.peers == Peers::present ? 1 : 0;  // the message, which counts its bytes itself
   }
   for (uint32_t waiter = node.first_waiter; waiter != kNone; waiter = graph_.waiters[waiter].next) {

@@ -6,12 +6,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <vector>
 
 #include "base/status.hpp"
 #include "sim/event_queue.hpp"
+#include "sim/fifo.hpp"
 
 namespace tutti::sim {
 
@@ -50,7 +50,7 @@ struct FlyingFrame {
 
 // One channel's outgoing direction.
 struct Outgoing {
-  std::deque<FlyingFrame> in_flight;
+  Fifo<FlyingFrame> in_flight;
   uint64_t taken_bytes = 0;     // payload, ever
   uint64_t released_bytes = 0;  // payload, no longer read
   uint64_t window_used_bytes = 0;
@@ -87,7 +87,7 @@ class Incoming {
   bool empty() const { return arrived_.empty(); }
 
  private:
-  std::deque<ArrivedFrame> arrived_;
+  Fifo<ArrivedFrame> arrived_;
   std::span<std::byte> landing_;
 };
 

@@ -36,9 +36,17 @@ Network::Network(topology::Topology topology, const NetworkOptions& options)
   for (const topology::Level& level : topology_.levels()) {  // there are at most as many domains as nodes
     crossings_.emplace_back(level.domains.size());
   }
-  options_.max_frame_bytes = std::clamp<size_t>(options.max_frame_bytes, 1, kMaxFrameBytes);
+  set_max_frame_bytes(options.max_frame_bytes);
   if (topology_.fabric() != nullptr) {
     traffic_ = std::make_unique<topology::Traffic>(topology_.fabric(), options.traffic);
+  }
+}
+
+void Network::set_max_frame_bytes(size_t max_frame_bytes) { options_.max_frame_bytes = std::clamp<size_t>(max_frame_bytes, 1, kMaxFrameBytes); }
+
+void Network::begin_collective() {
+  if (traffic_ != nullptr) {
+    traffic_->begin_collective();
   }
 }
 
@@ -159,7 +167,18 @@ void Network::detach(PortId port) {
   }
 }
 
-EndpointId Network::open(PortId port, PortId peer_port) {
+Network::Ends Network::join(PortId first, PortId second) {
+  const Ends ends{.first = add_endpoint(first, second), .second = add_endpoint(second, first)};
+  endpoints_[ends.first]->peer = ends.second;
+  endpoints_[ends.second]->peer = ends.first;
+  for (const EndpointId id : {ends.first, ends.second}) {
+    endpoints_[id]->greeted = true;
+    greet(*endpoints_[id]);
+  }
+  return ends;
+}
+
+EndpointId Network::add_endpoint(PortId port, PortId peer_port) {
   const auto id = static_cast<EndpointId>(endpoints_.size());
   endpoints_.push_back(std::make_unique<Endpoint>());
   Endpoint& endpoint = *endpoints_.back();
@@ -171,7 +190,12 @@ EndpointId Network::open(PortId port, PortId peer_port) {
   endpoint.incoming.resize(options_.channel_count);
   assert(endpoint.node != endpoint.peer_node);
   ports_[port].endpoints.push_back(id);
+  return id;
+}
 
+EndpointId Network::open(PortId port, PortId peer_port) {
+  const EndpointId id = add_endpoint(port, peer_port);
+  Endpoint& endpoint = *endpoints_[id];
   if (nodes_[endpoint.node].halted) {
     fail(endpoint, Cause::own_crash);
     return id;
@@ -462,6 +486,7 @@ void Network::trace(const Endpoint& sender, uint32_t channel, const FlyingFrame&
     trace_hash_ = hash_combine(trace_hash_, value);
   }
   ++delivered_frame_count_;
+  delivered_bytes_ += frame.payload.size();
 }
 
 }  // namespace tutti::sim

@@ -117,10 +117,13 @@ class Network {
 
   // Null without a fabric. What has passed its links, and what they take.
   const topology::Traffic* traffic() const { return traffic_.get(); }
+  // What Traffic::base_ns() tells is about what is sent from now on.
+  void begin_collective();
 
   // What happened: a hash over the time, source, target, channel, number and size of every delivered frame, in order.
   uint64_t trace_hash() const { return trace_hash_; }
   uint64_t delivered_frame_count() const { return delivered_frame_count_; }
+  uint64_t delivered_bytes() const { return delivered_bytes_; }
 
   // Faults. Nodes are below node_count().
 
@@ -145,6 +148,14 @@ class Network {
   const PortOptions& port(PortId port) const { return ports_[port].options; }
   // Calls `peer_port`, which is on another node. Once both have called and heard each other, the endpoint is open.
   EndpointId open(PortId port, PortId peer_port);
+  // Both ends of a connection, open at once: for large machines, where greetings would be most of the traffic.
+  struct Ends {
+    EndpointId first = kNoEndpoint;
+    EndpointId second = kNoEndpoint;
+  };
+  Ends join(PortId first, PortId second);
+  // Of frames sent from now on; within the bounds of NetworkOptions.
+  void set_max_frame_bytes(size_t max_frame_bytes);
   // Says goodbye: what was sent still arrives, then the peer's end fails. No memory of the caller is used after this.
   void close(EndpointId endpoint);
   EndpointState state(EndpointId endpoint) const { return endpoints_[endpoint]->state; }
@@ -191,6 +202,7 @@ class Network {
   };
 
   // network.cpp
+  EndpointId add_endpoint(PortId port, PortId peer_port);
   Passage transmit(uint32_t source, uint32_t target, uint64_t bytes);
   // The same as if nothing were random, on one host.
   Passage copy(uint32_t source, uint32_t target, uint64_t bytes);
@@ -242,6 +254,7 @@ class Network {
   uint64_t draw_count_ = 0;
   uint64_t trace_hash_ = 0;
   uint64_t delivered_frame_count_ = 0;
+  uint64_t delivered_bytes_ = 0;
 };
 
 }  // namespace tutti::sim

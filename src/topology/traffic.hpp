@@ -49,8 +49,9 @@ class Traffic {
   Begun begin(const Message& message, uint64_t now_ns, uint64_t tag);
   // Of a message without bytes on an idle fabric.
   uint64_t latency_ns(uint32_t source, uint32_t target);
-  // What the collective takes to begin with, beside its messages: the largest base_ns of the protocols used so far.
+  // What the collective takes to begin with, beside its messages: the largest base_ns of the protocols used since begin_collective().
   uint64_t base_ns() const { return base_ns_; }
+  void begin_collective() { base_ns_ = 0; }
 
   const Fabric& fabric() const { return *fabric_; }
   Flows& flows() { return flows_; }

@@ -20,6 +20,7 @@ RULES = {
     "registry": ("planner/algorithm.hpp", "transport"),
     "comm": ("planner", "engine", "bootstrap", "transport", "topology", "registry", "schedule", "reduce"),
     "api": ("comm", "engine", "bootstrap"),
+    "simulator": ("comm", "engine", "planner", "cost", "registry", "sim", "transports/sim", "transport", "topology", "schedule"),
     # Plug-ins see no other plug-in. Headers that lie in algorithms/ itself belong to all families.
     "algorithms": ("topology", "schedule", "planner/algorithm.hpp"),
     "transports": ("transport",),

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulator/world.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "cost/cost.hpp"
+#include "registry/registry.hpp"
+#include "schedule/names.hpp"
+
+namespace tutti::simulator {
+
+namespace {
+
+// Frames between two reports.
+constexpr uint64_t kFramesBetweenReports = 8192;
+
+std::vector<planner::Algorithm> all_algorithms() {
+  std::vector<planner::Algorithm> algorithms;
+  for (const auto family : registry::algorithm_families()) {
+    algorithms.insert(algorithms.end(), family().begin(), family().end());
+  }
+  return algorithms;
+}
+
+sim::NetworkOptions network_options(const WorldOptions& options) {
+  return {.channel_count = transport::kChannelCount,
+          .max_frame_bytes = cost::kSliceBytes,
+          .window_bytes = sim::kNoWindow,
+          .traffic = options.traffic,
+          .payloads = sim::Payloads::sized};
+}
+
+// An address that nothing is ever read from or written to; the two are far enough apart for every size.
+void* nowhere(uint64_t number) { return reinterpret_cast<void*>(number << 52); }
+
+bool has_rank_blocks(schedule::Collective collective) { return !schedule::is_cut_vector(collective); }
+
+}  // namespace
+
+Result<std::unique_ptr<World>> World::make(WorldOptions options) {
+  if (options.topology.fabric() == nullptr || options.topology.rank_count() == 0) {
+    return tl::make_unexpected(invalid_argument("simulation: the topology has {} ranks and {} fabric", options.topology.rank_count(),
+                                                options.topology.fabric() == nullptr ? "no" : "a"));
+  }
+  auto overrides = planner::Overrides::parse(options.algorithms, all_algorithms());
+  if (!overrides) {
+    return tl::make_unexpected(overrides.error());
+  }
+  return std::unique_ptr<World>(new World(std::move(options), std::move(*overrides)));
+}
+
+World::World(WorldOptions options, planner::Overrides overrides)
+    : options_(std::move(options)),
+      network_(std::make_unique<sim::Network>(options_.topology, network_options(options_))),
+      leader_({.topology = options_.topology, .rank = 0, .algorithms = all_algorithms(), .overrides = std::move(overrides)}) {
+  for (uint32_t rank = 0; rank < options_.topology.rank_count(); ++rank) {
+    add_rank(rank);
+  }
+}
+
+World::~World() = default;
+
+void World::add_rank(uint32_t rank) {
+  const uint32_t rank_count = options_.topology.rank_count();
+  network_->attach({.node = rank, .group = 1, .secret = {}});  // ports are numbered as ranks are
+  comm::Communicator::Ready ready{.config = {},
+                                  .position = {.rank = rank, .rank_count = rank_count},
+                                  .job_id = 1,
+                                  .clock = &network_->clock(),
+                                  .data = engine::Data::modelled,
+                                  .parts = {}};
+  engine::Executor::Connections connections;
+  connections.links.resize(rank_count);
+  ready.parts.executor = std::make_shared<engine::Executor>(
+      engine::Executor::Options{.rank = rank, .rank_count = rank_count, .name = ready.config.name, .clock = ready.clock}, std::move(connections));
+  ready.parts.planner = std::make_unique<planner::Planner>(leader_, rank);
+  communicators_.push_back(std::make_shared<comm::Communicator>(std::move(ready)));
+}
+
+comm::Call World::call_of(const Collective& what) const {
+  if (what.collective == schedule::Collective::barrier) {
+    return comm::barrier_call("simulation");
+  }
+  return {.function = "simulation",
+          .collective = what.collective,
+          .send = nowhere(1),
+          .receive = nowhere(2),
+          .count = has_rank_blocks(what.collective) ? what.bytes / rank_count() : what.bytes,
+          .datatype = tuttiUint8,
+          .root = static_cast<int>(what.root)};
+}
+
+Result<Outcome> World::run(const Collective& what, const Report& report) {
+  if (what.root >= rank_count()) {
+    return tl::make_unexpected(invalid_argument("simulation: root {} is not below the rank count {}", what.root, rank_count()));
+  }
+  network_->begin_collective();
+  const uint64_t begin_ns = network_->now_ns();
+  const uint64_t frames_before = network_->delivered_frame_count();
+  const uint64_t bytes_before = network_->delivered_bytes();
+  const auto all_bytes = submit(call_of(what));
+  if (!all_bytes) {
+    return tl::make_unexpected(all_bytes.error());
+  }
+  uint64_t reported_frames = frames_before;
+  while (take_turns()) {
+    if (!network_->advance_instant()) {
+      return tl::make_unexpected(internal_error("simulation: {} of {} ranks wait for messages that nobody sends", rank_count() - finished_count_,
+                                                rank_count()));
+    }
+    awake_ = network_->take_woken();
+    if (report && network_->delivered_frame_count() - reported_frames >= kFramesBetweenReports) {
+      reported_frames = network_->delivered_frame_count();
+      report({.arrived_bytes = network_->delivered_bytes() - bytes_before, .all_bytes = *all_bytes});
+    }
+  }
+  const comm::Call call = call_of(what);
+  const auto plan = leader_.plan({.problem = {.collective = call.collective, .rank_count = rank_count(), .root = what.root},
+                                  .element_count = call.count,
+                                  .element_bytes = 1});
+  return Outcome{.elapsed_ns = network_->now_ns() - begin_ns + network_->traffic()->base_ns(),
+                 .price_ns = plan ? (*plan)->price_ns : 0,
+                 .algorithm = plan ? std::string((*plan)->algorithm) : std::string(),
+                 .bytes_moved = network_->delivered_bytes() - bytes_before,
+                 .frame_count = network_->delivered_frame_count() - frames_before,
+                 .trace_hash = network_->trace_hash()};
+}
+
+Result<uint64_t> World::submit(const comm::Call& call) {
+  uint64_t all_bytes = 0;
+  std::vector<engine::Request> requests;
+  requests.reserve(rank_count());
+  for (uint32_t rank = 0; rank < rank_count(); ++rank) {
+    auto request = communicators_[rank]->prepare(call);
+    if (!request) {
+      return tl::make_unexpected(request.error());
+    }
+    const engine::Program& program = *request->program;
+    const schedule::Schedule& schedule = program.schedule();
+    for (uint32_t step = 0; step < schedule.steps.size(); ++step) {
+      all_bytes += schedule.steps[step].kind == schedule::StepKind::send ? program.place_of(step).bytes : 0;
+    }
+    link_peers_of(rank, schedule);
+    requests.push_back(std::move(*request));
+  }
+  network_->set_max_frame_bytes(std::max<uint64_t>(cost::kSliceBytes, all_bytes / options_.most_frames));
+  for (uint32_t rank = 0; rank < rank_count(); ++rank) {
+    TUTTI_UNEXPECTED_IF_ERROR(communicators_[rank]->submit(std::move(requests[rank]), nullptr));
+    awake_.push_back(rank);
+  }
+  is_finished_.assign(rank_count(), 0);
+  finished_count_ = 0;
+  return all_bytes;
+}
+
+void World::link_peers_of(uint32_t rank, const schedule::Schedule& schedule) {
+  for (const schedule::Step& step : schedule.steps) {
+    const bool is_local = step.kind == schedule::StepKind::copy || step.kind == schedule::StepKind::reduce;
+    if (!is_local && step.peer != rank && !communicators_[rank]->executor()->has_link(step.peer)) {
+      link(rank, step.peer);
+    }
+  }
+}
+
+void World::link(uint32_t rank, uint32_t peer) {
+  const sim::Network::Ends ends = network_->join(rank, peer);
+  links_.push_back(std::make_unique<transports::sim::SimLink>(*network_, ends.first));
+  communicators_[rank]->executor()->add_link(peer, *links_.back());
+  links_.push_back(std::make_unique<transports::sim::SimLink>(*network_, ends.second));
+  communicators_[peer]->executor()->add_link(rank, *links_.back());
+}
+
+// Of every rank that is awake, until none of them has anything to do. False when all ranks have finished.
+bool World::take_turns() {
+  while (!awake_.empty()) {
+    std::erase_if(awake_, [this](uint32_t rank) {
+      engine::Executor& executor = *communicators_[rank]->executor();
+      if (executor.turn() != 0) {
+        return false;
+      }
+      if (is_finished_[rank] == 0 && executor.has_settled(executor.submitted())) {
+        is_finished_[rank] = 1;
+        ++finished_count_;
+      }
+      return true;
+    });
+  }
+  return finished_count_ != rank_count();
+}
+
+}  // namespace tutti::simulator
