@@ -4,6 +4,7 @@
 // and reductions have rank order. What passes between ranks does not depend on who is in place.
 #include "algorithms/shared/shared_memory.hpp"
 
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,12 @@ using Waits = std::vector<WaitFor>;
 
 Span input_of(uint32_t peer, uint32_t slot) { return {.buffer = Buffer::input, .slot = slot, .rank = peer}; }
 Span output_of(uint32_t peer, uint32_t slot) { return {.buffer = Buffer::output, .slot = slot, .rank = peer}; }
+
+// What a rank reads from a peer.
+struct Exchange {
+  Chunks chunk;
+  Builder::Copy spans;
+};
 
 // Two lanes: what is told to peers, and what is done, with the awaits in between. Peers are told beginning with the next rank up, and attended to
 // beginning with the next rank down, so that the ranks do not all crowd one of them first, and each is told when it listens.
@@ -75,6 +82,23 @@ class Meeting {
   void copy_own(Chunks chunk, const Builder::Copy& spans) {
     if (!in_place()) {
       copy(chunk, spans);
+    }
+  }
+  // Lends to all peers, and reads from each as soon as it lends, in whatever order they come: ranks that share cores do not come in turn.
+  void exchange_all(const std::function<Exchange(uint32_t peer)>& with) {
+    std::vector<LaneId> telling;  // lanes of their own, which come first: no peer is told late because another is read from
+    for (const uint32_t peer : upwards()) {
+      telling.push_back(builder_.add_lane());
+      builder_.signal(telling.back(), peer);
+    }
+    for (const uint32_t peer : downwards()) {
+      const LaneId lane = builder_.add_lane();
+      const auto [chunk, spans] = with(peer);
+      builder_.await(lane, peer);
+      const StepId read = builder_.copy(lane, chunk, spans);
+      builder_.await(lane, peer);
+      builder_.signal(telling.back(), peer, {.waits = {{read}}});
+      telling.pop_back();
     }
   }
   // Reduces a chunk of all inputs.
@@ -154,15 +178,8 @@ Schedule reduce(const Problem& problem, uint32_t rank) {
 
 Schedule all_gather(const Problem& problem, uint32_t rank) {
   Meeting meeting(problem, rank, problem.rank_count);
-  meeting.signal_all();
   meeting.copy_own({rank}, {.source = input(0), .target = output(rank)});
-  for (const uint32_t peer : meeting.downwards()) {
-    meeting.await(peer);
-    meeting.signal(peer, meeting.copy({peer}, {.source = input_of(peer, 0), .target = output(peer)}));
-  }
-  for (const uint32_t peer : meeting.upwards()) {
-    meeting.await(peer);
-  }
+  meeting.exchange_all([](uint32_t peer) { return Exchange{{peer}, {.source = input_of(peer, 0), .target = output(peer)}}; });
   return std::move(meeting).build();
 }
 
@@ -222,18 +239,12 @@ Schedule all_to_all(const Problem& problem, uint32_t rank) {
   const auto read = [&](uint32_t peer, Span target) {
     meeting.signal(peer, meeting.copy(block(peer, rank), {.source = input_of(peer, rank), .target = target}));
   };
-  meeting.signal_all();
-  meeting.copy_own(block(rank, rank), {.source = input(rank), .target = output(rank)});
   if (!meeting.in_place()) {
-    for (const uint32_t peer : meeting.downwards()) {
-      meeting.await(peer);
-      read(peer, output(peer));
-    }
-    for (const uint32_t peer : meeting.upwards()) {
-      meeting.await(peer);
-    }
+    meeting.copy(block(rank, rank), {.source = input(rank), .target = output(rank)});
+    meeting.exchange_all([&](uint32_t peer) { return Exchange{block(peer, rank), {.source = input_of(peer, rank), .target = output(peer)}}; });
     return std::move(meeting).build();
   }
+  meeting.signal_all();
   std::vector<std::pair<uint32_t, Span>> aside;
   for (const uint32_t peer : meeting.downwards()) {
     meeting.await(peer);
