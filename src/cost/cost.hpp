@@ -68,11 +68,11 @@ inline constexpr uint64_t kUncachedFetchBytes_per_s = 4'200'000'000;
 inline constexpr uint64_t kWrittenFetchBytes_per_s = 3'500'000'000;
 // Ranks that take turns on a core find its caches full of each other's data: they reduce as if all lay in memory, fetch more slowly, and copy messages
 // kCrowdedTenths/10 times as long, in which the last frame hides, or kCrowdedUncachedTenths/10 beyond kCrowdedCachedBytes.
-inline constexpr uint64_t kCrowdedTenths = 17;
+inline constexpr uint64_t kCrowdedTenths = 13;
 inline constexpr uint64_t kCrowdedUncachedTenths = 29;
 inline constexpr uint64_t kCrowdedCachedBytes = 8 * 1024 * 1024;
 inline constexpr uint64_t kCrowdedFetchOverhead_ns = 1'500;
-inline constexpr uint64_t kCrowdedFetchBytes_per_s = 4'500'000'000;
+inline constexpr uint64_t kCrowdedFetchBytes_per_s = 8'000'000'000;
 // What streaming is priced with; engines may slice differently.
 inline constexpr uint64_t kSliceBytes = 128 * 1024;
 

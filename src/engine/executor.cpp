@@ -4,6 +4,7 @@
 #include "engine/executor.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <exception>
 #include <new>
@@ -159,10 +160,25 @@ inline void Executor::number(Operation& operation) {
   next_channel_ = (next_channel_ + channel_count) % transport::kCollectiveChannelCount;
   chain_ = chain(chain_, operation.program().fingerprint());
   operation.frame_word = static_cast<uint64_t>(chain_) << 32 | static_cast<uint32_t>(operation.sequence);
+  operation.meeting_record = nullptr;
+  if (operation.program().when_shared() != nullptr) {
+    operation.meeting_record = &meeting_record(signature, operation.program().element_bytes());
+    operation.meeting_ticket = operation.meeting_record->take_ticket();
+  }
   HistoryEntry& entry = history_[operation.sequence % kHistoryLength];
   entry.number = operation.sequence + 1;
   entry.signature = signature;
   entry.chain = chain_;
+}
+
+// Calls of one kind are those of a collective whose vectors or blocks are of the same size up to a factor of two: equal on all ranks.
+MeetingRecord& Executor::meeting_record(const Signature& signature, uint64_t element_bytes) {
+  constexpr size_t kSizeClasses = 40;  // the last holds all that is larger
+  if (meeting_records_.empty()) {
+    meeting_records_.resize(schedule::kCollectiveCount * kSizeClasses);
+  }
+  const auto size_class = std::min(static_cast<size_t>(std::bit_width(signature.count * element_bytes)), kSizeClasses - 1);
+  return meeting_records_[static_cast<size_t>(signature.collective) * kSizeClasses + size_class];
 }
 
 inline Operation* Executor::take_free_operation() {
@@ -313,7 +329,8 @@ inline bool Executor::may_run(const Operation& operation, uint32_t busy_channels
   const bool way_is_free = operation.is_point_to_point()
                                ? (peer_busy_[operation.request.peer] & direction_of(operation)) == 0
                                : (operation.channels & busy_channels) == 0;
-  return way_is_free && operation.stream->may_start(operation.ticket);
+  const bool knows_whether_it_meets = operation.meeting_record == nullptr || operation.meeting_record->is_turn_of(operation.meeting_ticket);
+  return way_is_free && knows_whether_it_meets && operation.stream->may_start(operation.ticket);
 }
 
 inline Status Executor::start(Operation& operation) {
@@ -330,6 +347,10 @@ inline Status Executor::start(Operation& operation) {
   operation.scaled_input = scaled_bytes == 0 ? nullptr : scaled_input_[operation.first_channel].at_least(scaled_bytes);
   if ((scratch_bytes != 0 && operation.scratch == nullptr) || (scaled_bytes != 0 && operation.scaled_input == nullptr)) {
     return tutti::failure(tuttiSystemError, "{}: no memory for {} bytes of scratch", name_of(operation), scratch_bytes + scaled_bytes);
+  }
+  if (operation.meeting_record != nullptr && !operation.meeting_record->meets()) {
+    pass_meeting(operation);
+    std::exchange(operation.meeting_record, nullptr)->pass();
   }
   operation.state = OperationState::running;
   has_shared_memory_ = has_shared_memory_ || !operation.meetings.empty();

@@ -133,6 +133,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   enum class Enqueued : uint8_t { queued, owned, full, refused };
   Enqueued try_enqueue(Request& request, const std::shared_ptr<Stream>& stream, const Stream::Ticket* start);
   void number(Operation& operation);
+  MeetingRecord& meeting_record(const Signature& signature, uint64_t element_bytes);
   bool may_begin_at_once(const Operation& operation) const;
   Operation* take_free_operation();
   void wait_for_room();
@@ -196,6 +197,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   uint32_t chain_ = 0;  // of all collectives so far
   ZeroedArray<uint64_t> next_send_, next_receive_;  // by peer
   ZeroedArray<HistoryEntry> history_;
+  std::vector<MeetingRecord> meeting_records_;  // by kind of call; empty until one may meet
   // Written under submit_lock_; release pairs with the acquire in submitted().
   std::atomic<uint64_t> submitted_{0};
   // Written by the owner; release pairs with has_settled(): work before it has completed.

@@ -547,6 +547,11 @@ void prepare(Operation& operation) {
   prepare_steps(operation);
 }
 
+void pass_meeting(Operation& operation) {
+  operation.is_meeting = false;
+  operation.meetings.resize(operation.program().peers().size());
+}
+
 Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
   const auto& scale = operation.program().input_scale();
   if (scale && operation.input != operation.scaled_input && !operation.program().is_modelled() && !scale_input(operation, *scale)) {
@@ -558,7 +563,11 @@ Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
       return met == Outcome::failed ? Advance::troubled : Advance::idle;
     }
     operation.is_meeting = false;
-    if (meeting.found_all_shared()) {
+    const bool all_shared = meeting.found_all_shared();
+    if (MeetingRecord* const record = std::exchange(operation.meeting_record, nullptr)) {
+      record->conclude(all_shared);
+    }
+    if (all_shared) {
       operation.request.program = operation.program().when_shared();
       prepare_steps(operation);
     }

@@ -57,8 +57,11 @@ enum class Advance : uint8_t { idle, worked, complete, troubled };
 // The channel a step of `operation` uses.
 uint32_t channel_of(const Operation& operation, const schedule::Lane& lane);
 
-// Sets up lanes and step states; called when the operation starts. Allocates only if an operation object has never run a schedule this large.
+// Sets up lanes and step states; called when the operation is submitted. Allocates only if an operation object has never run a schedule this large.
 void prepare(Operation& operation);
+
+// Leaves out the meeting that the operation would begin with.
+void pass_meeting(Operation& operation);
 
 // Moves every lane as far as it goes now, within a bounded amount of work. `trouble` is written for Advance::troubled.
 Advance advance(Operation& operation, LinkTable& links, Trouble* trouble);

@@ -2,6 +2,7 @@
 // One call on its way through the engine: what was asked, and how far it has come.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -57,6 +58,31 @@ struct Meeting {
   std::byte* output = nullptr;  // null: to be fetched, and never written to
 };
 
+// Whether calls of one kind begin with a meeting of all ranks. It costs ranks with ordinary buffers time for nothing, and calls of a kind mostly use
+// buffers of a kind: after meetings that found ordinary ones more and more calls go without, up to kLongestPause - 1 in turn. All ranks decide
+// alike, because a call waits for what all earlier ones of its kind have found.
+class MeetingRecord {
+ public:
+  static constexpr uint64_t kLongestPause = 64;
+
+  // By who submits, in order; everything else by who takes turns.
+  uint64_t take_ticket() { return issued_++; }
+  bool is_turn_of(uint64_t ticket) const { return decided_ == ticket; }
+  bool meets() const { return decided_ >= next_meeting_; }
+  void pass() { ++decided_; }
+  void conclude(bool all_shared) {
+    pause_ = all_shared ? 1 : std::min(2 * pause_, kLongestPause);
+    next_meeting_ = decided_ + pause_;
+    ++decided_;
+  }
+
+ private:
+  uint64_t issued_ = 0;
+  uint64_t decided_ = 0;  // calls that have met or passed
+  uint64_t next_meeting_ = 0;
+  uint64_t pause_ = 1;
+};
+
 inline constexpr uint64_t kStepComplete = UINT64_MAX;
 
 // What the executor has noted about an operation that may be stuck.
@@ -88,6 +114,8 @@ struct Operation {
   std::vector<uint64_t> step_done_bytes;  // kStepComplete once complete
   std::vector<Meeting> meetings;          // by rank; empty if there are none
   bool is_meeting = false;  // all ranks, to find out which program to run
+  MeetingRecord* meeting_record = nullptr;  // until it is decided whether it meets, and what that finds; null if it has one program
+  uint64_t meeting_ticket = 0;
   std::byte* scratch = nullptr;       // the executor's, while it runs
   std::byte* scaled_input = nullptr;  // likewise
 

@@ -15,8 +15,8 @@ namespace {
 using schedule::Problem;
 using schedule::Schedule;
 
-// Ranks with ordinary buffers lose at most this part of their time by having asked.
-constexpr uint64_t kLeastOfMeeting = 6;
+// What ranks with shared buffers must gain, in parts of what they need without asking each other; those with ordinary ones seldom ask.
+constexpr uint64_t kLeastGain = 10;
 
 uint64_t hash_text(uint64_t seed, std::string_view text) {
   seed = hash_combine(seed, text.size());
@@ -151,8 +151,7 @@ Planner::Chosen Planner::choose(const std::vector<const Algorithm*>& algorithms,
   const Candidate ordinary = price_all(algorithms, call, cost::Memory::ordinary).front();
   const Candidate shared = price_all(algorithms, call, cost::Memory::shared).front();
   const uint64_t meeting = meeting_ns(options_->topology.rank_count());
-  const bool is_worth_asking = shared.algorithm != ordinary.algorithm && meeting <= ordinary.price_ns / kLeastOfMeeting &&
-                               shared.price_ns <= ordinary.price_ns / 4 * 3 && meeting + shared.price_ns < ordinary.price_ns;
+  const bool is_worth_asking = shared.algorithm != ordinary.algorithm && meeting + shared.price_ns <= ordinary.price_ns - ordinary.price_ns / kLeastGain;
   return {ordinary, is_worth_asking ? std::optional(shared) : std::nullopt};
 }
 

@@ -317,7 +317,7 @@ TEST_F(Choice, IsTheSameOnEveryRank) {
   }
 }
 
-// Ranks ask each other about their buffers only where working in shared ones gains much, and asking costs those with ordinary ones little.
+// Ranks ask each other about their buffers only where working in shared ones gains more than asking costs.
 TEST(RegisteredAlgorithms, AreChosenApartForSharedBuffers) {
   LinkSpec reaching = kMemory;
   reaching.reaches_memory = true;

@@ -194,6 +194,117 @@ TEST(Executor, WaitingCarriesOnTheWork) {
   world[0].release_ownership();
 }
 
+// The sum of two ranks' vectors, each in its own output, as long as each can read the other's input.
+std::shared_ptr<const schedule::Schedule> sum_in_memory(uint32_t rank) {
+  using schedule::Buffer;
+  const uint32_t peer = 1 - rank;
+  schedule::Builder builder({.rank = rank});
+  const schedule::LaneId lane = builder.add_lane();
+  builder.signal(lane, peer);
+  builder.await(lane, peer);
+  const std::vector<schedule::Span> sources{{Buffer::input, 0, std::min(rank, peer) == rank ? schedule::kOwnRank : peer},
+                                            {Buffer::input, 0, std::max(rank, peer) == rank ? schedule::kOwnRank : peer}};
+  builder.reduce(lane, {}, sources, {Buffer::output, 0}, {.final = schedule::Final::yes});
+  builder.signal(lane, peer);
+  builder.await(lane, peer);
+  return std::make_shared<const schedule::Schedule>(std::move(builder).build());
+}
+
+// Calls of two ranks that meet to find out whether their memory is shared, one after another.
+class Meetings : public testing::Test {
+ protected:
+  // What a call does is told by its frames: a message each way, and those of the meeting; or those of the meeting and two signals each way.
+  enum Kind : uint64_t { kWithoutMeeting = 2, kMetInVain = 4, kInMemory = 6 };
+
+  Kind call(size_t count = 10) {
+    Sum sums[2] = {Sum(count, 1), Sum(count, 2)};
+    const uint64_t before = world_.fabric.frames_taken();
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      EXPECT_TRUE(world_[rank].submit(request(sums[rank], rank), streams_[rank]).ok());
+    }
+    EXPECT_TRUE(world_.settle());
+    EXPECT_TRUE(sums[0].has(3) && sums[1].has(3));
+    return Kind{world_.fabric.frames_taken() - before};
+  }
+  size_t calls_until(Kind kind) {
+    size_t calls = 1;
+    while (call() != kind && calls < 1000) {
+      ++calls;
+    }
+    return calls;
+  }
+  static Request request(Sum& sum, uint32_t rank) {
+    return request_for({.signature = sum.signature(),
+                        .schedule = sum_schedule(rank),
+                        .layout = {.problem = {.collective = schedule::Collective::all_reduce, .rank_count = 2},
+                                   .rank = rank,
+                                   .element_count = sum.input.size(),
+                                   .variable = {},
+                                   .element_bytes = sizeof(int32_t)},
+                        .input_bytes = sum.input.size() * sizeof(int32_t),
+                        .output_bytes = sum.input.size() * sizeof(int32_t),
+                        .when_shared = sum_in_memory(rank)},
+                       sum.input.data(), sum.output.data());
+  }
+
+  ExecutorWorld world_;
+  const std::shared_ptr<Stream> streams_[2] = {new_stream(), new_stream()};
+};
+
+TEST_F(Meetings, BecomeRareWhileTheyFindOrdinaryMemory) {
+  std::vector<size_t> met;
+  for (size_t index = 0; index < 300; ++index) {
+    const Kind kind = call();
+    ASSERT_NE(kind, kInMemory);
+    if (kind == kMetInVain) {
+      met.push_back(index);
+    }
+  }
+  EXPECT_EQ(met, (std::vector<size_t>{0, 2, 6, 14, 30, 62, 126, 190, 254}));
+}
+
+TEST_F(Meetings, ComeWithEachCallWhileTheyFindSharedMemory) {
+  for (size_t index = 0; index < 100; ++index) {
+    (void)call();
+  }
+  world_.fabric.share_all(true);
+  EXPECT_LE(calls_until(kInMemory), MeetingRecord::kLongestPause);
+  for (size_t index = 0; index < 100; ++index) {
+    EXPECT_EQ(call(), kInMemory);
+  }
+  world_.fabric.share_all(false);
+  EXPECT_EQ(call(), kMetInVain);
+  EXPECT_EQ(call(), kWithoutMeeting);
+}
+
+TEST_F(Meetings, OfCallsOfOtherSizesAreDecidedApart) {
+  (void)call();
+  EXPECT_EQ(call(100), kMetInVain);
+  EXPECT_EQ(call(10), kWithoutMeeting);
+}
+
+// The ranks learn of the meetings' outcomes at different times.
+TEST_F(Meetings, OfCallsInManyStreamsAreDecidedAlike) {
+  constexpr size_t kCalls = 200;
+  std::vector<Sum> sums[2] = {std::vector(kCalls, Sum(10, 1)), std::vector(kCalls, Sum(10, 2))};
+  for (size_t index = 0; index < kCalls; ++index) {
+    if (index == kCalls / 2) {
+      ASSERT_TRUE(world_.settle());
+      world_.fabric.share_all(true);
+    }
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      ASSERT_TRUE(world_[rank].submit(request(sums[rank][index], rank), new_stream()).ok());
+      if (index % 3 == rank) {
+        world_.round();
+      }
+    }
+  }
+  ASSERT_TRUE(world_.settle());
+  for (size_t index = 0; index < kCalls; ++index) {
+    EXPECT_TRUE(sums[0][index].has(3) && sums[1][index].has(3)) << "call " << index;
+  }
+}
+
 TEST(Executor, TurnsDoNotAllocateAfterTheFirstUse) {
   ExecutorWorld world({.rank_count = 2,
                        .timeout_ms = 1000,

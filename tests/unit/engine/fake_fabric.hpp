@@ -51,6 +51,8 @@ class FakeFabric {
     return links;
   }
 
+  // From now on the memory of all ranks is shared, or that of none is.
+  void share_all(bool are_shared) { options_.shared_ranks.assign(options_.rank_count, are_shared); }
   // A frame that no executor sent; nothing of `payload` is needed afterwards.
   bool inject(uint32_t source, uint32_t target, uint32_t channel, std::span<const std::byte> payload) {
     const bool taken = link(source, target).try_send(channel, {}, payload) == transport::Outcome::done;
