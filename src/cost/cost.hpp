@@ -21,9 +21,10 @@
 //   signal, await         the two ends of a message of kSignalBytes
 // Steps of a lane follow one another. A step that waits starts at the finish of what it waits for; a streaming wait lets it start when the
 // first slice is there, and then it finishes a slice later than the other, or later. Whoever is ready first uses a core or an adapter first.
-// A host with more ranks than cores works as if nothing stayed in caches: each message to it takes kSwitch_ns more and kCrowdedOverhead_ns at each end.
-// And nothing is over before its cores have done what all its ranks do, with a switch of each rank for each of the messages that come one after
-// another, and for each kTurnBytes of them.
+// A host with more ranks than cores: each message to it takes kSwitch_ns more and kCrowdedOverhead_ns at each end. Its cores do what all its ranks do,
+// with a switch of each rank for each of the messages that come one after another, and for each kTurnBytes of them. If that takes longer than the
+// steps one after another, it is the price; if not, half of what the steps take longer is added, as ranks that are done with one call go on with the
+// next.
 #pragma once
 
 #include <cstdint>
@@ -66,13 +67,21 @@ inline constexpr uint64_t kNearFetchBytes_per_s = 20'000'000'000;
 inline constexpr uint64_t kCachedFetchBytes_per_s = 9'000'000'000;
 inline constexpr uint64_t kUncachedFetchBytes_per_s = 4'200'000'000;
 inline constexpr uint64_t kWrittenFetchBytes_per_s = 3'500'000'000;
-// Ranks that take turns on a core find its caches full of each other's data: they reduce as if all lay in memory, fetch more slowly, and copy messages
-// kCrowdedTenths/10 times as long, in which the last frame hides, or kCrowdedUncachedTenths/10 beyond kCrowdedCachedBytes.
-inline constexpr uint64_t kCrowdedTenths = 13;
-inline constexpr uint64_t kCrowdedUncachedTenths = 29;
+// Ranks that take turns on a core share its caches, and the last frame of a message hides behind other ranks' work. Collectives of 4 and 8 ranks on 2
+// cores there, 2 KiB to 4 MiB: while the buffers of the ranks that share a core were up to kCrowdedNearBytes, messages were copied at 15-25 GB/s, then
+// at 11-16, and vectors beyond kCrowdedCachedBytes at 5; those of broadcasts, which carry the same bytes, at 16-28; fetches took 1.5 us and 15 GB/s
+// up to kCrowdedNearFetchBytes each, 8 beyond, 6 of what has just been written.
+inline constexpr uint64_t kCrowdedNearBytes = 1024 * 1024;
 inline constexpr uint64_t kCrowdedCachedBytes = 8 * 1024 * 1024;
+inline constexpr uint64_t kCrowdedNearTenths = 8;
+inline constexpr uint64_t kCrowdedTenths = 11;
+inline constexpr uint64_t kCrowdedBroadcastTenths = 6;
+inline constexpr uint64_t kCrowdedUncachedTenths = 29;
 inline constexpr uint64_t kCrowdedFetchOverhead_ns = 1'500;
+inline constexpr uint64_t kCrowdedNearFetchBytes = 128 * 1024;
+inline constexpr uint64_t kCrowdedNearFetchBytes_per_s = 15'000'000'000;
 inline constexpr uint64_t kCrowdedFetchBytes_per_s = 8'000'000'000;
+inline constexpr uint64_t kCrowdedWrittenFetchBytes_per_s = 6'000'000'000;
 // What streaming is priced with; engines may slice differently.
 inline constexpr uint64_t kSliceBytes = 128 * 1024;
 

@@ -24,6 +24,20 @@ uint64_t bytes_of_all(const Play& play) {
   return multiply(multiply(play.workload.element_count, play.workload.element_bytes), blocks);
 }
 
+// What the input and the output of a rank have together, of a vector or of blocks with `all_bytes`.
+uint64_t buffer_bytes(const schedule::Problem& problem, uint64_t all_bytes) {
+  switch (problem.collective) {
+    case schedule::Collective::all_reduce:
+    case schedule::Collective::all_to_all:
+      return multiply(all_bytes, 2);
+    case schedule::Collective::all_gather:
+    case schedule::Collective::reduce_scatter:
+      return add(all_bytes, all_bytes / problem.rank_count);
+    default:
+      return all_bytes;
+  }
+}
+
 }  // namespace
 
 schedule::Layout layout_of(const Play& play) {
@@ -103,10 +117,14 @@ uint64_t Player::run() {
     end = std::max(end, span.finish);
     release(event.node, span);
   }
-  return played == graph_.nodes.size() ? std::max(end, shared_cores_ns()) : kNever;
+  if (played != graph_.nodes.size()) {
+    return kNever;
+  }
+  const uint64_t working = shared_cores_ns();
+  return working == 0 || end <= working ? std::max(end, working) : working + (end - working) / 2;
 }
 
-// Until the cores of the busiest crowded host have done the work of all its ranks. While messages pass one after another, all ranks take turns to see
+// Until the cores of the busiest crowded host have done the work of all its ranks; 0 if there is none. While messages pass one after another, all ranks take turns to see
 // whether theirs has come. Of a rank played alone, as if the others had as much to do.
 uint64_t Player::shared_cores_ns() const {
   const uint64_t switching = multiply(most_turns_, kSwitch_ns);
@@ -267,7 +285,14 @@ Player::Message Player::message(uint32_t source, uint32_t target, uint64_t bytes
 // How much longer than in caches copying takes.
 uint64_t Player::copying_tenths(uint32_t rank) const {
   if (shares_[rank].is_scarce()) {
-    return all_bytes_ <= kCrowdedCachedBytes ? kCrowdedTenths : kCrowdedUncachedTenths;
+    if (all_bytes_ > kCrowdedCachedBytes) {
+      return kCrowdedUncachedTenths;
+    }
+    if (play_.problem.collective == schedule::Collective::broadcast) {
+      return kCrowdedBroadcastTenths;
+    }
+    const uint64_t buffers_on_core = multiply_divide(multiply(buffer_bytes(play_.problem, all_bytes_), shares_[rank].ranks), 1, shares_[rank].cores);
+    return buffers_on_core <= kCrowdedNearBytes ? kCrowdedNearTenths : kCrowdedTenths;
   }
   return all_bytes_ <= kCachedBytes ? 10 : kUncachedTenths;
 }
@@ -287,7 +312,7 @@ uint32_t Player::adapter(uint32_t rank, uint32_t pair) const {
 uint64_t Player::reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const {
   const uint64_t streams = source_count + 1;
   const uint64_t in_caches = duration_ns(multiply(bytes, streams), multiply(play_.topology.reduce_bytes_per_s, 3));
-  const bool is_cached = all_bytes_ <= kCachedBytes && !shares_[rank].is_scarce();
+  const bool is_cached = all_bytes_ <= (shares_[rank].is_scarce() ? kCrowdedCachedBytes : kCachedBytes);
   return is_cached ? in_caches : multiply(in_caches, kUncachedReduceFactor);
 }
 
@@ -361,7 +386,8 @@ uint64_t Player::local_ns(const Graph::Node& node, uint64_t bytes) const {
 uint64_t Player::fetch_ns(uint32_t rank, const schedule::Span& source, uint64_t bytes) const {
   const Fetched fetched = source.buffer == schedule::Buffer::output ? Fetched::written : Fetched::unchanged;
   if (shares_[rank].is_scarce()) {
-    const uint64_t bytes_per_s = fetched == Fetched::written ? kWrittenFetchBytes_per_s : kCrowdedFetchBytes_per_s;
+    const uint64_t unchanged_bytes_per_s = bytes <= kCrowdedNearFetchBytes ? kCrowdedNearFetchBytes_per_s : kCrowdedFetchBytes_per_s;
+    const uint64_t bytes_per_s = fetched == Fetched::written ? kCrowdedWrittenFetchBytes_per_s : unchanged_bytes_per_s;
     return add(kCrowdedFetchOverhead_ns, duration_ns(bytes, bytes_per_s));
   }
   return add(kFetchOverhead_ns, duration_ns(bytes, fetch_bytes_per_s(all_bytes_, fetched)));

@@ -207,8 +207,8 @@ TEST(Price, OfFetchingFromAPeerIsOnTheReadersCore) {
   EXPECT_EQ(price(reducing, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + 2'000u);
   Topology crowded = one_host(2);
   crowded.cores_per_host = 1;
-  const uint64_t fetching_ns = duration_ns(6'000, kCrowdedFetchBytes_per_s);
-  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), fetching_ns + 2'000u * kUncachedReduceFactor) << "the peer needs no core";
+  const uint64_t fetching_ns = duration_ns(6'000, kCrowdedNearFetchBytes_per_s);
+  EXPECT_EQ(price(reducing, crowded, 6'000) - price(reducing, crowded, 0), fetching_ns + 2'000u) << "the peer needs no core";
 }
 
 TEST(Price, OfOrdinaryMemoryIsThatOfPrivateOutputs) {
@@ -410,7 +410,7 @@ TEST(Price, ACoreThatReceivesAndSendsOnOneHostDoesBothInTurn) {
   EXPECT_LT(streamed, 2 * bytes + bytes / 8);
 }
 
-uint64_t crowded_copy_ns(uint64_t bytes) { return bytes * kCrowdedTenths / 10; }
+uint64_t crowded_copy_ns(uint64_t bytes) { return bytes * kCrowdedBroadcastTenths / 10; }
 
 TEST(Price, OfMoreRanksThanCoresIsAtLeastAllTheirWork) {
   Topology topology = one_host(2);
