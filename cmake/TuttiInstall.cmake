@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `cmake --install` puts into a prefix: headers, both libraries, benchmarks, and how pkg-config and CMake find them. Nothing
+# What `cmake --install` puts into a prefix: headers, both libraries, machine models, benchmarks, and how pkg-config and CMake find them. Nothing
 # in the prefix names the prefix, so it can be moved.
 include(CMakePackageConfigHelpers)
 
@@ -7,6 +7,7 @@ set(TUTTI_PACKAGE_FOLDER "${CMAKE_INSTALL_LIBDIR}/cmake/tutti")
 set(TUTTI_PC_FOLDER "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/tutti" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/topologies" DESTINATION "${CMAKE_INSTALL_DATADIR}/tutti" FILES_MATCHING PATTERN "*.toml")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 # An export of its own for each library: who uses the shared one needs none of the packages that the static one names.

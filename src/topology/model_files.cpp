@@ -103,21 +103,30 @@ Result<Model> read_model(const std::string& path) {
   return parse_model(text, path);
 }
 
-Result<Model> load_model(std::string_view reference, std::string_view extra) {
+Result<ModelReference> find_model(std::string_view reference, std::string_view extra) {
   const std::optional<std::string_view> shape = take_shape(reference);
-  std::string path(reference);
-  if (reference.find('/') == std::string_view::npos && !reference.ends_with(kExtension)) {
-    const std::vector<ModelFile> files = list_models(extra);
-    const auto found = std::find_if(files.begin(), files.end(), [&](const ModelFile& file) { return file.name == reference; });
-    if (found == files.end()) {
-      return tl::make_unexpected(invalid_argument("no machine model is called \"{}\" ({} in {})", reference.substr(0, 64), files.size(),
-                                                  fmt::join(model_folders(extra), ", ")));
-    }
-    path = found->path;
+  ModelReference found{.path = std::string(reference), .shape = shape ? std::optional<std::string>(*shape) : std::nullopt};
+  if (reference.find('/') != std::string_view::npos || reference.ends_with(kExtension)) {
+    return found;
   }
-  Result<Model> model = read_model(path);
-  if (model && shape) {
-    TUTTI_UNEXPECTED_IF_ERROR(apply_shape(&*model, *shape));
+  const std::vector<ModelFile> files = list_models(extra);
+  const auto file = std::find_if(files.begin(), files.end(), [&](const ModelFile& candidate) { return candidate.name == reference; });
+  if (file == files.end()) {
+    return tl::make_unexpected(invalid_argument("no machine model is called \"{}\"; there are {} in {}", reference.substr(0, 64), files.size(),
+                                                fmt::join(model_folders(extra), ", ")));
+  }
+  found.path = file->path;
+  return found;
+}
+
+Result<Model> load_model(std::string_view reference, std::string_view extra) {
+  const Result<ModelReference> found = find_model(reference, extra);
+  if (!found) {
+    return tl::make_unexpected(found.error());
+  }
+  Result<Model> model = read_model(found->path);
+  if (model && found->shape) {
+    TUTTI_UNEXPECTED_IF_ERROR(apply_shape(&*model, *found->shape));
   }
   return model;
 }

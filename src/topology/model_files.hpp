@@ -2,6 +2,7 @@
 // Where model files lie.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,10 +23,16 @@ std::vector<std::string> model_folders(std::string_view extra);
 // One for each name, the first folder's, by name.
 std::vector<ModelFile> list_models(std::string_view extra);
 
-// Reads a regular file of at most kMostModelBytes.
+struct ModelReference {
+  std::string path;
+  std::optional<std::string> shape;
+};
+// "NAME", "NAME:SHAPE", or a path, which has a slash or ends in ".toml", with or without a shape. Does not look whether the path is there. Errors:
+// tuttiInvalidArgument for a name that no file has.
+Result<ModelReference> find_model(std::string_view reference, std::string_view extra);
+// Reads a regular file of at most kMostModelBytes. Errors: tuttiSystemError for one that cannot be read, tuttiInvalidArgument for one that is wrong.
 Result<Model> read_model(const std::string& path);
-// "NAME", "NAME:SHAPE", or a path, which has a slash or ends in ".toml", with or without a shape. Errors: tuttiInvalidArgument for a name or
-// shape that does not exist and a file that is wrong, tuttiSystemError for one that cannot be read.
+// Finds it, reads it and applies the shape.
 Result<Model> load_model(std::string_view reference, std::string_view extra);
 
 }  // namespace tutti::topology

@@ -68,6 +68,17 @@ def install(options, work):
     return prefix
 
 
+def use_program(prefix):
+    """The program finds the models of its own prefix, wherever that is."""
+    program = prefix / "bin" / "tutti"
+    if "google-tpu-v5p" not in run([program, "topo", "list"]):
+        raise Failure("tutti does not list the installed models")
+    if "torus 2x2x4" not in run([program, "topo", "google-tpu-v5p:2x2x4"]):
+        raise Failure("tutti does not show an installed model")
+    if not (prefix / "share/bash-completion/completions/tutti").exists():
+        raise Failure("no completion has been installed")
+
+
 def by_find_package(options, prefix, linkage, folder):
     run([options.cmake, "-S", options.source / "examples", "-B", folder, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}",
          f"-DTUTTI_LINKAGE={linkage}", f"-DCMAKE_C_COMPILER={options.c_compiler}", f"-DCMAKE_CXX_COMPILER={options.cxx_compiler}",
@@ -101,6 +112,7 @@ def main():
         work = pathlib.Path(name)
         try:
             prefix = install(options, work)
+            use_program(prefix)
             for linkage in ("shared", "static"):
                 by_find_package(options, prefix, linkage, work / f"cmake-{linkage}")
                 by_pkg_config(options, prefix, linkage, work / f"pkgconfig-{linkage}")

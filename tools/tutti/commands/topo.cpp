@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// tutti topo: this machine, or a model of another.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "base/settings.hpp"
+#include "commands.hpp"
+#include "machine_text.hpp"
+#include "model_text.hpp"
+#include "topology/model_files.hpp"
+
+namespace tutti::tool {
+namespace {
+
+struct Options {
+  std::string model;
+  std::string svg_file;
+  bool json = false;
+  std::vector<std::string> checked_files;
+};
+
+void show_this_machine(const Options& options) {
+  if (!options.svg_file.empty()) {
+    fail(kWrongUsage, "--svg draws a model; name one");
+  }
+  const auto domains = domains_of_this_machine();
+  if (!domains) {
+    fail(kWrongInput, domains.error().message());
+  }
+  fmt::print("{}", options.json ? json_text(*domains) : tree_text(*domains));
+}
+
+void show_model(const Options& options) {
+  const topology::Model model = require_model(options.model);
+  const auto fabric = topology::make_fabric(model);
+  if (!fabric) {
+    fail(kWrongUsage, fabric.error().message());
+  }
+  const Machine machine{.model = model, .fabric = **fabric};
+  if (!options.svg_file.empty()) {
+    write_file(options.svg_file, svg_text(machine));
+    if (!options.json) {
+      return;
+    }
+  }
+  fmt::print("{}", options.json ? json_text(machine) : tree_text(machine));
+}
+
+void list_models() {
+  const std::vector<topology::ModelFile> files = topology::list_models(Settings::environment().topology_path);
+  size_t width = 0;
+  for (const topology::ModelFile& file : files) {
+    width = std::max(width, file.name.size());
+  }
+  bool good = true;
+  for (const topology::ModelFile& file : files) {
+    const auto model = topology::read_model(file.path);
+    good = good && model.has_value();
+    if (model) {
+      fmt::print("{:<{}}  {}, {}\n", file.name, width, model->title, counted(model->chip_count(), model->chip));
+    } else {
+      fmt::print("{:<{}}  {}\n", file.name, width, model.error().message());
+    }
+  }
+  if (files.empty()) {
+    fail(kWrongInput, "no machine models; TUTTI_TOPOLOGY_PATH names folders that hold some");
+  }
+  if (!good) {
+    throw CLI::RuntimeError(kWrongInput);
+  }
+}
+
+void check_files(const std::vector<std::string>& paths) {
+  bool good = true;
+  for (const std::string& path : paths) {
+    const auto model = topology::read_model(path);
+    if (model) {
+      fmt::print("{}: {}, {}\n", path, model->title, counted(model->chip_count(), model->chip));
+    } else {
+      fmt::print(stderr, "{}\n", model.error().message());
+      good = false;
+    }
+  }
+  if (!good) {
+    throw CLI::RuntimeError(kWrongInput);
+  }
+}
+
+}  // namespace
+
+void add_topo(CLI::App& program) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* topo = program.add_subcommand("topo", "Show this machine, or a model of another: its levels, links and figures");
+  topo->footer("Examples:\n  tutti topo google-tpu-v5p:4x4x8\n  tutti topo ./mine.toml:16 --svg mine.svg\n  tutti topo check ./mine.toml");
+  topo->add_option("model", options->model, "a model by name, or its file, and its shape; without one, this machine")->type_name(kModelArgument);
+  topo->add_flag("--json", options->json, "as JSON, with the source of each figure");
+  topo->add_option("--svg", options->svg_file, "draw the model's structure into a file; - is stdout")->type_name("FILE");
+
+  CLI::App* list = topo->add_subcommand("list", "Name all models");
+  list->callback([] { list_models(); });
+  CLI::App* check = topo->add_subcommand("check", "Say whether files are good models, or which line and key is wrong");
+  check->add_option("file", options->checked_files, "model files")->required()->type_name("FILE");
+  check->callback([options] { check_files(options->checked_files); });
+
+  topo->callback([topo, options] {
+    if (topo->get_subcommands().empty()) {
+      options->model.empty() ? show_this_machine(*options) : show_model(*options);
+    }
+  });
+}
+
+}  // namespace tutti::tool

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// This machine, as discovery sees it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.hpp"
+#include "topology/discovery.hpp"
+
+namespace tutti::tool {
+
+// Processors with the same place.
+struct Domain {
+  topology::Place place;
+  std::vector<uint32_t> processors;  // ascending
+};
+
+// Of all processors that this process may use, in the order of packages, NUMA nodes and caches.
+Result<std::vector<Domain>> domains_of_this_machine();
+
+std::string tree_text(const std::vector<Domain>& domains);
+std::string json_text(const std::vector<Domain>& domains);
+
+}  // namespace tutti::tool
