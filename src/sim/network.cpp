@@ -467,8 +467,8 @@ void Network::on_frame(EndpointId id, uint32_t channel) {
   trace(sender, channel, frame);
   receiver.incoming[channel].place(frame);
   wake(receiver.node);
-  wake(sender.node);
   if (sender.state == EndpointState::open && !frame.is_released) {
+    wake(sender.node);
     outgoing.released_bytes += frame.payload.size();
   }
 }

@@ -29,7 +29,7 @@ struct WorldOptions {
   std::string algorithms;       // TUTTI_ALGO's syntax
   topology::Traffic::Options traffic = {};
   // Messages are cut into frames of cost::kSliceBytes, as prices have it, unless all of a call's would be more than these.
-  uint64_t most_frames = 4'000'000;
+  uint64_t most_frames = 1'000'000;
 };
 
 struct Collective {

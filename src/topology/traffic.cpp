@@ -14,6 +14,8 @@ __extension__ using Wide = unsigned __int128;
 
 // Of more equal ways, as many are compared, evenly spread.
 constexpr uint32_t kMostWaysCompared = 16;
+// 256 MiB of ways.
+constexpr size_t kMostKnownLinks = size_t{1} << 26;
 
 uint64_t clamped(Wide value) { return value > UINT64_MAX ? UINT64_MAX : static_cast<uint64_t>(value); }
 
@@ -37,37 +39,48 @@ Traffic::Traffic(std::shared_ptr<const Fabric> fabric, const Options& options)
     : fabric_(std::move(fabric)), options_(options), flows_(capacities_of(*fabric_)) {}
 
 Traffic::Begun Traffic::begin(const Message& message, uint64_t now_ns, uint64_t tag) {
-  const uint32_t way = message.way != kAnyWay ? message.way : find_way(message.source, message.target);
-  fabric_->route(message.source, message.target, way, &route_);
-  const Protocol& protocol = cheapest(message);
+  const std::vector<Route>& choices = ways(message.source, message.target);
+  const uint32_t way = message.way != kAnyWay ? message.way : least_loaded(choices);
+  const Route& route = choices[way];
+  const Protocol& protocol = cheapest(message, route);
   base_ns_ = std::max(base_ns_, protocol.base_ns);
-  const FlowId flow = flows_.add(route_.links, bytes_on_links(message.bytes, protocol), now_ns, tag);
-  return {.flow = flow, .latency_ns = protocol.step_ns + route_.latency_ns, .way = way};
+  const FlowId flow = flows_.add(route.links, bytes_on_links(message.bytes, protocol), now_ns, tag);
+  return {.flow = flow, .latency_ns = protocol.step_ns + route.latency_ns, .way = way};
 }
 
 uint64_t Traffic::latency_ns(uint32_t source, uint32_t target) {
-  fabric_->route(source, target, 0, &route_);
-  return cheapest({.source = source, .target = target}).step_ns + route_.latency_ns;
+  const Route& route = ways(source, target).front();
+  return cheapest({.source = source, .target = target}, route).step_ns + route.latency_ns;
 }
 
-uint32_t Traffic::find_way(uint32_t source, uint32_t target) {
+const std::vector<Route>& Traffic::ways(uint32_t source, uint32_t target) {
   assert(source < fabric_->chip_count() && target < fabric_->chip_count());
+  if (known_links_ > kMostKnownLinks) {
+    known_.clear();
+    known_links_ = 0;
+  }
+  std::vector<Route>& ways = known_[uint64_t{source} << 32 | target];
+  if (!ways.empty()) {
+    return ways;
+  }
   const uint32_t count = fabric_->route_count(source, target);
-  if (count <= 1) {
-    return 0;
-  }
-  if (options_.spread == Spread::hashed) {
-    return static_cast<uint32_t>(hash_combine(hash_combine(options_.seed, source), target) % count);
-  }
   // From the target's number on, so that ranks that send alike begin apart.
-  const uint32_t compared = std::min(count, kMostWaysCompared);
+  const uint64_t first = options_.spread == Spread::hashed ? hash_combine(hash_combine(options_.seed, source), target) : options_.seed + target;
+  const uint32_t compared = options_.spread == Spread::hashed ? 1 : std::clamp(count, 1u, kMostWaysCompared);
   const uint32_t stride = count / compared;
+  ways.resize(compared);
+  for (uint32_t index = 0; index < compared; ++index) {
+    fabric_->route(source, target, static_cast<uint32_t>((first + uint64_t{index} * stride) % std::max(count, 1u)), &ways[index]);
+    known_links_ += ways[index].links.size();
+  }
+  return ways;
+}
+
+uint32_t Traffic::least_loaded(const std::vector<Route>& ways) const {
   uint32_t best = 0;
   uint64_t least = UINT64_MAX;
-  for (uint32_t index = 0; index < compared && least != 0; ++index) {
-    const auto way = static_cast<uint32_t>((options_.seed + target + uint64_t{index} * stride) % count);
-    fabric_->route(source, target, way, &route_);
-    if (const uint64_t load = load_of(route_); load < least) {
+  for (uint32_t way = 0; ways.size() > 1 && way < ways.size() && least != 0; ++way) {
+    if (const uint64_t load = load_of(ways[way]); load < least) {
       least = load;
       best = way;
     }
@@ -87,15 +100,15 @@ uint64_t Traffic::load_of(const Route& route) const {
   return load;
 }
 
-// By the time that the message takes alone on the way found.
-const Protocol& Traffic::cheapest(const Message& message) const {
+// By the time that the message takes alone.
+const Protocol& Traffic::cheapest(const Message& message, const Route& route) const {
   const std::span<const Protocol> protocols = fabric_->protocols(message.source, message.target);
   assert(!protocols.empty());
   if (protocols.size() == 1) {
     return protocols.front();
   }
   uint64_t slowest = UINT64_MAX;
-  for (const LinkId link : route_.links) {
+  for (const LinkId link : route.links) {
     slowest = std::min(slowest, flows_.capacity(link));
   }
   const auto alone_ns = [&](const Protocol& protocol) {

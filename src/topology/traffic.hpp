@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "topology/fabric.hpp"
@@ -35,7 +36,7 @@ class Traffic {
     uint32_t target = 0;
     uint64_t bytes = 0;
     uint64_t message_bytes = 0;  // of the whole, where a message goes in pieces: the protocol is chosen for that
-    uint32_t way = kAnyWay;      // of the pieces before; a message keeps to its way
+    uint32_t way = kAnyWay;      // Begun::way of the pieces before: a message keeps to its way
   };
   struct Begun {
     FlowId flow = 0;  // ends when the last byte has left
@@ -58,15 +59,19 @@ class Traffic {
   const Flows& flows() const { return flows_; }
 
  private:
-  uint32_t find_way(uint32_t source, uint32_t target);
+  // Those that are chosen from.
+  const std::vector<Route>& ways(uint32_t source, uint32_t target);
+  uint32_t least_loaded(const std::vector<Route>& ways) const;
   uint64_t load_of(const Route& route) const;
-  const Protocol& cheapest(const Message& message) const;
+  const Protocol& cheapest(const Message& message, const Route& route) const;
 
   std::shared_ptr<const Fabric> fabric_;
   Options options_;
   Flows flows_;
   uint64_t base_ns_ = 0;
-  Route route_;  // reused
+  // By source and target, of pairs that have been asked for: most messages go where others have gone.
+  std::unordered_map<uint64_t, std::vector<Route>> known_;
+  size_t known_links_ = 0;
 };
 
 }  // namespace tutti::topology
