@@ -41,10 +41,7 @@ Executor::Executor(Options options, Connections connections)
     : options_(std::move(options)),
       foundation_(std::move(connections.foundation)),
       transports_(std::move(connections.transports)),
-      links_([&] {
-        connections.links[options_.rank] = &loopback_;
-        return LinkTable(connections.links);
-      }()),
+      links_(options_.rank_count),
       traces_(log::enabled(log::Level::trace)),
       queue_(kQueueCapacity),
       free_(kQueueCapacity),
@@ -55,9 +52,10 @@ Executor::Executor(Options options, Connections connections)
       peers_(options_.rank_count) {
   window_.reserve(2 * kQueueCapacity);
   awaited_.reserve(options_.rank_count);
-  for (uint32_t peer = 0; peer < options_.rank_count; ++peer) {
-    if (peer != options_.rank && links_.has(peer)) {
-      note_link(peer);
+  links_.add(options_.rank, loopback_);
+  for (uint32_t peer = 0; peer < connections.links.size(); ++peer) {
+    if (peer != options_.rank && connections.links[peer] != nullptr) {
+      add_link(peer, *connections.links[peer]);
     }
   }
 }

@@ -46,7 +46,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
     const Clock* clock = nullptr;  // outlives the executor
     Engine* engine = nullptr;      // outlives the executor; null: nobody but waiters turns it (simulation)
   };
-  // `links[r]` leads to rank r and belongs to one of `transports`; the entry of the own rank is ignored. Null where there is none yet.
+  // `links[r]` leads to rank r and belongs to one of `transports`; the entry of the own rank is ignored. Null, or left away, where there is none yet.
   struct Connections {
     std::shared_ptr<const void> foundation;  // what the transports refer to
     std::vector<std::unique_ptr<transport::Transport>> transports;

@@ -16,8 +16,8 @@ namespace tutti::engine {
 // one to the own rank is a loopback. Ranks without a link are those that nothing is sent to or received from.
 class LinkTable {
  public:
-  explicit LinkTable(const std::vector<transport::Link*>& links)
-      : links_(links.size()), taken_bytes_(links.size() * transport::kChannelCount) {
+  explicit LinkTable(uint32_t rank_count) : links_(rank_count), taken_bytes_(size_t{rank_count} * transport::kChannelCount) {}
+  explicit LinkTable(const std::vector<transport::Link*>& links) : LinkTable(static_cast<uint32_t>(links.size())) {
     for (uint32_t rank = 0; rank < links.size(); ++rank) {
       if (links[rank] != nullptr) {
         links_[rank] = links[rank];

@@ -70,10 +70,9 @@ void World::add_rank(uint32_t rank) {
                                   .clock = &network_->clock(),
                                   .data = engine::Data::modelled,
                                   .parts = {}};
-  engine::Executor::Connections connections;
-  connections.links.resize(rank_count);
   ready.parts.executor = std::make_shared<engine::Executor>(
-      engine::Executor::Options{.rank = rank, .rank_count = rank_count, .name = ready.config.name, .clock = ready.clock}, std::move(connections));
+      engine::Executor::Options{.rank = rank, .rank_count = rank_count, .name = ready.config.name, .clock = ready.clock},
+      engine::Executor::Connections{});
   ready.parts.planner = std::make_unique<planner::Planner>(leader_, rank);
   communicators_.push_back(std::make_shared<comm::Communicator>(std::move(ready)));
 }
@@ -95,63 +94,89 @@ Result<Outcome> World::run(const Collective& what, const Report& report) {
   if (what.root >= rank_count()) {
     return tl::make_unexpected(invalid_argument("simulation: root {} is not below the rank count {}", what.root, rank_count()));
   }
-  network_->begin_collective();
+  auto part = prepare(what);
+  if (!part) {
+    return tl::make_unexpected(part.error());
+  }
+  const auto plan = leader_.plan({.problem = {.collective = what.collective, .rank_count = rank_count(), .root = what.root},
+                                  .element_count = part->call.count,
+                                  .element_bytes = 1});
+  if (!plan) {
+    return tl::make_unexpected(plan.error());
+  }
+  Outcome outcome{.price_ns = price_ns(*part, **plan), .algorithm = std::string((*plan)->algorithm)};
   const uint64_t begin_ns = network_->now_ns();
   const uint64_t frames_before = network_->delivered_frame_count();
   const uint64_t bytes_before = network_->delivered_bytes();
-  const auto all_bytes = submit(call_of(what));
-  if (!all_bytes) {
-    return tl::make_unexpected(all_bytes.error());
-  }
-  uint64_t reported_frames = frames_before;
-  while (take_turns()) {
-    if (!network_->advance_instant()) {
-      return tl::make_unexpected(internal_error("simulation: {} of {} ranks wait for messages that nobody sends", rank_count() - finished_count_,
-                                                rank_count()));
-    }
-    awake_ = network_->take_woken();
-    if (report && network_->delivered_frame_count() - reported_frames >= kFramesBetweenReports) {
-      reported_frames = network_->delivered_frame_count();
-      report({.arrived_bytes = network_->delivered_bytes() - bytes_before, .all_bytes = *all_bytes});
-    }
-  }
-  const comm::Call call = call_of(what);
-  const auto plan = leader_.plan({.problem = {.collective = call.collective, .rank_count = rank_count(), .root = what.root},
-                                  .element_count = call.count,
-                                  .element_bytes = 1});
-  return Outcome{.elapsed_ns = network_->now_ns() - begin_ns + network_->traffic()->base_ns(),
-                 .price_ns = plan ? (*plan)->price_ns : 0,
-                 .algorithm = plan ? std::string((*plan)->algorithm) : std::string(),
-                 .bytes_moved = network_->delivered_bytes() - bytes_before,
-                 .frame_count = network_->delivered_frame_count() - frames_before,
-                 .trace_hash = network_->trace_hash()};
+  const uint64_t all_bytes = part->all_bytes;
+  network_->begin_collective();
+  TUTTI_UNEXPECTED_IF_ERROR(submit(std::move(*part)));
+  TUTTI_UNEXPECTED_IF_ERROR(finish(all_bytes, report));
+  outcome.elapsed_ns = network_->now_ns() - begin_ns + network_->traffic()->base_ns();
+  outcome.bytes_moved = network_->delivered_bytes() - bytes_before;
+  outcome.frame_count = network_->delivered_frame_count() - frames_before;
+  outcome.trace_hash = network_->trace_hash();
+  return outcome;
 }
 
-Result<uint64_t> World::submit(const comm::Call& call) {
-  uint64_t all_bytes = 0;
-  std::vector<engine::Request> requests;
-  requests.reserve(rank_count());
+Result<World::Part> World::prepare(const Collective& what) {
+  Part part{.call = call_of(what), .requests = {}};
+  part.requests.reserve(rank_count());
   for (uint32_t rank = 0; rank < rank_count(); ++rank) {
-    auto request = communicators_[rank]->prepare(call);
+    auto request = communicators_[rank]->prepare(part.call);
     if (!request) {
       return tl::make_unexpected(request.error());
     }
     const engine::Program& program = *request->program;
     const schedule::Schedule& schedule = program.schedule();
     for (uint32_t step = 0; step < schedule.steps.size(); ++step) {
-      all_bytes += schedule.steps[step].kind == schedule::StepKind::send ? program.place_of(step).bytes : 0;
+      part.all_bytes += schedule.steps[step].kind == schedule::StepKind::send ? program.place_of(step).bytes : 0;
     }
+    part.all_steps += schedule.steps.size();
     link_peers_of(rank, schedule);
-    requests.push_back(std::move(*request));
+    part.requests.push_back(std::move(*request));
   }
-  network_->set_max_frame_bytes(std::max<uint64_t>(cost::kSliceBytes, all_bytes / options_.most_frames));
-  for (uint32_t rank = 0; rank < rank_count(); ++rank) {
-    TUTTI_UNEXPECTED_IF_ERROR(communicators_[rank]->submit(std::move(requests[rank]), nullptr));
-    awake_.push_back(rank);
+  return part;
+}
+
+uint64_t World::price_ns(const Part& part, const planner::Plan& plan) const {
+  if (part.all_steps > planner::kMostPlayedSteps) {
+    return plan.price_ns;
   }
+  std::vector<schedule::Schedule> schedules;
+  schedules.reserve(rank_count());
+  for (const engine::Request& request : part.requests) {
+    schedules.push_back(request.program->schedule());
+  }
+  const schedule::Problem problem{.collective = part.call.collective, .rank_count = rank_count(), .root = static_cast<uint32_t>(part.call.root)};
+  return cost::price_ns(problem, schedules, options_.topology, {.element_count = part.call.count, .element_bytes = 1});
+}
+
+Status World::submit(Part part) {
+  network_->set_max_frame_bytes(std::max<uint64_t>(cost::kSliceBytes, part.all_bytes / options_.most_frames));
   is_finished_.assign(rank_count(), 0);
   finished_count_ = 0;
-  return all_bytes;
+  for (uint32_t rank = 0; rank < rank_count(); ++rank) {
+    TUTTI_RETURN_IF_ERROR(communicators_[rank]->submit(std::move(part.requests[rank]), nullptr));
+    awake_.push_back(rank);
+  }
+  return {};
+}
+
+Status World::finish(uint64_t all_bytes, const Report& report) {
+  const uint64_t bytes_before = network_->delivered_bytes();
+  uint64_t reported_frames = network_->delivered_frame_count();
+  while (take_turns()) {
+    if (!network_->advance_instant()) {
+      return internal_error("simulation: {} of {} ranks wait for messages that nobody sends", rank_count() - finished_count_, rank_count());
+    }
+    awake_ = network_->take_woken();
+    if (report && network_->delivered_frame_count() - reported_frames >= kFramesBetweenReports) {
+      reported_frames = network_->delivered_frame_count();
+      report({.arrived_bytes = network_->delivered_bytes() - bytes_before, .all_bytes = all_bytes});
+    }
+  }
+  return {};
 }
 
 void World::link_peers_of(uint32_t rank, const schedule::Schedule& schedule) {

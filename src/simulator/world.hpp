@@ -29,7 +29,7 @@ struct WorldOptions {
   std::string algorithms;       // TUTTI_ALGO's syntax
   topology::Traffic::Options traffic = {};
   // Messages are cut into frames of cost::kSliceBytes, as prices have it, unless all of a call's would be more than these.
-  uint64_t most_frames = 1'000'000;
+  uint64_t most_frames = 10'000'000;
 };
 
 struct Collective {
@@ -40,7 +40,8 @@ struct Collective {
 
 struct Outcome {
   uint64_t elapsed_ns = 0;  // until the last rank has finished, with what the protocols take to begin
-  uint64_t price_ns = 0;    // what the planner expected
+  // What cost::price_ns expects; if there are more than planner::kMostPlayedSteps steps, what the planner did for the next smaller power of two.
+  uint64_t price_ns = 0;
   std::string algorithm;
   uint64_t bytes_moved = 0;  // by all messages
   uint64_t frame_count = 0;
@@ -72,8 +73,17 @@ class World {
   World(WorldOptions options, planner::Overrides overrides);
   void add_rank(uint32_t rank);
   comm::Call call_of(const Collective& what) const;
-  // Asks every rank for its part, links the ranks that it sends to or receives from, and submits it. Returns what all messages bring, together.
-  Result<uint64_t> submit(const comm::Call& call);
+  struct Part {
+    comm::Call call;
+    std::vector<engine::Request> requests;  // by rank
+    uint64_t all_bytes = 0;                 // that all messages bring
+    uint64_t all_steps = 0;
+  };
+  // Asks every rank for what it will do, and links it to whom it will meet.
+  Result<Part> prepare(const Collective& what);
+  Status submit(Part part);
+  Status finish(uint64_t all_bytes, const Report& report);
+  uint64_t price_ns(const Part& part, const planner::Plan& plan) const;
   void link_peers_of(uint32_t rank, const schedule::Schedule& schedule);
   void link(uint32_t rank, uint32_t peer);
   bool take_turns();

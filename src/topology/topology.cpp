@@ -124,6 +124,26 @@ Topology Topology::uniform(uint32_t rank_count, const LinkSpec& link) {
   return topology;
 }
 
+Topology Topology::of(const std::shared_ptr<const Fabric>& fabric) {
+  Topology topology(fabric->chip_count());
+  topology.set_fabric(fabric);
+  const std::span<const FabricLevel> levels = fabric->levels();
+  if (levels.empty() || levels.back().chips_per_unit < 2) {
+    return topology;
+  }
+  for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {
+    topology.set_host(rank, rank / levels.back().chips_per_unit);
+  }
+  for (size_t index = levels.size() - 1; index-- > 0 && levels[index].chips_per_unit > 1;) {
+    Level level{.name = levels[index].name, .domains = std::vector<uint32_t>(topology.rank_count())};
+    for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {
+      level.domains[rank] = rank / levels[index].chips_per_unit;
+    }
+    topology.add_level(std::move(level));
+  }
+  return topology;
+}
+
 Topology::Topology(uint32_t rank_count) : rank_count_(rank_count), specs_(1), hosts_(rank_count) {
   std::iota(hosts_.begin(), hosts_.end(), 0u);
 }

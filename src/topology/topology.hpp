@@ -46,6 +46,10 @@ class Topology {
   // All pairs alike, each rank on a host of its own.
   static Topology uniform(uint32_t rank_count, const LinkSpec& link);
 
+  // A rank for each chip of a fabric. The units of its outermost level are hosts, and those of the levels below divide them, so that algorithms see who
+  // is near whom.
+  static Topology of(const std::shared_ptr<const Fabric>& fabric);
+
   // Every link is LinkSpec{}, and each rank is on a host of its own: its host number is its rank.
   explicit Topology(uint32_t rank_count);
 

@@ -49,6 +49,20 @@ TEST(Planner, ChoosesTheCheapest) {
   EXPECT_EQ(expect_plan(planner, call(broadcast(8), 64 << 20)).algorithm, "chain");
 }
 
+TEST(Planner, AFollowerChoosesAsItsLeaderForItsOwnRank) {
+  Planner leader(options(4));
+  Planner follower(leader, 3);
+  const Plan& plan = expect_plan(follower, call(broadcast(4), 1024));
+  EXPECT_EQ(plan.algorithm, expect_plan(leader, call(broadcast(4), 1024)).algorithm);
+  EXPECT_EQ(plan.price_ns, expect_plan(leader, call(broadcast(4), 1024)).price_ns);
+  Planner::Options third = options(4);
+  third.rank = 3;
+  Planner alone(third);
+  EXPECT_EQ(*plan.schedule, *expect_plan(alone, call(broadcast(4), 1024)).schedule);
+  EXPECT_EQ(follower.hash(), leader.hash());
+  EXPECT_FALSE(follower.plan(call(broadcast(5), 1024)).has_value());
+}
+
 TEST(Planner, GivesThisRanksScheduleAndItsPrice) {
   Planner::Options third = options(4, {example::kFlat});
   third.rank = 3;
