@@ -2,13 +2,14 @@
 """Starts the ranks of one configuration, waits for them, and reads what rank 0 printed."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
-import time
 
 MAX_OUTPUT_BYTES = 4 << 20
 MAX_MESSAGE = 400
@@ -69,45 +70,31 @@ def arguments_of(plan, configuration, folder):
     return line + (["--yield"] if is_crowded else ["--bind"])
 
 
-def end(processes):
-    """Ends the sessions that these started. A launcher gets two seconds to end its ranks; whoever is left in its session is killed, as Open
+def end(process):
+    """Ends the session that it leads. A launcher gets two seconds to end its ranks; whoever is left in its session is killed, as Open
     MPI's ranks have process groups of their own."""
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-    for process in processes:
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            pass
-    sessions = {process.pid for process in processes}
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        pass
     for directory in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             # After the command's name, which may hold anything: state, parent, group, session.
             session = int((directory / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[3])
-            if session in sessions:
+            if session == process.pid:
                 os.kill(int(directory.name), signal.SIGKILL)
         except (OSError, IndexError, ValueError):
             continue
-    for process in processes:
-        process.wait()
+    process.wait()
 
 
-def wait_for(processes, timeout_s):
-    """Returns an exit status: the first that is not 0, or 124 after `timeout_s`."""
-    last = time.monotonic() + timeout_s
-    while True:
-        states = [process.poll() for process in processes]
-        failed = [state for state in states if state]
-        # Ranks that have lost one of theirs get a moment to say so.
-        if failed:
-            time.sleep(0.5)
-            return failed[0]
-        if all(state == 0 for state in states):
-            return 0
-        if time.monotonic() > last:
-            return 124
-        time.sleep(0.01)
+def in_one_session(commands):
+    """One command that runs them all."""
+    if len(commands) == 1:
+        return commands[0]
+    return [sys.executable, str(pathlib.Path(__file__).with_name("together.py")), json.dumps(commands)], {}
 
 
 def run(configuration, plan, round_number):
@@ -116,17 +103,20 @@ def run(configuration, plan, round_number):
         secret.touch(mode=0o600)
         secret.write_bytes(os.urandom(32))
         shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "TUTTI_SECRET_FILE": str(secret)}
-        started = []
+        commands = configuration.commands(plan.ranks, arguments_of(plan, configuration, folder), plan.ranks > cores())
+        line, variables = in_one_session(commands)
         with open(f"{folder}/output", "wb") as output, open(f"{folder}/errors", "wb") as errors:
             try:
-                for line, variables in configuration.commands(plan.ranks, arguments_of(plan, configuration, folder), plan.ranks > cores()):
-                    started.append(subprocess.Popen(line, env=os.environ | shared | variables, stdin=subprocess.DEVNULL, stdout=output,
-                                                    stderr=errors, start_new_session=True))
-                status = wait_for(started, plan.deadline_s + 60)
+                process = subprocess.Popen(line, env=os.environ | shared | variables, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                                           start_new_session=True)
             except OSError as error:
                 return Outcome([], error=f"cannot start {line[0]}: {error.strerror}")
+            try:
+                status = process.wait(plan.deadline_s + 60)
+            except subprocess.TimeoutExpired:
+                status = 124
             finally:
-                end(started)
+                end(process)
         outcome = parse(read_start(f"{folder}/output", MAX_OUTPUT_BYTES), configuration.name, plan.ranks, round_number)
         if status != 0 and not outcome.error:
             reason = "no end in time" if status == 124 else "wrong values" if status == 1 else f"exit status {status}"
