@@ -10,6 +10,7 @@
 #include <cassert>
 #include <cstdlib>
 #include <numeric>
+#include <span>
 
 #include "topology/network.hpp"
 
@@ -17,6 +18,7 @@ namespace tutti::topology {
 namespace {
 
 constexpr size_t kMostLatticeAxes = 8;
+constexpr uint32_t kMostTabled = 16'384;  // points of a twisted torus
 using Vector = std::array<int64_t, kMostLatticeAxes>;  // of which the first axis_count() are used
 
 // Links by axis: from a point to the next along the axis, and back, then the next point. Then the bypass: to the adapters, back, from the adapters
@@ -34,6 +36,9 @@ class LatticeNetwork : public Network {
       link_count_ += uint64_t{2} * (endpoint_count() / lattice_.dims[axis]) * steps(axis);
     }
     bases_.push_back(link_count_);
+    if (lattice_.is_twisted && endpoint_count() <= kMostTabled) {
+      fill_twisted_ways();
+    }
     if (lattice_.bypass) {
       adapter_count_ = 1;
       for (size_t axis = 0; axis < axis_count(); ++axis) {
@@ -202,7 +207,41 @@ class LatticeNetwork : public Network {
     if (!lattice_.is_twisted) {
       return shortest(difference, choice);
     }
-    return shortest_twisted(difference, choice);
+    reduce(difference);
+    if (twisted_firsts_.empty()) {
+      return chosen(shortest_twisted(difference), choice);
+    }
+    const uint32_t at = number(difference);
+    return chosen(std::span(twisted_ways_).subspan(twisted_firsts_[at], twisted_firsts_[at + 1] - twisted_firsts_[at]), choice);
+  }
+
+  Ways chosen(std::span<const Vector> all, uint32_t choice) const {
+    Ways ways{.count = static_cast<uint32_t>(all.size()), .hop_count = 0, .chosen = all[choice < all.size() ? choice : 0]};
+    for (size_t axis = 0; axis < axis_count(); ++axis) {
+      ways.hop_count += static_cast<uint64_t>(std::abs(ways.chosen[axis]));
+    }
+    return ways;
+  }
+
+  // To the displacement within the torus that leads to the same point.
+  void reduce(Vector& difference) const {
+    for (size_t axis = 0; axis < axis_count(); ++axis) {
+      add_rounds(difference, axis, difference[axis] < 0 ? 1 : 0);
+    }
+    // What short axes have done to long ones.
+    for (size_t axis = 0; axis < axis_count(); ++axis) {
+      const int64_t size = lattice_.dims[axis];
+      difference[axis] = (difference[axis] % size + size) % size;
+    }
+  }
+
+  void fill_twisted_ways() {
+    twisted_firsts_.push_back(0);
+    for (uint32_t target = 0; target < endpoint_count(); ++target) {
+      const std::vector<Vector> ways = shortest_twisted(point(target));
+      twisted_ways_.insert(twisted_ways_.end(), ways.begin(), ways.end());
+      twisted_firsts_.push_back(static_cast<uint32_t>(twisted_ways_.size()));
+    }
   }
 
   // Each axis by itself; bit i of `choice` is the direction on the ith axis of which half must be gone.
@@ -223,46 +262,40 @@ class LatticeNetwork : public Network {
   }
 
   // Tries -2 to 2 rounds of each axis: a round moves along other axes as well, so that two can be shorter than one.
-  Ways shortest_twisted(const Vector& difference, uint32_t choice) const {
+  std::vector<Vector> shortest_twisted(const Vector& difference) const {
     uint64_t count = 1;
     for (size_t axis = 0; axis < axis_count(); ++axis) {
       count *= 5;
     }
-    Ways ways;
+    std::vector<Vector> ways;
+    uint64_t least = UINT64_MAX;
     for (uint64_t number = 0; number < count; ++number) {
-      Vector rounds{};
+      Vector way = difference;
       uint64_t rest = number;
       for (size_t axis = 0; axis < axis_count(); ++axis) {
-        rounds[axis] = static_cast<int64_t>(rest % 5) - 2;
+        add_rounds(way, axis, static_cast<int64_t>(rest % 5) - 2);
         rest /= 5;
       }
-      consider(difference, rounds, choice, &ways);
+      uint64_t hop_count = 0;
+      for (size_t axis = 0; axis < axis_count(); ++axis) {
+        hop_count += static_cast<uint64_t>(std::abs(way[axis]));
+      }
+      if (hop_count < least) {
+        ways.clear();
+        least = hop_count;
+      }
+      if (hop_count == least) {
+        ways.push_back(way);
+      }
     }
     return ways;
   }
 
-  void consider(const Vector& difference, const Vector& rounds, uint32_t choice, Ways* ways) const {
-    Vector way = difference;
-    uint64_t hop_count = 0;
-    for (size_t axis = 0; axis < axis_count(); ++axis) {
-      way[axis] += rounds[axis] * lattice_.dims[axis];
-    }
-    for (size_t axis = 0; axis < axis_count(); ++axis) {
-      for (size_t other = 0; other < axis_count(); ++other) {
-        way[other] -= other == axis ? 0 : rounds[axis] * shift(axis, other);
-      }
-    }
-    for (size_t axis = 0; axis < axis_count(); ++axis) {
-      hop_count += static_cast<uint64_t>(std::abs(way[axis]));
-    }
-    if (hop_count < ways->hop_count) {
-      *ways = {.count = 0, .hop_count = hop_count};
-    }
-    if (hop_count == ways->hop_count) {
-      if (ways->count == choice || ways->count == 0) {
-        ways->chosen = way;
-      }
-      ++ways->count;
+  // Leads to the same point as before.
+  void add_rounds(Vector& way, size_t axis, int64_t rounds) const {
+    way[axis] += rounds * lattice_.dims[axis];
+    for (size_t other = 0; other < axis_count(); ++other) {
+      way[other] -= other == axis ? 0 : rounds * shift(axis, other);
     }
   }
 
@@ -304,6 +337,10 @@ class LatticeNetwork : public Network {
 
   Lattice lattice_;
   std::vector<uint64_t> bases_;  // the first link of each axis, then of the bypass
+  // Of a twisted torus, whose chips all see the same: the shortest displacements to each point from point 0, and where those of a point begin. Empty:
+  // worked out each time.
+  std::vector<Vector> twisted_ways_;
+  std::vector<uint32_t> twisted_firsts_;
   uint64_t link_count_ = 0;
   uint32_t adapter_count_ = 0;
 };
