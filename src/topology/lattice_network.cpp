@@ -332,7 +332,7 @@ class LatticeNetwork : public Network {
     route->links.push_back(to_plane + adapter(source));
     route->links.push_back(to_plane + adapter_count_ + adapter(target));
     route->links.push_back(to_adapters + endpoint_count() + target);
-    route->latency_ns += lattice_.bypass->hop_count * lattice_.hop_ns;
+    route->latency_ns += lattice_.bypass->latency_ns;
   }
 
   Lattice lattice_;

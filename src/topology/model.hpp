@@ -47,6 +47,7 @@ struct InFabric {
 struct BypassModel {
   std::vector<uint32_t> block;
   Figure bytes_per_s;
+  uint64_t latency_ns = 0;
   uint32_t hop_count = 1;
 };
 

@@ -261,6 +261,7 @@ class Reader {
       BypassModel bypass;
       bypass.block = table->wholes("block", Need::required, kMostAxes);
       bypass.hop_count = static_cast<uint32_t>(table->whole("hops", Need::required));
+      bypass.latency_ns = table->quantity<uint64_t>("latency", Need::required, parse_duration);
       bypass.bytes_per_s = read_figure(*table, parse_bandwidth);
       check_axes(*table, "block", bypass.block.size(), *level);
       level->bypass = std::move(bypass);

@@ -249,7 +249,8 @@ std::unique_ptr<Network> lattice_of(const LevelModel& level) {
                   .seam_bytes_per_s = level.seam_bytes_per_s ? level.seam_bytes_per_s->value : 0,
                   .bypass = std::nullopt};
   if (level.bypass) {
-    lattice.bypass = Bypass{.block = level.bypass->block, .bytes_per_s = level.bypass->bytes_per_s.value, .hop_count = level.bypass->hop_count};
+    lattice.bypass = Bypass{.block = level.bypass->block, .bytes_per_s = level.bypass->bytes_per_s.value, .latency_ns = level.bypass->latency_ns,
+                            .hop_count = level.bypass->hop_count};
   }
   return make_lattice(std::move(lattice));
 }

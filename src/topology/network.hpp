@@ -58,7 +58,8 @@ std::unique_ptr<Network> make_switch(uint32_t endpoint_count, const LinkFigures&
 struct Bypass {
   std::vector<uint32_t> block;  // by axis
   uint64_t bytes_per_s = 1;     // of an adapter
-  uint32_t hop_count = 1;       // that the way counts for; pairs further apart take it
+  uint64_t latency_ns = 0;      // from adapter to adapter
+  uint32_t hop_count = 1;       // pairs that are further apart take it
 };
 
 // Ring, torus and mesh.

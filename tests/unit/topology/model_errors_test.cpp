@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <filesystem>
@@ -170,6 +169,11 @@ TEST(ModelFile, MessagesNameLineAndKey) {
       {"chips = 128", "chips = ", "6: syntax: "},
       {"chips = 128", "chips = 128\nchips = 128", "7: syntax: "},
       {"chips = 128", "chips = \"\"\"128\n\"\"\"", "6: syntax: texts over several lines are not allowed"},
+      {"[shapes]", "[=shapes]", "11: syntax: "},
+      {"[[level]]", "[[ .level]]", "19: syntax: "},
+      {"dims = [4, 4, 4]", "dims = [}, 4, 4]", "22: syntax: "},
+      {"[shapes]", "[", "11: syntax: "},
+      {"[shapes]", "[]", "11: syntax: "},
       {"chips = 128", "chips = '128", "6: syntax: a quote is not closed on its line"},
       {"title = \"A good machine\"", "title = \"A \xff machine\"", "4: syntax: "},
       {"title = \"A good machine\"", "title = \"A \\u0007 machine\"", "4: title: is not 1 to 512 characters of one line"},
