@@ -36,6 +36,12 @@ void Connection::turn() {
   }
 }
 
+void Connection::flush() {
+  if (state_ == State::open) {
+    write_frames();
+  }
+}
+
 // Alternates between writing and reading until neither gets on; the handshake's few messages bound the loop.
 void Connection::carry_handshake() {
   for (bool advanced = true; advanced && handshake_.state() == Handshake::State::running;) {

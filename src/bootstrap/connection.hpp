@@ -23,6 +23,8 @@ class Connection {
 
   // Writes and reads what can be written and read without waiting, within a bound, so that a fast peer cannot keep it here.
   void turn();
+  // Only writes. For an owner that goes back to waiting for the socket without taking frames: what turn() had read would wait with it.
+  void flush();
   // The next complete frame, in order. Frames that arrived before the connection closed are still given.
   std::optional<Frame> next_frame();
   // Queues a frame as encode_frame made it; several connections may share one.

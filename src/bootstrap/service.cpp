@@ -242,9 +242,7 @@ void Service::attend_members() {
   check_for_absentees();
   // What has just been queued goes out at once rather than after the next wait.
   for (auto& [rank, member] : members_) {
-    if (member.connection.has_output()) {
-      member.connection.turn();
-    }
+    member.connection.flush();
   }
 }
 
@@ -353,7 +351,7 @@ void Service::tell_who_is_missing() {
   for (auto& [rank, member] : members_) {
     if (member.contribution && !member.connection.has_output()) {
       member.connection.send(frame);
-      member.connection.turn();
+      member.connection.flush();
     }
   }
 }
@@ -377,7 +375,7 @@ void Service::fail(Status why) {
   const auto frame = std::make_shared<const Bytes>(encode_frame(FrameType::failure, encode_status(failure_)));
   for (auto& [rank, member] : members_) {
     member.connection.send(frame);
-    member.connection.turn();
+    member.connection.flush();
   }
 }
 

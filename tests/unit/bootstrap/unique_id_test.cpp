@@ -77,6 +77,22 @@ TEST(UniqueId, RanksInOneThread) {
   }
 }
 
+// The rank answers a round while the service still writes it, so that the next contribution arrives at any moment of the service's turn.
+TEST(UniqueId, RoundsInQuickSuccession) {
+  const auto id = create_unique_id(on_loopback());
+  ASSERT_TRUE(id.has_value()) << id.error().message();
+  const auto rank = join({*id, 0, 1}, monotonic_clock()).value();
+  for (uint32_t round = 0; round < 5'000; ++round) {
+    ASSERT_TRUE(rank->begin_all_gather(contribution_of(0, round % 2)).ok());
+    const Deadline limit = Deadline::after_ns(monotonic_clock(), 10'000'000'000);
+    Answer answer = Job::poll(*rank);
+    while (!answer.arrived() && !limit.passed(monotonic_clock())) {
+      answer = Job::poll(*rank);
+    }
+    ASSERT_EQ(answer.contributions, contributions_of_all(1, round % 2)) << answer.failure.message() << ", round " << round;
+  }
+}
+
 TEST(UniqueId, RanksInThreads) {
   const auto id = create_unique_id(on_loopback());
   ASSERT_TRUE(id.has_value()) << id.error().message();
