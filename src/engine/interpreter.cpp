@@ -577,9 +577,11 @@ Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
   bool worked = false;
   bool complete = true;
   for (size_t index = 0; index < lanes.size(); ++index) {
-    switch (runner.run(lanes[index], operation.lanes[index])) {
+    LaneState& state = operation.lanes[index];
+    const bool was_complete = state.step == state.end_step;
+    switch (runner.run(lanes[index], state)) {
       case StepAdvance::troubled: return Advance::troubled;
-      case StepAdvance::complete: break;
+      case StepAdvance::complete: worked |= !was_complete; break;  // lanes before it may have waited for that
       case StepAdvance::worked: worked = true; [[fallthrough]];
       case StepAdvance::idle: complete = false; break;
     }

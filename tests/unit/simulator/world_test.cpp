@@ -7,6 +7,8 @@
 #include <string>
 
 #include "support/graph_fabric.hpp"
+#include "topology/model.hpp"
+#include "topology/model_files.hpp"
 
 namespace tutti::simulator {
 namespace {
@@ -37,6 +39,20 @@ TEST(World, RunsWhatThePlannerChoosesInAboutTheTimeItPrices) {
     EXPECT_FALSE(outcome->algorithm.empty());
     EXPECT_GT(outcome->frame_count, 0u);
     EXPECT_NEAR(static_cast<double>(outcome->price_ns), static_cast<double>(outcome->elapsed_ns), static_cast<double>(outcome->elapsed_ns) / 10);
+  }
+}
+
+// A rank that has ended one lane in a turn, for which another waits, gets a further turn though nothing more happens to it.
+TEST(World, RunsLanesThatWaitForTheEndOfLaterOnes) {
+  auto model = topology::read_model(std::string(TUTTI_SOURCE_DIR) + "/topologies/nvidia-superpod-h100.toml");
+  ASSERT_TRUE(model.has_value()) << model.error().message();
+  ASSERT_TRUE(topology::apply_shape(&*model, "2").ok());
+  for (const char* algorithm : {"allreduce:rails", "allreduce:leaders"}) {
+    const auto world = world_of({.topology = topology::Topology::of(*topology::make_fabric(*model)), .algorithms = algorithm});
+    for (const uint64_t bytes : {uint64_t{16}, uint64_t{1} << 22}) {
+      const auto outcome = world->run({.collective = Collective::all_reduce, .bytes = bytes});
+      EXPECT_TRUE(outcome.has_value()) << algorithm << ": " << outcome.error().message();
+    }
   }
 }
 
