@@ -196,21 +196,19 @@ void World::link(uint32_t rank, uint32_t peer) {
   communicators_[peer]->executor()->add_link(rank, *links_.back());
 }
 
-// Of every rank that is awake, until none of them has anything to do. False when all ranks have finished.
+// Of every rank that is awake, until it has nothing to do. Ranks do not see each other's turns before time has passed, so that each takes all of its
+// turns while what it needs is in the caches. False when all ranks have finished.
 bool World::take_turns() {
-  while (!awake_.empty()) {
-    std::erase_if(awake_, [this](uint32_t rank) {
-      engine::Executor& executor = *communicators_[rank]->executor();
-      if (executor.turn() != 0) {
-        return false;
-      }
-      if (is_finished_[rank] == 0 && executor.has_settled(executor.submitted())) {
-        is_finished_[rank] = 1;
-        ++finished_count_;
-      }
-      return true;
-    });
+  for (const uint32_t rank : awake_) {
+    engine::Executor& executor = *communicators_[rank]->executor();
+    while (executor.turn() != 0) {
+    }
+    if (is_finished_[rank] == 0 && executor.has_settled(executor.submitted())) {
+      is_finished_[rank] = 1;
+      ++finished_count_;
+    }
   }
+  awake_.clear();
   return finished_count_ != rank_count();
 }
 

@@ -14,7 +14,8 @@ constexpr uint32_t kMostCarefulPasses = 12;
 
 }  // namespace
 
-Flows::Flows(std::span<const uint64_t> capacities) : links_(capacities.size()) {
+Flows::Flows(std::span<const uint64_t> capacities, uint32_t tolerance_per_mille)
+    : tolerance_per_mille_(tolerance_per_mille), links_(capacities.size()) {
   for (size_t index = 0; index < capacities.size(); ++index) {
     links_[index].capacity = std::max<uint64_t>(capacities[index], 1);
   }
@@ -221,6 +222,7 @@ void Flows::touch_links_of(const Flow& flow) {
       link.touched_pass = pass_;
       link.available = link.capacity - std::min(link.used, link.capacity);
       link.unrated_count = 0;
+      link.fastest = 0;
       touched_.push_back(hop.link);
     }
     link.available += flow.rate;
@@ -243,6 +245,7 @@ void Flows::fill_link(FlowLink index, uint64_t rate) {
     for (const Hop& hop : flow.hops) {
       Link& other = links_[hop.link];
       other.available -= std::min(rate, other.available);
+      other.fastest = rate;  // they only grow
       --other.unrated_count;
     }
   }
@@ -262,14 +265,24 @@ bool Flows::affect_more() {
       }
       link.looked_pass = pass_;
       for (const FlowOnLink& on : link.flows) {
-        const Flow& other = flows_[on.flow];
-        if (other.affected_round != round_ + 1 && (other.bottleneck == hop.link || (is_full && other.rate > link.level))) {
+        if (flows_[on.flow].affected_round != round_ + 1 && is_upset(flows_[on.flow], hop.link)) {
           affect(on.flow);
         }
       }
     }
   }
   return affected_.size() != before;
+}
+
+// On its bottleneck it is, if there is now room or somebody faster; on others, if somebody slower has found a bottleneck there.
+bool Flows::is_upset(const Flow& flow, FlowLink index) const {
+  const Link& link = links_[index];
+  if (link.full_pass == pass_ && flow.rate > with_tolerance(link.level)) {
+    return true;
+  }
+  const uint64_t rounding = link.flows.size() - 1;
+  return flow.bottleneck == index &&
+         (link.available > std::max(rounding, link.capacity / 1000 * tolerance_per_mille_) || link.fastest > with_tolerance(flow.rate));
 }
 
 void Flows::affect_neighbours(FlowLink index) {

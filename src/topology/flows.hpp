@@ -5,7 +5,8 @@
 // All arithmetic is on integers, rates in bytes per second: the same calls in the same order give the same times, and flows that are alike end
 // together. A link of capacity C and n flows leaves up to n - 1 bytes per second unused.
 //
-// What happens at one instant re-rates once, when the next completion is asked for, and only those flows whose bottleneck may have changed.
+// What happens at one instant re-rates once, when the next completion is asked for, and only those flows whose bottleneck may have changed. With a
+// tolerance a flow keeps its rate while that is within the tolerance of being fair: changes then do not ripple through a large network.
 //
 // Not thread-safe.
 #pragma once
@@ -24,8 +25,9 @@ inline constexpr uint64_t kNoCompletion = UINT64_MAX;
 
 class Flows {
  public:
-  // Bytes per second of each link; 0 counts as 1.
-  explicit Flows(std::span<const uint64_t> capacities);
+  // Bytes per second of each link; 0 counts as 1. `tolerance_per_mille`: of a link's capacity that may be left, though it is a bottleneck, and by which a
+  // flow may be faster there than another; links are never overfull.
+  explicit Flows(std::span<const uint64_t> capacities, uint32_t tolerance_per_mille = 0);
 
   // `bytes` to bring over all of `links`, which differ, from `now_ns` on; nothing goes back in time. Without bytes or links it ends at once. Ids of
   // flows that have ended are used again. `tag` is the caller's.
@@ -101,6 +103,7 @@ class Flows {
     // While rates are worked out.
     uint64_t available = 0;
     uint64_t level = 0;            // what its flows get, if it is full
+    uint64_t fastest = 0;          // the largest rate given to one of its flows
     uint32_t unrated_count = 0;
     uint64_t touched_pass = 0;
     uint64_t full_pass = 0;
@@ -133,6 +136,11 @@ class Flows {
   void heap_erase(FlowId id);
   void heap_move(uint32_t place);
 
+  // Whether `flow`, whose rate is not worked out, is no longer fair on the link.
+  bool is_upset(const Flow& flow, FlowLink link) const;
+  uint64_t with_tolerance(uint64_t rate) const { return rate + rate / 1000 * tolerance_per_mille_; }
+
+  uint32_t tolerance_per_mille_;
   std::vector<Flow> flows_;
   std::vector<FlowId> free_;
   std::vector<Link> links_;

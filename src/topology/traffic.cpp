@@ -14,6 +14,8 @@ __extension__ using Wide = unsigned __int128;
 
 // Of more equal ways, as many are compared, evenly spread.
 constexpr uint32_t kMostWaysCompared = 16;
+// Far below what models are good to.
+constexpr uint32_t kTolerancePerMille = 5;
 // 256 MiB of ways.
 constexpr size_t kMostKnownLinks = size_t{1} << 26;
 
@@ -36,7 +38,7 @@ std::vector<uint64_t> capacities_of(const Fabric& fabric) {
 }  // namespace
 
 Traffic::Traffic(std::shared_ptr<const Fabric> fabric, const Options& options)
-    : fabric_(std::move(fabric)), options_(options), flows_(capacities_of(*fabric_)) {}
+    : fabric_(std::move(fabric)), options_(options), flows_(capacities_of(*fabric_), kTolerancePerMille) {}
 
 Traffic::Begun Traffic::begin(const Message& message, uint64_t now_ns, uint64_t tag) {
   const std::vector<Route>& choices = ways(message.source, message.target);
