@@ -196,6 +196,10 @@ void Topology::set_fabric(std::shared_ptr<const Fabric> fabric) {
   fabric_ = std::move(fabric);
 }
 
+bool Topology::carries(uint32_t source, uint32_t target) const {
+  return fabric_ == nullptr || messages == Messages::routed || source == target || fabric_->is_adjacent(source, target);
+}
+
 const Level* Topology::crossed(uint32_t source, uint32_t target) const {
   if (hosts_[source] != hosts_[target]) {
     return nullptr;
@@ -223,7 +227,7 @@ uint64_t Topology::hash() const {
     }
   }
   if (fabric_ != nullptr) {
-    seed = hash_with(seed, *fabric_);
+    seed = hash_combine(hash_with(seed, *fabric_), static_cast<uint64_t>(messages));
   }
   std::vector<uint64_t> spec_hashes(specs_.size());
   std::transform(specs_.begin(), specs_.end(), spec_hashes.begin(), hash_of);

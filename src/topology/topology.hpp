@@ -29,6 +29,12 @@ enum class Adapters : uint8_t {
   per_host,  // the ranks of a host share one: hosts with one network card
 };
 
+// Where messages may pass on a machine whose chips are wired to each other.
+enum class Messages : uint8_t {
+  routed,    // between all pairs: chips on the way forward them
+  adjacent,  // between chips that a link, or switches alone, join
+};
+
 // One way in which hosts are divided inside, such as into packages: a partition of the ranks into domains.
 struct Level {
   std::string name;               // of one domain: "package"
@@ -77,12 +83,15 @@ class Topology {
   // hosts, levels and the links of pairs do not matter. The fabric has a chip for each rank. Null: there is none.
   void set_fabric(std::shared_ptr<const Fabric> fabric);
   const std::shared_ptr<const Fabric>& fabric() const { return fabric_; }
+  // Whether a message may pass from one rank to another: always, unless there is a fabric and `messages` says otherwise.
+  bool carries(uint32_t source, uint32_t target) const;
 
   // What one core reduces, bytes of output per second, while two inputs and the output stay in its caches: a core of a Sapphire Rapids.
   uint64_t reduce_bytes_per_s = 15'000'000'000;
   // Cores a host's ranks share; 0 unknown. When ranks outnumber them, work of ranks on one host adds up.
   uint32_t cores_per_host = 0;
   Adapters adapters = Adapters::per_host;
+  Messages messages = Messages::routed;
 
   // Covers every figure that can decide a plan, and nothing else: neither sources nor the order in which links were set.
   uint64_t hash() const;
