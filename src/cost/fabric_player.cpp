@@ -14,10 +14,24 @@ using schedule::StepKind;
 bool is_send(const Graph::Node& node) { return node.step->kind == StepKind::send || node.step->kind == StepKind::signal; }
 bool is_local(const Graph::Node& node) { return node.step->kind == StepKind::copy || node.step->kind == StepKind::reduce; }
 
+// A vector's last chunk is shorter than the others. It is taken to be as long: what comes of a chunk that ends early, on links that are shared, would
+// make longer vectors cheaper than those whose chunks are alike.
+schedule::Layout even_layout_of(const Play& play) {
+  const schedule::Layout layout = layout_of(play);
+  if (!schedule::is_cut_vector(play.problem.collective)) {
+    return layout;
+  }
+  Workload even = play.workload;
+  if (const uint64_t chunk = layout.length(0, 1); chunk != 0 && even.element_count % chunk != 0) {
+    even.element_count = add(even.element_count, chunk - even.element_count % chunk);
+  }
+  return layout_of({play.problem, play.schedules, play.peers, play.topology, even});
+}
+
 }  // namespace
 
 FabricPlayer::FabricPlayer(const Play& play)
-    : play_(play), graph_(play.schedules, play.peers), layout_(layout_of(play)), traffic_(play.topology.fabric()), states_(graph_.nodes.size()) {
+    : play_(play), graph_(play.schedules, play.peers), layout_(even_layout_of(play)), traffic_(play.topology.fabric()), states_(graph_.nodes.size()) {
   for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
     set_up(node);
   }
@@ -138,7 +152,10 @@ void FabricPlayer::on_departure(uint32_t index) {
   state.left_bytes += state.piece_bytes;
   if (receive != kNone) {
     state.last_arrival_ns = std::max(state.last_arrival_ns, add(now_ns_, state.latency_ns));
-    arrivals_.push_back({.at_ns = state.last_arrival_ns, .node = receive, .bytes = state.piece_bytes});
+    arrivals_.push_back({.at_ns = state.last_arrival_ns,
+                         .node = receive,
+                         .bytes = state.piece_bytes,
+                         .chain_ns = add(state.chain_ns, state.latency_ns)});
     std::push_heap(arrivals_.begin(), arrivals_.end(), &FabricPlayer::is_later);
   }
   state.piece_bytes = 0;
@@ -149,7 +166,11 @@ void FabricPlayer::on_departure(uint32_t index) {
 }
 
 void FabricPlayer::on_arrival(const Arrival& arrival) {
-  states_[arrival.node].arrived_bytes += arrival.bytes;
+  State& state = states_[arrival.node];
+  state.arrived_bytes += arrival.bytes;
+  if (state.begin_pending == 0) {
+    state.chain_ns = arrival.chain_ns;
+  }
   to_do_.push_back(arrival.node);
 }
 
@@ -160,6 +181,7 @@ void FabricPlayer::note_first_slice(uint32_t index) {
   for (uint32_t at = graph_.nodes[index].first_waiter; at != kNone; at = graph_.waiters[at].next) {
     const Graph::Waiter& waiter = graph_.waiters[at];
     if (waiter.mode == schedule::WaitMode::streaming && --states_[waiter.node].begin_pending == 0) {
+      states_[waiter.node].chain_ns = states_[index].chain_ns;
       to_do_.push_back(waiter.node);
     }
   }
@@ -169,7 +191,9 @@ void FabricPlayer::finish(uint32_t index) {
   const Graph::Node& node = graph_.nodes[index];
   states_[index].is_done = true;
   ++finished_count_;
+  latency_ns_ = states_[index].chain_ns;  // steps finish in the order of time
   if (node.successor != kNone && --states_[node.successor].begin_pending == 0) {
+    states_[node.successor].chain_ns = latency_ns_;
     to_do_.push_back(node.successor);
   }
   for (uint32_t at = node.first_waiter; at != kNone; at = graph_.waiters[at].next) {
@@ -177,6 +201,7 @@ void FabricPlayer::finish(uint32_t index) {
     State& state = states_[waiter.node];
     uint32_t& pending = waiter.mode == schedule::WaitMode::streaming ? state.end_pending : state.begin_pending;
     if (--pending == 0) {
+      state.chain_ns = latency_ns_;
       to_do_.push_back(waiter.node);
     }
   }

@@ -23,6 +23,9 @@ class FabricPlayer {
   // When the last step finishes; kNever if some step never does. Once.
   uint64_t run();
 
+  // Of the price, what passed while nothing but latencies did on the way from the first message to the end: of the steps that the last to finish had
+  // waited for, each for the one before it.
+  uint64_t latency_ns() const { return latency_ns_; }
   // What the links have carried.
   const topology::Traffic& traffic() const { return traffic_; }
 
@@ -34,6 +37,7 @@ class FabricPlayer {
     uint64_t latency_ns = 0;     // sends: of that piece
     uint64_t arrived_bytes = 0;  // receives
     uint64_t last_arrival_ns = 0;
+    uint64_t chain_ns = 0;       // latencies on the way of what it waited for last
     uint32_t way = topology::kAnyWay;
     uint32_t begin_pending = 0;  // steps that it cannot begin before
     uint32_t end_pending = 0;    // steps that it cannot end before
@@ -45,6 +49,7 @@ class FabricPlayer {
     uint64_t at_ns = 0;
     uint32_t node = 0;  // the receive
     uint64_t bytes = 0;
+    uint64_t chain_ns = 0;
   };
 
   static bool is_later(const Arrival& left, const Arrival& right);
@@ -66,6 +71,7 @@ class FabricPlayer {
   std::vector<uint32_t> to_do_;    // nodes that may be able to do something
   std::vector<Arrival> arrivals_;  // a heap
   uint64_t now_ns_ = 0;
+  uint64_t latency_ns_ = 0;
   size_t finished_count_ = 0;
 };
 
