@@ -8,6 +8,7 @@
 #include "base/hash.hpp"
 #include "base/log.hpp"
 #include "cost/cost.hpp"
+#include "planner/pricing.hpp"
 
 namespace tutti::planner {
 namespace {
@@ -24,19 +25,6 @@ uint64_t hash_text(uint64_t seed, std::string_view text) {
     seed = hash_combine(seed, static_cast<unsigned char>(character));
   }
   return seed;
-}
-
-// The root means nothing to an unrooted collective; without it equal problems are equal.
-Problem normalised(Problem problem) {
-  problem.root = schedule::is_rooted(problem.collective) ? problem.root : 0;
-  return problem;
-}
-
-// What all ranks of a call have in common, and the choice is made from: each rank may be in place or not, as NCCL and MPI allow. The root of a
-// broadcast, which has one buffer in MPI and in most programs, is taken to be.
-Problem common_to_ranks(Problem problem) {
-  problem.in_place = problem.collective == schedule::Collective::broadcast ? schedule::InPlace::yes : schedule::InPlace::no;
-  return normalised(problem);
 }
 
 }  // namespace
@@ -101,10 +89,40 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   }
   plans_.push_back(std::make_unique<const Plan>(std::move(plan)));
   table_.insert(key, plans_.back().get());
-  if (rank_ == 0 && leader_ == nullptr && log::enabled(log::Level::info)) {  // one rank speaks for all: they choose alike
-    log::info("planner: {}", explain(call));
+  if (rank_ == 0 && leader_ == nullptr && (options_->on_plan || log::enabled(log::Level::info))) {  // one rank speaks for all: they choose alike
+    const std::string text = explain(call);
+    log::info("planner: {}", text);
+    if (options_->on_plan) {
+      options_->on_plan(text);
+    }
   }
   return plans_.back().get();
+}
+
+std::optional<Planner::Pair> Planner::missing_link(const Algorithm& algorithm, const Problem& problem) const {
+  const topology::Topology& topology = options_->topology;
+  if (topology.fabric() == nullptr || topology.messages == topology::Messages::routed) {
+    return std::nullopt;
+  }
+  for (uint32_t rank = 0; rank < problem.rank_count; ++rank) {
+    for (const schedule::Step& step : algorithm.build(problem, topology, rank).steps) {
+      const bool is_local = step.kind == schedule::StepKind::copy || step.kind == schedule::StepKind::reduce;
+      if (!is_local && !topology.carries(rank, step.peer)) {
+        return Pair{rank, step.peer};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<const Algorithm*> Planner::applying(const Problem& problem) const {
+  std::vector<const Algorithm*> algorithms;
+  for (const Algorithm& algorithm : options_->algorithms) {
+    if (algorithm.applies(problem, options_->topology) && !missing_link(algorithm, problem)) {
+      algorithms.push_back(&algorithm);
+    }
+  }
+  return algorithms;
 }
 
 Result<std::vector<const Algorithm*>> Planner::choices(const Problem& problem) const {
@@ -114,16 +132,18 @@ Result<std::vector<const Algorithm*>> Planner::choices(const Problem& problem) c
     if (algorithm == nullptr || !algorithm->applies(problem, options_->topology)) {
       return tl::make_unexpected(unsupported_error("TUTTI_ALGO forces {}, which does not apply to {}", forced->second, to_string(problem)));
     }
+    if (const auto pair = missing_link(*algorithm, problem)) {
+      return tl::make_unexpected(unsupported_error("TUTTI_ALGO forces {}, which for {} sends from rank {} to rank {}: the machine has no link there",
+                                                   forced->second, to_string(problem), pair->source, pair->target));
+    }
     return std::vector{algorithm};
   }
-  std::vector<const Algorithm*> algorithms;
-  for (const Algorithm& algorithm : options_->algorithms) {
-    if (algorithm.applies(problem, options_->topology)) {
-      algorithms.push_back(&algorithm);
-    }
-  }
+  std::vector<const Algorithm*> algorithms = applying(problem);
   if (algorithms.empty()) {
-    return tl::make_unexpected(unsupported_error("no algorithm applies to {}", to_string(problem)));
+    return tl::make_unexpected(unsupported_error("no algorithm applies to {}{}", to_string(problem),
+                                                 options_->topology.messages == topology::Messages::routed
+                                                     ? ""
+                                                     : " on a machine that carries messages between linked chips only"));
   }
   return algorithms;
 }
@@ -184,18 +204,25 @@ std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algor
   return candidates;
 }
 
-Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
-  const topology::Topology& topology = options_->topology;
-  std::vector<Schedule> schedules = {algorithm.build(problem, topology, 0)};
+std::vector<Schedule> Planner::schedules_of_all(const Algorithm& algorithm, const Problem& problem) const {
+  std::vector<Schedule> schedules = {algorithm.build(problem, options_->topology, 0)};
   if (schedules.front().steps.size() * problem.rank_count <= kMostPlayedSteps) {
     schedules.reserve(problem.rank_count);
     for (uint32_t rank = 1; rank < problem.rank_count; ++rank) {
-      schedules.push_back(algorithm.build(problem, topology, rank));
+      schedules.push_back(algorithm.build(problem, options_->topology, rank));
     }
+  }
+  return schedules;
+}
+
+Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
+  const topology::Topology& topology = options_->topology;
+  const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
+  if (schedules.size() == problem.rank_count) {
     return {&algorithm, cost::price_ns(problem, schedules, topology, workload), Fidelity::played};
   }
   uint64_t longest = cost::price_in_step_ns(problem, schedules.front(), topology, workload);
-  for (uint32_t rank : std::array{problem.root, problem.rank_count / 2, problem.rank_count - 1}) {
+  for (uint32_t rank : ranks_played_alone(problem)) {
     longest = std::max(longest, cost::price_in_step_ns(problem, algorithm.build(problem, topology, rank), topology, workload));
   }
   return {&algorithm, longest, Fidelity::in_step};
@@ -211,20 +238,6 @@ std::shared_ptr<const Schedule> Planner::schedule_for(const Algorithm& algorithm
 }
 
 bool Planner::is_forced(const Call& call) const { return options_->overrides.algorithm.contains(call.problem.collective); }
-
-std::string Planner::explain(const Call& call) {
-  if (const Status status = check(call.problem); !status.ok()) {
-    return status.message() + "\n";
-  }
-  std::vector<const Algorithm*> applying;
-  for (const Algorithm& algorithm : options_->algorithms) {
-    if (algorithm.applies(common_to_ranks(call.problem), options_->topology)) {
-      applying.push_back(&algorithm);
-    }
-  }
-  const auto candidates = price_all(applying, call, cost::Memory::ordinary);
-  return explain_candidates(call, candidates, applying.empty() || is_forced(call) ? std::nullopt : choose(applying, call).when_shared);
-}
 
 uint64_t Planner::hash() const {
   uint64_t seed = options_->topology.hash();

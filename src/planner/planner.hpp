@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,7 @@
 #include "base/status.hpp"
 #include "cost/cost.hpp"
 #include "planner/algorithm.hpp"
+#include "planner/explanation.hpp"
 #include "planner/plan_key.hpp"
 
 namespace tutti::planner {
@@ -45,6 +47,9 @@ struct Call {
   uint64_t element_bytes = 1;
 };
 
+// `bytes`: of the vector, or of the blocks of all ranks together.
+Call call_of_all_bytes(const schedule::Problem& problem, uint64_t bytes);
+
 // The algorithms TUTTI_ALGO forces, by collective: "allreduce:ring;broadcast:binomial"; a comma separates as a semicolon does. Errors:
 // tuttiInvalidArgument for an unknown word, naming it and the known ones; for an algorithm that solves none of a set of ordinary problems of the
 // collective, naming those that do; for a collective named twice.
@@ -60,6 +65,8 @@ class Planner {
     uint32_t rank = 0;
     std::vector<Algorithm> algorithms;
     Overrides overrides;
+    // Given the explanation of each new plan; empty: nobody is.
+    std::function<void(const std::string& text)> on_plan = {};
   };
   explicit Planner(Options options);
   // For another rank: chooses as `leader`, which outlives it, and prices nothing itself. For simulations of many ranks in one process.
@@ -67,13 +74,23 @@ class Planner {
 
   // The plan for `call`; the same on every rank that asks the same. Calls share a plan when they differ only in size and lie between the same two
   // powers of two of bytes (of the vector, or of a block). Thread-safe. A cached answer takes no lock and allocates nothing; the first of its
-  // kind builds and prices schedules, one thread at a time. The plan lives as long as the planner. Errors: tuttiUnsupported when an override
-  // does not apply to the problem, naming both, or when no algorithm does; tuttiInvalidArgument when the problem's rank count is not the
+  // kind builds and prices schedules, one thread at a time. The plan lives as long as the planner. Algorithms that need a message which the topology
+  // does not carry do not apply. Errors: tuttiUnsupported when an override does not apply to the problem, naming both, and the pair of ranks if it is
+  // for want of a link, or when no algorithm does; tuttiInvalidArgument when the problem's rank count is not the
   // topology's or the root not one of them.
   Result<const Plan*> plan(const Call& call);
 
-  // Every candidate with its price and the choice, as text for people, the cheapest first. Thread-safe; prices anew.
-  std::string explain(const Call& call);
+  // Every candidate with its price and the choice. Thread-safe; prices anew, for ranges at a dozen sizes or more: from 8 bytes to 1 GiB, the size
+  // between two that lead to different choices again and again; choices that change and change back within three powers of two may go unnoticed.
+  // Errors: as plan() about the problem.
+  Result<Explanation> explanation(const Call& call, Ranges ranges = Ranges::leave_out) const;
+  // As text for people.
+  std::string explain(const Call& call) const;
+
+  // The algorithm of that name, or null. The planner's.
+  const Algorithm* find(std::string_view name) const;
+  // Those that may solve it here, by name.
+  std::vector<const Algorithm*> applying(const schedule::Problem& problem) const;
 
   // Covers all that decides a plan: topology, algorithms, overrides.
   uint64_t hash() const;
@@ -88,15 +105,23 @@ class Planner {
     Fidelity fidelity = Fidelity::played;
   };
 
-  // explain.cpp
-  std::string explain_candidates(const Call& call, const std::vector<Candidate>& candidates, const std::optional<Candidate>& when_shared) const;
-
   Status check(const schedule::Problem& problem) const;
   Result<const Plan*> plan_anew(const Call& call, uint64_t key);
   // The algorithms that may be chosen: those that apply, or the one that is forced.
   Result<std::vector<const Algorithm*>> choices(const schedule::Problem& problem) const;
-  const Algorithm* find(std::string_view name) const;
   bool is_forced(const Call& call) const;
+  // A message that the algorithm needs and the topology does not carry.
+  struct Pair {
+    uint32_t source = 0;
+    uint32_t target = 0;
+  };
+  std::optional<Pair> missing_link(const Algorithm& algorithm, const schedule::Problem& problem) const;
+  // Those of all ranks; of rank 0 alone if all would be too many to play.
+  std::vector<schedule::Schedule> schedules_of_all(const Algorithm& algorithm, const schedule::Problem& problem) const;
+  Explanation::Candidate explain_candidate(const Algorithm& algorithm, const Call& call) const;
+  std::string why_not_applicable(const Algorithm& algorithm, const schedule::Problem& problem) const;
+  std::vector<Explanation::Range> find_ranges(const Call& call) const;
+  std::string_view chosen_for(Call call, uint64_t bytes) const;
   Candidate price(const Algorithm& algorithm, const schedule::Problem& problem, const cost::Workload& workload) const;
   // Cheapest first; of equal prices the first name.
   std::vector<Candidate> price_all(const std::vector<const Algorithm*>& algorithms, const Call& call, cost::Memory memory) const;

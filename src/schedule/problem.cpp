@@ -2,8 +2,11 @@
 #include "schedule/problem.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "base/hash.hpp"
 
@@ -15,7 +18,23 @@ constexpr std::array<std::string_view, kCollectiveCount> kNames = {
     "allreduce", "reduce", "broadcast", "allgather", "reducescatter", "alltoall", "gather", "scatter", "barrier", "send", "receive",
 };
 
+constexpr std::array kPlanned = {Collective::all_reduce,     Collective::reduce,     Collective::broadcast, Collective::all_gather,
+                                 Collective::reduce_scatter, Collective::all_to_all, Collective::gather,    Collective::scatter,
+                                 Collective::barrier};
+
 }  // namespace
+
+std::span<const Collective> planned_collectives() { return kPlanned; }
+
+Result<Collective> collective_named(std::string_view name) {
+  const auto found = std::find_if(kPlanned.begin(), kPlanned.end(), [&](Collective collective) { return name_of(collective) == name; });
+  if (found != kPlanned.end()) {
+    return *found;
+  }
+  std::vector<std::string_view> names;
+  std::transform(kPlanned.begin(), kPlanned.end(), std::back_inserter(names), [](Collective collective) { return name_of(collective); });
+  return tl::make_unexpected(invalid_argument("unknown collective \"{}\"; known are {}", name.substr(0, 64), fmt::join(names, ", ")));
+}
 
 std::string_view name_of(Collective collective) {
   const auto index = static_cast<size_t>(collective);

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+
+#include "base/status.hpp"
 
 namespace tutti::schedule {
 
@@ -25,6 +28,10 @@ inline constexpr uint32_t kCollectiveCount = 11;
 
 // "allreduce", "allgather": the words of TUTTI_ALGO and of every message.
 std::string_view name_of(Collective collective);
+// Those that algorithms solve: all but send and receive.
+std::span<const Collective> planned_collectives();
+// The planned one of that name. Errors: tuttiInvalidArgument that names them all.
+Result<Collective> collective_named(std::string_view name);
 
 enum class InPlace : uint8_t { no, yes };
 

@@ -226,9 +226,11 @@ TEST(Planner, ExplainsItsChoice) {
   Planner planner(options(4));
   EXPECT_EQ(planner.explain(call(broadcast(4), 1024)),
             "broadcast, 4 ranks, root 0, 1 KiB:\n"
-            "  flat       17.07 us  chosen  the root sends to each rank\n"
-            "  chain      33.07 us          the vector travels from rank to rank\n"
-            "  not applicable: trust\n");
+            "  flat       17.07 us  chosen      3 steps, 3 KiB over host 0's adapter, outwards; the root sends to each rank\n"
+            "  chain      33.07 us              2 steps, 1 KiB over host 0's adapter, outwards; the vector travels from rank to rank\n"
+            "  flat: 14.00 us of latency and software, 3.07 us for bytes on their way (host 0's adapter, outwards takes 3.07 us for 3 KiB)\n"
+            "  chain costs 16.00 us more: 16.00 us more of latency and software\n"
+            "  not trust: it does not solve broadcast\n");
   EXPECT_THAT(planner.explain(call(broadcast(4), 1500)), HasSubstr("root 0, 1500 B, priced as 1 KiB:"));
 }
 

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a planner knows about its choices.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "planner/applicability.hpp"
+#include "planner/planner.hpp"
+#include "planner/pricing.hpp"
+
+namespace tutti::planner {
+namespace {
+
+using schedule::Problem;
+using schedule::Schedule;
+
+// Sizes whose choices are looked at in any case are so many powers of two apart.
+constexpr uint32_t kPowersApart = 3;
+constexpr uint64_t kSmallestBytes = 8;
+constexpr uint64_t kLargestBytes = uint64_t{1} << 30;
+
+uint64_t bytes_of(const Call& call) {
+  uint64_t bytes = 0;
+  return __builtin_mul_overflow(call.element_count, call.element_bytes, &bytes) ? UINT64_MAX : bytes;
+}
+
+}  // namespace
+
+Call call_of_all_bytes(const Problem& problem, uint64_t bytes) {
+  return {.problem = problem, .element_count = schedule::is_cut_vector(problem.collective) ? bytes : bytes / problem.rank_count, .element_bytes = 1};
+}
+
+Explanation::Candidate Planner::explain_candidate(const Algorithm& algorithm, const Call& call) const {
+  const topology::Topology& topology = options_->topology;
+  const Problem problem = common_to_ranks(call.problem);
+  const cost::Workload workload{.element_count = priced_bytes(call), .element_bytes = 1};
+  const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
+  Explanation::Candidate candidate{.algorithm = std::string(algorithm.name), .idea = std::string(algorithm.idea), .bill = {}};
+  if (schedules.size() == problem.rank_count) {
+    candidate.bill = cost::bill_of(problem, schedules, topology, workload);
+    return candidate;
+  }
+  candidate.is_estimate = true;
+  candidate.bill = cost::bill_in_step_of(problem, schedules.front(), topology, workload);
+  for (const uint32_t rank : ranks_played_alone(problem)) {
+    cost::Bill bill = cost::bill_in_step_of(problem, algorithm.build(problem, topology, rank), topology, workload);
+    bill.step_count = std::max(bill.step_count, candidate.bill.step_count);
+    if (bill.price_ns > candidate.bill.price_ns) {
+      candidate.bill = std::move(bill);
+    } else {
+      candidate.bill.step_count = bill.step_count;
+    }
+  }
+  return candidate;
+}
+
+std::string Planner::why_not_applicable(const Algorithm& algorithm, const Problem& problem) const {
+  if (!algorithm.applies(problem, options_->topology)) {
+    return planner::why_not_applicable(algorithm, problem, options_->topology);
+  }
+  const auto pair = missing_link(algorithm, problem);
+  return pair ? fmt::format("it sends from rank {} to rank {}, where the machine has no link", pair->source, pair->target) : std::string();
+}
+
+std::string_view Planner::chosen_for(Call call, uint64_t bytes) const {
+  call.element_count = bytes;
+  call.element_bytes = 1;
+  const auto algorithms = choices(common_to_ranks(call.problem));
+  return algorithms ? price_all(*algorithms, call, cost::Memory::ordinary).front().algorithm->name : std::string_view();
+}
+
+std::vector<Explanation::Range> Planner::find_ranges(const Call& call) const {
+  const uint64_t blocks = schedule::is_cut_vector(call.problem.collective) ? 1 : call.problem.rank_count;
+  std::vector<uint64_t> sizes;
+  for (uint64_t bytes = std::bit_ceil((kSmallestBytes + blocks - 1) / blocks); bytes * blocks <= kLargestBytes; bytes *= 2) {
+    sizes.push_back(bytes);
+  }
+  std::vector<std::string_view> chosen(sizes.size());
+  const auto look = [&](size_t index) {
+    if (chosen[index].empty()) {
+      chosen[index] = chosen_for(call, sizes[index]);
+    }
+  };
+  const auto fill = [&](const auto& self, size_t first, size_t last) -> void {
+    look(first);
+    look(last);
+    if (last - first <= 1) {
+      return;
+    }
+    if (chosen[first] == chosen[last] && last - first <= kPowersApart) {
+      std::fill(chosen.begin() + static_cast<ptrdiff_t>(first), chosen.begin() + static_cast<ptrdiff_t>(last), chosen[first]);
+      return;
+    }
+    const size_t middle = first + (last - first) / 2;
+    self(self, first, middle);
+    self(self, middle, last);
+  };
+  std::vector<Explanation::Range> ranges;
+  if (sizes.empty()) {
+    return ranges;
+  }
+  fill(fill, 0, sizes.size() - 1);
+  for (size_t index = 0; index < sizes.size(); ++index) {
+    if (index == 0 || chosen[index] != chosen[index - 1]) {
+      ranges.push_back({.first_bytes = sizes[index], .algorithm = std::string(chosen[index])});
+    }
+    ranges.back().last_bytes = sizes[index] * 2 - 1;
+  }
+  return ranges;
+}
+
+Result<Explanation> Planner::explanation(const Call& call, Ranges ranges) const {
+  TUTTI_UNEXPECTED_IF_ERROR(check(call.problem));
+  const Problem problem = common_to_ranks(call.problem);
+  Explanation result;
+  result.problem = call.problem;
+  result.bytes = bytes_of(call);
+  result.priced_bytes = priced_bytes(call);
+  for (const topology::Level& level : options_->topology.levels()) {
+    if (options_->topology.fabric() == nullptr) {
+      result.machine.push_back("ranks by " + topology::Topology::to_string(level));
+    }
+  }
+  const std::vector<const Algorithm*> applying = this->applying(problem);
+  for (const Algorithm* algorithm : applying) {
+    result.candidates.push_back(explain_candidate(*algorithm, call));
+  }
+  // Algorithms come by name, and a stable sort leaves equal prices so.
+  std::stable_sort(result.candidates.begin(), result.candidates.end(), [](const auto& left, const auto& right) {
+    return left.bill.price_ns < right.bill.price_ns;
+  });
+  for (const Algorithm& algorithm : options_->algorithms) {
+    if (std::find(applying.begin(), applying.end(), &algorithm) == applying.end()) {
+      result.excluded.push_back({.algorithm = std::string(algorithm.name), .reason = why_not_applicable(algorithm, problem)});
+    }
+  }
+  result.is_forced = is_forced(call);
+  if (result.is_forced) {
+    result.chosen = options_->overrides.algorithm.at(call.problem.collective);
+  } else if (!applying.empty()) {
+    result.chosen = result.candidates.front().algorithm;
+    if (const auto shared = choose(applying, call).when_shared) {
+      result.when_shared = {.algorithm = std::string(shared->algorithm->name), .price_ns = shared->price_ns};
+    }
+  }
+  if (ranges == Ranges::find && call.problem.collective != schedule::Collective::barrier && !applying.empty()) {
+    result.ranges = find_ranges(call);
+  }
+  return result;
+}
+
+std::string Planner::explain(const Call& call) const {
+  const auto made = explanation(call);
+  return made ? to_string(*made) : made.error().message() + "\n";
+}
+
+}  // namespace tutti::planner

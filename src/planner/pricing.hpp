@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What prices are asked for.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "schedule/problem.hpp"
+
+namespace tutti::planner {
+
+// The root means nothing to an unrooted collective; without it equal problems are equal.
+inline schedule::Problem normalised(schedule::Problem problem) {
+  problem.root = schedule::is_rooted(problem.collective) ? problem.root : 0;
+  return problem;
+}
+
+// What all ranks of a call have in common, and the choice is made from: each rank may be in place or not, as NCCL and MPI allow. The root of a
+// broadcast, which has one buffer in MPI and in most programs, is taken to be.
+inline schedule::Problem common_to_ranks(schedule::Problem problem) {
+  problem.in_place = problem.collective == schedule::Collective::broadcast ? schedule::InPlace::yes : schedule::InPlace::no;
+  return normalised(problem);
+}
+
+// Of more ranks than are played together, those that are beside rank 0.
+inline std::array<uint32_t, 3> ranks_played_alone(const schedule::Problem& problem) {
+  return {problem.root, problem.rank_count / 2, problem.rank_count - 1};
+}
+
+}  // namespace tutti::planner
