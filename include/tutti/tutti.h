@@ -202,6 +202,16 @@ TUTTI_API tuttiResult_t tuttiCommUserRank(tuttiComm_t comm, int* rank);
 /* Beyond NCCL. Blocks until all work enqueued on `comm` so far, on any stream, has completed; returns its first error. */
 TUTTI_API tuttiResult_t tuttiCommSynchronize(tuttiComm_t comm);
 
+/* Beyond NCCL. Writes why the planner would do what it does for a collective on `comm`: the algorithms that apply in the order of their prices,
+ * what the prices are made of, why the others do not apply, and for which sizes which algorithm is chosen. `collective` is a word of TUTTI_ALGO,
+ * "allreduce"; `bytes` are those of the vector, or of the blocks of all ranks together; roots are taken to be 0. At most `capacity` bytes go to
+ * `text`, with a terminating zero, which cuts off what is longer; with a capacity of 0 `text` may be NULL. `*length`, unless `length` is NULL, becomes
+ * the length of the whole text without the zero. The text is for people and may change with any version. Thread-safe; no other rank takes part.
+ * Prices anew, which takes milliseconds for a few ranks, and seconds for thousands. Errors: tuttiInvalidArgument for an unknown collective, naming
+ * those that there are. */
+TUTTI_API tuttiResult_t tuttiCommExplain(tuttiComm_t comm, const char* collective, size_t bytes, char* text, size_t capacity,
+                                         size_t* length);
+
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 /* Allocates `size` zeroed bytes, aligned to a page, that ranks of the same host can load from and store to themselves: collectives on such buffers

@@ -126,6 +126,7 @@ Status split(const CommunicatorPin& parent, int color, int key, tuttiComm_t* new
     }
     child = std::move(*made);
   }
+  child.topology.clear();  // its ranks are other chips than their numbers say
   const auto place = communicator.agree_on_split(color, key);
   if (!place) {
     return place.error();
@@ -141,6 +142,18 @@ Status split(const CommunicatorPin& parent, int color, int key, tuttiComm_t* new
   std::vector<PendingInitialisation> one;
   one.push_back({std::move(*made), newcomm});
   return bring_up(one);
+}
+
+Result<std::string> explain(comm::Communicator& communicator, const char* collective, size_t bytes) {
+  TUTTI_UNEXPECTED_IF_ERROR(communicator.check_usable("tuttiCommExplain"));
+  const auto named = schedule::collective_named(collective);
+  if (!named) {
+    return tl::make_unexpected(invalid_argument("tuttiCommExplain: collective: {}", named.error().message()));
+  }
+  const planner::Planner& planner = *communicator.planner();
+  const schedule::Problem problem{.collective = *named, .rank_count = communicator.rank_count()};
+  const auto explanation = planner.explanation(planner::call_of_all_bytes(problem, bytes), planner::Ranges::find);
+  return explanation ? Result<std::string>(to_string(*explanation)) : tl::make_unexpected(explanation.error());
 }
 
 // Takes the handle away and waits for the calls that still use it.
@@ -312,6 +325,28 @@ tuttiResult_t tuttiCommUserRank(tuttiComm_t comm, int* rank) {
       return invalid_argument("tuttiCommUserRank: rank is NULL");
     }
     *rank = static_cast<int>(communicator.rank());
+    return {};
+  });
+}
+
+tuttiResult_t tuttiCommExplain(tuttiComm_t comm, const char* collective, size_t bytes, char* text, size_t capacity, size_t* length) {
+  return guarded_on(comm, "tuttiCommExplain", [&](comm::Communicator& communicator) -> Status {
+    if (collective == nullptr) {
+      return invalid_argument("tuttiCommExplain: collective is NULL");
+    }
+    if (text == nullptr && capacity != 0) {
+      return invalid_argument("tuttiCommExplain: text is NULL, capacity is {}", capacity);
+    }
+    const auto explanation = explain(communicator, collective, bytes);
+    if (!explanation) {
+      return explanation.error();
+    }
+    if (length != nullptr) {
+      *length = explanation->size();
+    }
+    if (capacity != 0) {
+      text[explanation->copy(text, capacity - 1)] = '\0';
+    }
     return {};
   });
 }

@@ -71,6 +71,11 @@ constexpr SettingRow kRows[] = {
     {"TUTTI_TIMEOUT_MS", "300000", "longest wait for a peer in milliseconds; 0: none", assign_number<&Settings::timeout_ms>},
     {"TUTTI_SLICE_BYTES", "0", "bytes of one slice in a pipeline; 0: the transport's own size",
      assign_number<&Settings::slice_bytes>},
+    {"TUTTI_TOPOLOGY", "",
+     "machine model that communicators are taken to run on, rank i being chip i, as in \"google-tpu-v5p:2x2x4\"; only its links carry messages; "
+     "empty: the machine that there is",
+     assign_text<&Settings::topology>},
+    {"TUTTI_EXPLAIN", "0", "1: rank 0 writes to stderr why each new plan was chosen", assign_switch<&Settings::explain>},
     {"TUTTI_TOPOLOGY_PATH", "", "folders with machine models, separated by colons, that come before the installed ones",
      assign_text<&Settings::topology_path>},
     {"TUTTI_PEER_MEMORY", "1", "1: ranks of a host work in each other's memory where the kernel lets them; 0: they never do",

@@ -23,6 +23,8 @@ struct Settings {
   uint64_t timeout_ms = 300'000;              // TUTTI_TIMEOUT_MS; 0: none
   uint64_t slice_bytes = 0;                   // TUTTI_SLICE_BYTES; 0: the transport's choice
   bool peer_memory = true;                    // TUTTI_PEER_MEMORY
+  std::string topology;                       // TUTTI_TOPOLOGY, read by the communicator
+  bool explain = false;                       // TUTTI_EXPLAIN
   std::string topology_path;                  // TUTTI_TOPOLOGY_PATH, searched by topology/model_files
 
   // What the environment says, read once per process. A malformed variable keeps its default and is reported by parse().

@@ -39,6 +39,7 @@ Result<Config> make_config(const tuttiConfig_t* config, const Settings& settings
   result.timeout_ms = settings.timeout_ms;
   result.transports = settings.transports;
   result.algorithms = settings.algorithms;
+  result.topology = settings.topology;
   if (config == nullptr) {
     return result;
   }

@@ -16,6 +16,7 @@ struct Config {
   std::string name = "world";
   std::string transports;  // TUTTI_TRANSPORTS' syntax
   std::string algorithms;  // TUTTI_ALGO's syntax
+  std::string topology;    // TUTTI_TOPOLOGY; empty: the machine that there is
 };
 
 // `config` may be null. Errors name the field and its value.

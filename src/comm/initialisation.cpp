@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/initialisation.hpp"
 
+#include <cstdio>
+
 #include "base/log.hpp"
 #include "comm/machine.hpp"
 #include "comm/selection.hpp"
 #include "engine/engine.hpp"
 #include "registry/registry.hpp"
+#include "topology/fitting.hpp"
 
 namespace tutti::comm {
 
@@ -85,6 +88,7 @@ Status Initialisation::begin() {
     return overrides.error();
   }
   overrides_ = std::move(*overrides);
+  TUTTI_RETURN_IF_ERROR(lay_model());
   foundation_->secret = setup_.exchange->secret();
   auto transports = make_transports();
   if (!transports) {
@@ -99,6 +103,7 @@ Status Initialisation::begin() {
                    .name = setup_.config.name,
                    .transports = setup_.config.transports,
                    .algorithms = setup_.config.algorithms,
+                   .topology = setup_.config.topology,
                    .slice_bytes = foundation_->settings.slice_bytes,
                    .host_id = std::move(host.id),
                    .allowed_cores = std::move(host.allowed_cores),
@@ -106,6 +111,19 @@ Status Initialisation::begin() {
                    .addresses = connector_->addresses()};
   stage_ = Stage::introducing;
   return setup_.exchange->begin_all_gather(encode(own));
+}
+
+Status Initialisation::lay_model() {
+  if (setup_.config.topology.empty()) {
+    return {};
+  }
+  auto topology = topology::load_topology(setup_.config.topology, foundation_->settings.topology_path, rank_count());
+  if (!topology) {
+    return Status(topology.error().code(), "TUTTI_TOPOLOGY: " + topology.error().message());
+  }
+  topology->messages = topology::Messages::adjacent;
+  model_ = std::move(*topology);
+  return {};
 }
 
 Result<std::vector<NamedTransport>> Initialisation::make_transports() {
@@ -164,6 +182,7 @@ Status Initialisation::check_introduction(uint32_t peer) const {
   if (theirs.name != first.name) return differ("communicator name", first.name, theirs.name);
   if (theirs.transports != first.transports) return differ("TUTTI_TRANSPORTS", first.transports, theirs.transports);
   if (theirs.algorithms != first.algorithms) return differ("TUTTI_ALGO", first.algorithms, theirs.algorithms);
+  if (theirs.topology != first.topology) return differ("TUTTI_TOPOLOGY", first.topology, theirs.topology);
   if (theirs.slice_bytes != first.slice_bytes) return differ("TUTTI_SLICE_BYTES", first.slice_bytes, theirs.slice_bytes);
   return {};
 }
@@ -195,8 +214,14 @@ Status Initialisation::take_reach(const std::vector<bootstrap::Bytes>& records) 
 
 Status Initialisation::begin_agreement() {
   const auto link = [&](uint32_t source, uint32_t target) { return connector_->link_spec(source, target); };
-  parts_.planner = std::make_unique<planner::Planner>(planner::Planner::Options{
-      .topology = make_topology(introductions_, link), .rank = rank(), .algorithms = all_algorithms(), .overrides = std::move(overrides_)});
+  planner::Planner::Options options{.topology = model_ ? std::move(*model_) : make_topology(introductions_, link),
+                                    .rank = rank(),
+                                    .algorithms = all_algorithms(),
+                                    .overrides = std::move(overrides_)};
+  if (foundation_->settings.explain) {
+    options.on_plan = [name = setup_.config.name](const std::string& text) { fmt::print(stderr, "tutti: plan of \"{}\": {}", name, text); };
+  }
+  parts_.planner = std::make_unique<planner::Planner>(std::move(options));
   stage_ = Stage::agreeing_on_plans;
   return setup_.exchange->begin_all_gather(encode(Agreement{.planner_hash = parts_.planner->hash()}));
 }
@@ -208,7 +233,8 @@ Status Initialisation::take_agreements(const std::vector<bootstrap::Bytes>& reco
       return agreement.error();
     }
     if (agreement->planner_hash != parts_.planner->hash()) {
-      return mismatch_error("initialisation: ranks {} and {} would plan differently; they run different builds or see different machines",
+      return mismatch_error("initialisation: ranks {} and {} would plan differently; they run different builds, see different machines or have "
+                            "different machine models",
                             rank(), peer);
     }
   }

@@ -50,6 +50,8 @@ class Initialisation {
 
   Result<bool> step();
   Status begin();
+  // Of TUTTI_TOPOLOGY.
+  Status lay_model();
   Result<std::vector<NamedTransport>> make_transports();
   Status take_introductions(const std::vector<bootstrap::Bytes>& records);
   Status check_introduction(uint32_t rank) const;
@@ -76,6 +78,7 @@ class Initialisation {
   std::vector<Introduction> introductions_;
   std::unique_ptr<Connector> connector_;
   planner::Overrides overrides_;
+  std::optional<topology::Topology> model_;
   Parts parts_;
 };
 

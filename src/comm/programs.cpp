@@ -225,6 +225,11 @@ void Programs::set_buffers(const Call& call, engine::Request* request) const {
 
 Status Programs::set_schedules(const Call& call, const schedule::Problem& problem, engine::Program::Parts* parts) {
   if (is_message(call.collective)) {
+    const auto peer = static_cast<uint32_t>(call.root);
+    if (!planner_->topology().carries(position_.rank, peer)) {
+      return unsupported_error("{}: rank {} and rank {} exchange no messages: the machine of TUTTI_TOPOLOGY has no link there", call.function,
+                               position_.rank, peer);
+    }
     parts->schedule = message_schedule(call.collective, position_.rank, static_cast<uint32_t>(call.root));
     return {};
   }

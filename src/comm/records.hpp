@@ -21,6 +21,7 @@ struct Introduction {
   std::string name;
   std::string transports;
   std::string algorithms;
+  std::string topology;
   uint64_t slice_bytes = 0;
   std::string host_id;
   std::vector<uint64_t> allowed_cores;

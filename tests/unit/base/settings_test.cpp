@@ -36,6 +36,7 @@ TEST_F(SettingsTest, DefaultsAreWhatTheTableSays) {
     EXPECT_EQ(assigned.timeout_ms, parsed->timeout_ms) << row.variable;
     EXPECT_EQ(assigned.slice_bytes, parsed->slice_bytes) << row.variable;
     EXPECT_EQ(assigned.peer_memory, parsed->peer_memory) << row.variable;
+    EXPECT_EQ(assigned.explain, parsed->explain) << row.variable;
   }
 }
 

@@ -135,6 +135,29 @@ TEST_F(InitialisationTest, DifferentAlgorithmsAreAMismatch) {
   expect_all(tuttiMismatch, "rank 0 has TUTTI_ALGO \"\", rank 1 has \"allreduce:ring\"");
 }
 
+TEST_F(InitialisationTest, DifferentMachineModelsAreAMismatch) {
+  const std::string folder = TUTTI_SOURCE_DIR "/topologies/";
+  configs_[0].topology = folder + "google-tpu-v5p.toml:1x1x3";
+  configs_[1].topology = folder + "google-tpu-v5p.toml:1x3x1";
+  configs_[2].topology = configs_[0].topology;
+  run(sim_transports());
+  expect_all(tuttiMismatch, "google-tpu-v5p.toml:1x1x3\", rank 1 has \"");
+}
+
+TEST_F(InitialisationTest, AMachineModelIsWhatIsPlannedFor) {
+  for (Config& config : configs_) {
+    config.topology = TUTTI_SOURCE_DIR "/topologies/google-tpu-v5p.toml";
+  }
+  run(sim_transports());
+  expect_all(tuttiSuccess, "");
+  const auto parts = ranks_[1]->take();
+  const topology::Topology& topology = parts.planner->topology();
+  ASSERT_NE(topology.fabric(), nullptr);
+  EXPECT_EQ(topology.fabric()->chip_count(), kRanks);
+  EXPECT_TRUE(topology.carries(0, 1));
+  EXPECT_FALSE(topology.carries(0, 2));
+}
+
 TEST_F(InitialisationTest, AMissingRankIsATimeoutThatNamesIt) {
   run(sim_transports(), kRanks - 1);
   EXPECT_GE(network_.now_ns(), kTimeoutMs * 1'000'000);

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranks for real, laid over the chips of a machine model by TUTTI_TOPOLOGY.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "support/calls.hpp"
+#include "support/exercises.hpp"
+#include "support/thread_world.hpp"
+
+namespace tutti::tests {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What a ring of neighbours can do.
+bool is_solved(Operation operation) {
+  switch (operation) {
+    case Operation::all_reduce:
+    case Operation::reduce:
+    case Operation::broadcast:
+    case Operation::all_gather:
+    case Operation::reduce_scatter:
+    case Operation::all_gather_v:
+    case Operation::reduce_scatter_v:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Sums of so many ranks have more digits than these types.
+bool is_too_narrow(tuttiDataType_t datatype) { return datatype == tuttiFloat8e4m3 || datatype == tuttiFloat8e5m2; }
+
+class ModelledMachine : public testing::Test {
+ protected:
+  ~ModelledMachine() override { ::unsetenv("TUTTI_TOPOLOGY"); }
+  // An installation finds models by name beside its library; tests name the file.
+  static void lay(const std::string& model) { ::setenv("TUTTI_TOPOLOGY", (TUTTI_SOURCE_DIR "/topologies/" + model).c_str(), 1); }
+
+  static void expect_collectives(int rank_count) {
+    std::vector<Exercise> exercises;
+    for (const Exercise& exercise : every_shape(rank_count, test_seed() + 5)) {
+      if (is_solved(exercise.operation) && !is_too_narrow(exercise.datatype) && exercise.seed % (test_size() == Size::small ? 32 : 8) == 0) {
+        exercises.push_back(exercise);
+      }
+    }
+    ASSERT_FALSE(exercises.empty());
+    exercises.back().count = 20'011;
+    ThreadWorld world({.rank_count = rank_count});
+    world.run([&](int rank) -> std::string {
+      for (const Exercise& exercise : exercises) {
+        if (std::string failure = perform(exercise, rank, world.comm(rank)); !failure.empty()) {
+          return failure;
+        }
+      }
+      return {};
+    });
+    EXPECT_EQ(world.failures(), "") << "TUTTI_TEST_SEED=" << test_seed();
+  }
+};
+
+TEST_F(ModelledMachine, APieceOfATpuCubeRunsCollectives) {
+  lay("google-tpu-v5p.toml:2x2x4");
+  expect_collectives(16);
+}
+
+TEST_F(ModelledMachine, ATorusRunsCollectives) {
+  lay("aws-trn2.toml");
+  expect_collectives(16);
+}
+
+TEST_F(ModelledMachine, AMeshOfTheSmallestShapeWithAChipForEachRankRunsCollectives) {
+  lay("tesla-dojo.toml");
+  expect_collectives(6);
+}
+
+TEST_F(ModelledMachine, CarriesMessagesBetweenLinkedChipsOnly) {
+  lay("google-tpu-v5p.toml:2x2x1");
+  ThreadWorld world({.rank_count = 4, .algorithms = "broadcast:one_shot"});
+  ASSERT_EQ(world.failures(), "");
+  world.run([&](int rank) -> std::string {
+    int value = rank;
+    const int opposite = 3 - rank;
+    if (tuttiSend(&value, 1, tuttiInt, opposite, world.comm(rank), nullptr) != tuttiUnsupported) {
+      return "a message to the opposite chip was not refused";
+    }
+    const std::string refusal = tuttiGetLastError(world.comm(rank));
+    if (refusal.find("rank " + std::to_string(rank) + " and rank " + std::to_string(opposite) + " exchange no messages") == std::string::npos) {
+      return refusal;
+    }
+    if (tuttiBroadcast(&value, &value, 1, tuttiInt, 0, world.comm(rank), nullptr) != tuttiUnsupported) {
+      return "an algorithm that sends to the opposite chip was not refused";
+    }
+    const std::string forced = tuttiGetLastError(world.comm(rank));
+    return forced.find("sends from rank 0 to rank 3: the machine has no link there") == std::string::npos ? forced : "";
+  });
+  EXPECT_EQ(world.failures(), "");
+}
+
+TEST_F(ModelledMachine, OfAnotherSizeIsRefused) {
+  lay("google-tpu-v5p.toml:2x2x4");
+  tuttiComm_t comm = nullptr;
+  EXPECT_EQ(tuttiCommInitAll(&comm, 1, nullptr), tuttiInvalidArgument);
+  EXPECT_THAT(tuttiGetLastError(nullptr), HasSubstr("google-tpu-v5p.toml:2x2x4 has 16 chips, there are 1 ranks"));
+  lay("no-such-machine.toml");
+  EXPECT_NE(tuttiCommInitAll(&comm, 1, nullptr), tuttiSuccess);
+  EXPECT_THAT(tuttiGetLastError(nullptr), HasSubstr("TUTTI_TOPOLOGY: "));
+}
+
+}  // namespace
+}  // namespace tutti::tests
