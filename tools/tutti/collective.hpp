@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A collective on a machine, as command lines name it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "planner/planner.hpp"
+
+namespace tutti::tool {
+
+struct CollectiveOptions {
+  std::string collective;
+  std::string bytes = "1MiB";
+  std::string model;  // empty: this machine
+  uint32_t rank_count = 0;
+  uint32_t root = 0;
+  bool adjacent = false;
+};
+
+// Whether the command has an amount to speak of.
+enum class Amount : uint8_t { none, bytes };
+void add_collective_options(CLI::App& command, CollectiveOptions& options, Amount amount);
+
+struct PlannedCollective {
+  std::unique_ptr<planner::Planner> planner;
+  planner::Call call;
+  std::string machine;  // "google-tpu-v5p:2x2x4"
+};
+// Of rank `rank`. Fails with kWrongUsage when it does not make sense.
+PlannedCollective planned(const CollectiveOptions& options, uint32_t rank);
+// An algorithm that solves it there, though perhaps with messages that the machine does not carry. Fails with kWrongUsage, naming those that do.
+const planner::Algorithm& require_algorithm(const PlannedCollective& planned, const std::string& name);
+
+}  // namespace tutti::tool
