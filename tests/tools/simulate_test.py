@@ -41,6 +41,14 @@ class Simulate(unittest.TestCase):
         self.assertEqual(first["bytes"], 16 * 1024 * 1024)
         self.assertEqual(len(first["busiest_links"]), 5)
 
+    def test_fewer_frames_are_longer(self):
+        command = ("allreduce", "--topology", "nvidia-dgx-h100", "--bytes", "1G", "--algo", "ring")
+        fine, coarse = self.simulate(*command), self.simulate(*command, "--frames", "5000")
+        self.assertLess(coarse["frame_count"], 6000)
+        self.assertGreater(fine["frame_count"], 100_000)
+        self.assertEqual(coarse["moved_bytes"], fine["moved_bytes"])
+        self.assertAlmostEqual(coarse["time_ns"] / fine["time_ns"], 1, delta=0.05)
+
     def test_bus_bandwidth_is_that_of_a_ring(self):
         result = self.simulate("allreduce", "--topology", "nvidia-dgx-h100", "--bytes", "1G", "--algo", "ring")
         self.assertAlmostEqual(result["busbw_gb_per_s"], result["algbw_gb_per_s"] * 2 * 7 / 8)
@@ -64,6 +72,7 @@ class Simulate(unittest.TestCase):
                                  (("allreduce", "-t", "nvidia-dgx-h100", "--bytes", "-1"), "-1"),
                                  (("allreduce", "-t", "nvidia-dgx-h100", "--algo", "nonsense"), "nonsense"),
                                  (("broadcast", "-t", "nvidia-dgx-h100", "--root", "8"), "root 8"),
+                                 (("allreduce", "-t", "nvidia-dgx-h100", "--frames", "0"), "--frames"),
                                  (("allreduce", "-t", "nvidia-dgx-h100", "--spread", "wide"), "wide")):
             with self.subTest(words):
                 self.assertIn(words, self.expect(run("simulate", *arguments), 2))

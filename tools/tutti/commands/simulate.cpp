@@ -32,6 +32,7 @@ struct Options {
   std::string spread = "least-loaded";
   uint64_t seed = 0;
   uint32_t link_count = 5;
+  uint64_t most_frames = 10'000'000;
   bool json = false;
 };
 
@@ -195,7 +196,8 @@ void simulate(const Options& options) {
   }
   const bool names_collective = options.algorithm.empty() || options.algorithm.find(':') != std::string::npos;
   simulator::WorldOptions world_options{.topology = topology::Topology::of(*fabric),
-                                        .algorithms = names_collective ? options.algorithm : options.collective + ":" + options.algorithm};
+                                        .algorithms = names_collective ? options.algorithm : options.collective + ":" + options.algorithm,
+                                        .most_frames = options.most_frames};
   world_options.traffic = {.spread = options.spread == "hashed" ? topology::Spread::hashed : topology::Spread::least_loaded, .seed = options.seed};
   auto world = simulator::World::make(std::move(world_options));
   if (!world) {
@@ -244,6 +246,10 @@ void add_simulate(CLI::App& program) {
       ->check(CLI::IsMember({"least-loaded", "hashed"}))
       ->capture_default_str();
   simulate_command->add_option("--seed", options->seed, "of that choice")->type_name("NUMBER")->capture_default_str();
+  simulate_command->add_option("--frames", options->most_frames, "at most about so many are simulated: fewer and longer ones take less time")
+      ->check(CLI::PositiveNumber)
+      ->type_name("COUNT")
+      ->capture_default_str();
   simulate_command->add_option("--links", options->link_count, "how many of the busiest links to name")->type_name("COUNT")->capture_default_str();
   simulate_command->add_flag("--json", options->json, "as JSON");
   simulate_command->callback([options] { simulate(*options); });
