@@ -4,6 +4,7 @@
 #include <array>
 
 #include "algorithms/hierarchical/collectives.hpp"
+#include "schedule/composition.hpp"
 
 namespace tutti::algorithms::hierarchical {
 namespace {
@@ -27,6 +28,26 @@ Schedule build(const Problem& problem, const topology::Topology& topology, uint3
   return solve(problem, Hierarchy(topology, depth), leading, rank);
 }
 
+// A rank's steps go by the blocks of all ranks, and so does the work of finding who leads for each.
+constexpr uint32_t kMostRanksInHalves = 1024;
+
+template <Depth depth>
+bool halves_apply(const Problem& problem, const topology::Topology& topology) {
+  return problem.collective == schedule::Collective::all_reduce && problem.blocks == schedule::Blocks::equal &&
+         problem.rank_count <= kMostRanksInHalves && Hierarchy(topology, depth).is_worth_it();
+}
+
+template <Depth depth>
+Schedule build_halves(const Problem& problem, const topology::Topology& topology, uint32_t rank) {
+  const Hierarchy hierarchy(topology, depth);
+  Problem first = problem;
+  first.collective = schedule::Collective::reduce_scatter;
+  Problem second = problem;
+  second.collective = schedule::Collective::all_gather;
+  second.in_place = schedule::InPlace::yes;
+  return schedule::all_reduce_of({solve(first, hierarchy, Leading::rails, rank), solve(second, hierarchy, Leading::rails, rank)});
+}
+
 constexpr std::string_view kLeadersIdea = "each domain reduces to a leader and hears from it; leaders meet for all";
 constexpr std::string_view kRailsIdea = "each rank leads its domain for a share; those who lead for the same meet";
 
@@ -38,6 +59,14 @@ constexpr planner::Algorithm algorithm(std::string_view name) {
           .build = build<leading, depth>};
 }
 
+template <Depth depth>
+constexpr planner::Algorithm halves(std::string_view name) {
+  return {.name = name,
+          .idea = "rails bring each rank its chunk of everybody's vector, reduced on the way, and then to everybody",
+          .applies = halves_apply<depth>,
+          .build = build_halves<depth>};
+}
+
 constexpr std::array kAlgorithms = {
     algorithm<Leading::leader, Depth::all>("leaders"),
     algorithm<Leading::leader, Depth::outermost>("outer_leaders"),
@@ -45,6 +74,9 @@ constexpr std::array kAlgorithms = {
     algorithm<Leading::rails, Depth::all>("rails"),
     algorithm<Leading::rails, Depth::outermost>("outer_rails"),
     algorithm<Leading::rails, Depth::innermost>("inner_rails"),
+    halves<Depth::all>("rail_halves"),
+    halves<Depth::outermost>("outer_rail_halves"),
+    halves<Depth::innermost>("inner_rail_halves"),
 };
 
 }  // namespace

@@ -64,7 +64,8 @@ std::vector<Member> members() {
                                            Operation::reduce_scatter};
   std::vector<Member> all;
   for (const planner::Algorithm& algorithm : algorithms::hierarchical::algorithms()) {
-    all.push_back({&algorithm, algorithm.name.ends_with("rails") ? of_rails : of_leaders});
+    const std::vector<Operation> of_halves = {Operation::all_reduce};
+    all.push_back({&algorithm, algorithm.name.ends_with("rails") ? of_rails : algorithm.name.ends_with("halves") ? of_halves : of_leaders});
   }
   return all;
 }
