@@ -112,6 +112,16 @@ class ModelPrices : public testing::TestWithParam<std::string> {
     }
     return best;
   }
+  bool has_equal_ways() const {
+    for (uint32_t source = 0; source < rank_count_; ++source) {
+      for (uint32_t target = 0; target < rank_count_; ++target) {
+        if (source != target && fabric_->route_count(source, target) > 1) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
   static std::string name_of_case(const Case& one) { return fmt::format("{}, {}", one.algorithm->name, to_string(one.problem)); }
 
   std::shared_ptr<const topology::Fabric> fabric_;
@@ -163,9 +173,14 @@ TEST_P(ModelPrices, GrowWithTheMessageAndHaveNoCliffs) {
 
 TEST_P(ModelPrices, OfAnAllReduceAreNoHigherThanOfItsHalves) {
   const Topology topology = this->topology();
+  // Where routing has equally good ways, it takes the one with fewer flows at that moment. In a torus, ranks that are ahead then leave some links idle
+  // that two collectives, one after the other, would use evenly.
+  const uint64_t allowed_percent = has_equal_ways() ? 112 : 100;
   for (const uint64_t bytes : {uint64_t{64}, uint64_t{4} << 10, uint64_t{64} << 10, uint64_t{1} << 20, uint64_t{64} << 20}) {
     const uint64_t whole = best_price(Collective::all_reduce, topology, bytes);
     EXPECT_LE(whole, best_price(Collective::reduce, topology, bytes) + best_price(Collective::broadcast, topology, bytes)) << bytes;
+    const uint64_t halves = best_price(Collective::reduce_scatter, topology, bytes) + best_price(Collective::all_gather, topology, bytes);
+    EXPECT_LE(whole * 100, halves * allowed_percent) << bytes;
   }
 }
 
