@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "planner/planner.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -99,26 +101,30 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   return plans_.back().get();
 }
 
-std::optional<Planner::Pair> Planner::missing_link(const Algorithm& algorithm, const Problem& problem) const {
+std::string Planner::stray_message(const Algorithm& algorithm, const Problem& problem) const {
   const topology::Topology& topology = options_->topology;
   if (topology.fabric() == nullptr || topology.messages == topology::Messages::routed) {
-    return std::nullopt;
+    return {};
   }
   for (uint32_t rank = 0; rank < problem.rank_count; ++rank) {
-    for (const schedule::Step& step : algorithm.build(problem, topology, rank).steps) {
+    const Schedule schedule = algorithm.build(problem, topology, rank);
+    for (const schedule::Step& step : schedule.steps) {
       const bool is_local = step.kind == schedule::StepKind::copy || step.kind == schedule::StepKind::reduce;
       if (!is_local && !topology.carries(rank, step.peer)) {
-        return Pair{rank, step.peer};
+        return fmt::format("sends from rank {} to rank {}, where the machine has no link", rank, step.peer);
       }
     }
+    if (schedule.steps.size() > kMostCheckedSteps / problem.rank_count) {
+      return fmt::format("takes more than {} steps, too many to see whether all of its messages have a link", kMostCheckedSteps);
+    }
   }
-  return std::nullopt;
+  return {};
 }
 
 std::vector<const Algorithm*> Planner::applying(const Problem& problem) const {
   std::vector<const Algorithm*> algorithms;
   for (const Algorithm& algorithm : options_->algorithms) {
-    if (algorithm.applies(problem, options_->topology) && !missing_link(algorithm, problem)) {
+    if (algorithm.applies(problem, options_->topology) && stray_message(algorithm, problem).empty()) {
       algorithms.push_back(&algorithm);
     }
   }
@@ -132,9 +138,8 @@ Result<std::vector<const Algorithm*>> Planner::choices(const Problem& problem) c
     if (algorithm == nullptr || !algorithm->applies(problem, options_->topology)) {
       return tl::make_unexpected(unsupported_error("TUTTI_ALGO forces {}, which does not apply to {}", forced->second, to_string(problem)));
     }
-    if (const auto pair = missing_link(*algorithm, problem)) {
-      return tl::make_unexpected(unsupported_error("TUTTI_ALGO forces {}, which for {} sends from rank {} to rank {}: the machine has no link there",
-                                                   forced->second, to_string(problem), pair->source, pair->target));
+    if (const std::string stray = stray_message(*algorithm, problem); !stray.empty()) {
+      return tl::make_unexpected(unsupported_error("TUTTI_ALGO forces {}, which for {} {}", forced->second, to_string(problem), stray));
     }
     return std::vector{algorithm};
   }

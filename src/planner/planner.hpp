@@ -40,6 +40,9 @@ inline constexpr uint64_t kUnknownBlockBytes = 64 * 1024;
 // kind within seconds and its memory within 100 MiB however many ranks there are.
 inline constexpr uint64_t kMostPlayedSteps = 500'000;
 
+// Over all ranks, of schedules whose messages are looked at one by one where they pass between linked chips only.
+inline constexpr uint64_t kMostCheckedSteps = 20'000'000;
+
 struct Call {
   schedule::Problem problem;
   uint64_t element_count = 0;  // as cost::Workload; for variable blocks the mean over ranks, equal on all ranks, or 0 when unknown: then
@@ -110,12 +113,8 @@ class Planner {
   // The algorithms that may be chosen: those that apply, or the one that is forced.
   Result<std::vector<const Algorithm*>> choices(const schedule::Problem& problem) const;
   bool is_forced(const Call& call) const;
-  // A message that the algorithm needs and the topology does not carry.
-  struct Pair {
-    uint32_t source = 0;
-    uint32_t target = 0;
-  };
-  std::optional<Pair> missing_link(const Algorithm& algorithm, const schedule::Problem& problem) const;
+  // What the algorithm sends that the topology does not carry: "sends from rank 0 to rank 8, where the machine has no link"; empty if it carries all.
+  std::string stray_message(const Algorithm& algorithm, const schedule::Problem& problem) const;
   // Those of all ranks; of rank 0 alone if all would be too many to play.
   std::vector<schedule::Schedule> schedules_of_all(const Algorithm& algorithm, const schedule::Problem& problem) const;
   Explanation::Candidate explain_candidate(const Algorithm& algorithm, const Call& call) const;

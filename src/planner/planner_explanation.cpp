@@ -59,8 +59,7 @@ std::string Planner::why_not_applicable(const Algorithm& algorithm, const Proble
   if (!algorithm.applies(problem, options_->topology)) {
     return planner::why_not_applicable(algorithm, problem, options_->topology);
   }
-  const auto pair = missing_link(algorithm, problem);
-  return pair ? fmt::format("it sends from rank {} to rank {}, where the machine has no link", pair->source, pair->target) : std::string();
+  return "it " + stray_message(algorithm, problem);
 }
 
 std::string_view Planner::chosen_for(Call call, uint64_t bytes) const {

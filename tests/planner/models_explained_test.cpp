@@ -149,7 +149,7 @@ TEST(LinkedChips, AForcedAlgorithmThatNeedsAnotherMessageIsRefusedByName) {
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().code(), tuttiUnsupported);
   EXPECT_EQ(plan.error().message(),
-            "TUTTI_ALGO forces recursive_doubling, which for allreduce, 16 ranks sends from rank 0 to rank 8: the machine has no link there");
+            "TUTTI_ALGO forces recursive_doubling, which for allreduce, 16 ranks sends from rank 0 to rank 8, where the machine has no link");
   const auto explanation = planner.explanation(all_reduce(16, 1024));
   ASSERT_TRUE(explanation);
   EXPECT_THAT(*why_not(*explanation, "recursive_doubling"),
