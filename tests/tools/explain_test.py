@@ -72,6 +72,14 @@ class Explain(Tool):
         text = self.expect(run("explain", "allreduce", "--topology", "google-tpu-v5p:2x2x4", "--adjacent", "--why-not", "recursive_doubling"), 0)
         self.assertIn("it sends from rank 0 to rank 8, where the machine has no link", text)
 
+    def test_completion(self):
+        def words(*before):
+            return self.expect(run("completion", "words", "--", *before), 0).split()
+        self.assertIn("reducescatter", words("explain"))
+        self.assertIn("two_shot", words("explain", "allreduce", "--why-not"))
+        self.assertIn("google-tpu-v5p:pod", words("plan", "allreduce", "--topology"))
+        self.assertEqual(words("explain", "allreduce", "--bytes"), [])
+
     def test_forced(self):
         made = self.explained("allreduce", "--topology", "aws-trn2", "--no-ranges", TUTTI_ALGO="allreduce:ring")
         self.assertEqual((made["chosen"], made["is_forced"]), ("ring", True))
@@ -81,8 +89,12 @@ class Explain(Tool):
                                      (("explain", "allred", "--ranks", "2"), "unknown collective"),
                                      (("explain", "allreduce"), "--ranks"),
                                      (("explain", "allreduce", "--ranks", "100000000"), "--ranks"),
-                                     (("explain", "allreduce", "--ranks", "2", "--bytes", "1Q"), "1Q"),
+                                     (("explain", "allreduce", "--ranks", "2", "--bytes", "1Q"), "q unit not recognized"),
                                      (("explain", "allreduce", "--ranks", "2", "--bytes", "99999999999T"), "--bytes"),
+                                     (("explain", "allreduce", "--ranks", "2", "--bytes", "many"), "many"),
+                                     (("explain", "allreduce", "--ranks", "2", "--bytes", "-1"), "negative"),
+                                     (("explain", "allreduce", "--topology", "google-tpu-v5p:3x-1"), "3x-1"),
+                                     (("explain", "allreduce", "--topology", "google-tpu-v5p:2x2"), "2x2"),
                                      (("explain", "reduce", "--ranks", "2", "--root", "2"), "--root"),
                                      (("explain", "allreduce", "--topology", "no-such-machine"), "no machine model is called"),
                                      (("explain", "allreduce", "--topology", "nvidia-dgx-h100:8x1", "--ranks", "9"), "9 are more than the 8 chips")):

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 #include <vector>
 
@@ -21,36 +20,6 @@ namespace tutti::tool {
 namespace {
 
 constexpr uint32_t kMostRanksHere = 1024;
-
-uint64_t bytes_of(std::string_view text) {
-  struct Unit {
-    std::string_view name;
-    uint64_t bytes;
-  };
-  static constexpr Unit kUnits[] = {{"", 1},  {"B", 1},
-                                    {"K", 1ull << 10}, {"KiB", 1ull << 10}, {"KB", 1'000},
-                                    {"M", 1ull << 20}, {"MiB", 1ull << 20}, {"MB", 1'000'000},
-                                    {"G", 1ull << 30}, {"GiB", 1ull << 30}, {"GB", 1'000'000'000},
-                                    {"T", 1ull << 40}, {"TiB", 1ull << 40}, {"TB", 1'000'000'000'000}};
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view rest = text.substr(static_cast<size_t>(end - text.data()));
-  for (const Unit& unit : kUnits) {
-    uint64_t bytes = 0;
-    if (error == std::errc() && unit.name == rest && !__builtin_mul_overflow(number, unit.bytes, &bytes)) {
-      return bytes;
-    }
-  }
-  fail(kWrongUsage, fmt::format("--bytes: \"{}\" is not a size such as 4096, 64K, 64KiB or 1G", text));
-}
-
-std::vector<planner::Algorithm> all_algorithms() {
-  std::vector<planner::Algorithm> algorithms;
-  for (const auto family : registry::algorithm_families()) {
-    algorithms.insert(algorithms.end(), family().begin(), family().end());
-  }
-  return algorithms;
-}
 
 // Ranks here, dealt to the processors that this process may use in turn.
 topology::Topology topology_here(uint32_t rank_count) {
@@ -118,18 +87,28 @@ Machine machine_of(const CollectiveOptions& options) {
 
 }  // namespace
 
+std::vector<planner::Algorithm> all_algorithms() {
+  std::vector<planner::Algorithm> algorithms;
+  for (const auto family : registry::algorithm_families()) {
+    algorithms.insert(algorithms.end(), family().begin(), family().end());
+  }
+  return algorithms;
+}
+
 void add_collective_options(CLI::App& command, CollectiveOptions& options, Amount amount) {
   std::vector<std::string> names;
   for (const schedule::Collective collective : schedule::planned_collectives()) {
     names.emplace_back(schedule::name_of(collective));
   }
-  command.add_option("collective", options.collective, "what to do: " + CLI::detail::join(names, ", "))->required()->type_name("COLLECTIVE");
+  command.add_option("collective", options.collective, "what to do: " + CLI::detail::join(names, ", "))->required()->type_name(kCollectiveArgument);
   if (amount == Amount::bytes) {
-    command.add_option("--bytes", options.bytes, "of the vector, or of the blocks of all ranks together: 4096, 64K, 1G")
-        ->type_name("SIZE")
+    command.add_option("--bytes,-b", options.bytes, "of the vector, or of the blocks of all ranks together: 4096, 64K, 1G")
+        ->transform(CLI::AsSizeValue(false))
+        ->transform(CLI::Validator([](std::string& text) { return text.starts_with('-') ? text + " is negative" : std::string(); }, ""))
+        ->type_name("BYTES")
         ->capture_default_str();
   }
-  command.add_option("--topology", options.model, "a model by name, or its file, and its shape; without one, this machine")
+  command.add_option("--topology,-t", options.model, "a model by name, or its file, and its shape; without one, this machine")
       ->type_name(kModelArgument);
   command.add_option("--ranks", options.rank_count, "how many: of this machine, or of a model, which gets the smallest shape that has them")
       ->type_name("N");
@@ -160,7 +139,7 @@ PlannedCollective planned(const CollectiveOptions& options, uint32_t rank) {
   const schedule::Problem problem{.collective = *collective, .rank_count = rank_count, .root = options.root};
   return {.planner = std::make_unique<planner::Planner>(planner::Planner::Options{
               .topology = std::move(machine.topology), .rank = rank, .algorithms = all_algorithms(), .overrides = std::move(*overrides)}),
-          .call = planner::call_of_all_bytes(problem, bytes_of(options.bytes)),
+          .call = planner::call_of_all_bytes(problem, options.bytes),
           .machine = machine.name};
 }
 

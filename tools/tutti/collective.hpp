@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "planner/planner.hpp"
 
@@ -13,7 +14,7 @@ namespace tutti::tool {
 
 struct CollectiveOptions {
   std::string collective;
-  std::string bytes = "1MiB";
+  uint64_t bytes = uint64_t{1} << 20;
   std::string model;  // empty: this machine
   uint32_t rank_count = 0;
   uint32_t root = 0;
@@ -23,6 +24,9 @@ struct CollectiveOptions {
 // Whether the command has an amount to speak of.
 enum class Amount : uint8_t { none, bytes };
 void add_collective_options(CLI::App& command, CollectiveOptions& options, Amount amount);
+
+// By name.
+std::vector<planner::Algorithm> all_algorithms();
 
 struct PlannedCollective {
   std::unique_ptr<planner::Planner> planner;

@@ -27,9 +27,10 @@ std::span<void (*const)(CLI::App&)> command_table();
 
 // The model that "NAME[:SHAPE]" or "PATH[:SHAPE]" names. Fails with kWrongUsage if there is no such model or shape, kWrongInput if its file is wrong.
 topology::Model require_model(std::string_view reference);
-// Help for an option or argument that is such a reference. Words in it that are capitals name the kind of argument; completion offers models where it
-// finds this one.
+// Help for options and arguments of these kinds; completion offers what there is where it finds one.
 inline constexpr const char* kModelArgument = "MODEL[:SHAPE]";
+inline constexpr const char* kCollectiveArgument = "COLLECTIVE";
+inline constexpr const char* kAlgorithmArgument = "ALGORITHM";
 
 // Writes a whole file, "-" is stdout. Fails with kWrongInput.
 void write_file(const std::string& path, std::string_view text);

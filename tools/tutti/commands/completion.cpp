@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/settings.hpp"
+#include "collective.hpp"
 #include "commands.hpp"
 #include "topology/model_files.hpp"
 
@@ -22,7 +23,21 @@ void print_models() {
   }
 }
 
-bool takes_model(const CLI::Option& option) { return option.get_type_name() == kModelArgument; }
+// Nothing for kinds of which there are too many.
+void print_values(const CLI::Option& option) {
+  const std::string kind = option.get_type_name();
+  if (kind == kModelArgument) {
+    print_models();
+  } else if (kind == kCollectiveArgument) {
+    for (const schedule::Collective collective : schedule::planned_collectives()) {
+      fmt::print("{}\n", schedule::name_of(collective));
+    }
+  } else if (kind == kAlgorithmArgument) {
+    for (const planner::Algorithm& algorithm : all_algorithms()) {
+      fmt::print("{}\n", algorithm.name);
+    }
+  }
+}
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
@@ -40,9 +55,7 @@ void print_words(const CLI::App& program, const std::vector<std::string>& before
   }
   const CLI::Option* last = before.empty() ? nullptr : app->get_option_no_throw(before.back());
   if (last != nullptr && last->get_expected_min() > 0 && !last->get_positional()) {
-    if (takes_model(*last)) {
-      print_models();
-    }
+    print_values(*last);
     return;
   }
   for (const CLI::App* inner : commands_of(*app)) {
@@ -53,8 +66,8 @@ void print_words(const CLI::App& program, const std::vector<std::string>& before
   for (const CLI::Option* option : app->get_options()) {
     if (!option->get_lnames().empty()) {
       fmt::print("--{}\n", option->get_lnames().front());
-    } else if (option->get_positional() && takes_model(*option)) {
-      print_models();
+    } else if (option->get_positional()) {
+      print_values(*option);
     }
   }
 }

@@ -75,7 +75,7 @@ void explain(const Options& options) {
     if (!text) {
       fail(kWrongUsage, "--why-not: " + text.error().message());
     }
-    fmt::print("{}", *text);
+    fmt::print("{}: {}", planned.machine, *text);
     return;
   }
   fmt::print("{}", options.json ? json_text(planned, *explanation) : planned.machine + ": " + to_string(*explanation));
@@ -92,7 +92,7 @@ void add_explain(CLI::App& program) {
       "  tutti explain broadcast --bytes 4K --ranks 8");
   add_collective_options(*explain_command, options->what, Amount::bytes);
   CLI::Option* why_not = explain_command->add_option("--why-not", options->why_not, "only compare this algorithm with what is chosen");
-  why_not->type_name("ALGORITHM");
+  why_not->type_name(kAlgorithmArgument);
   explain_command->add_flag("--no-ranges", options->no_ranges, "leave out for which sizes which algorithm is chosen, which takes longest");
   explain_command->add_flag("--json", options->json, "as JSON")->excludes(why_not);
   explain_command->callback([options] { explain(*options); });

@@ -41,7 +41,7 @@ void add_plan(CLI::App& program) {
       "Examples:\n  tutti plan allreduce --bytes 1G --topology nvidia-dgx-h100 --rank 3\n"
       "  tutti plan broadcast --ranks 4 --algorithm binomial");
   add_collective_options(*plan, options->what, Amount::bytes);
-  plan->add_option("--algorithm", options->algorithm, "this one; without it, the one that would be chosen")->type_name("ALGORITHM");
+  plan->add_option("--algorithm", options->algorithm, "this one; without it, the one that would be chosen")->type_name(kAlgorithmArgument);
   plan->add_option("--rank", options->rank, "whose")->type_name("RANK")->capture_default_str();
   plan->callback([options] { print_plan(*options); });
 }

@@ -79,7 +79,7 @@ void add_verify(CLI::App& program) {
       "Examples:\n  tutti verify allreduce --topology google-tpu-v5p:2x2x4 --adjacent\n"
       "  tutti verify reduce --ranks 7 --root 3 --algorithm binomial");
   add_collective_options(*verify_command, options->what, Amount::none);
-  verify_command->add_option("--algorithm", options->algorithm, "this one; without it, all that apply")->type_name("ALGORITHM");
+  verify_command->add_option("--algorithm", options->algorithm, "this one; without it, all that apply")->type_name(kAlgorithmArgument);
   verify_command->callback([options] { verify_all(*options); });
 }
 
