@@ -24,6 +24,7 @@ struct Settings {
   uint64_t slice_bytes = 0;                   // TUTTI_SLICE_BYTES; 0: the transport's choice
   bool peer_memory = true;                    // TUTTI_PEER_MEMORY
   std::string topology;                       // TUTTI_TOPOLOGY, read by the communicator
+  bool measured_links = true;                 // TUTTI_MEASURED_LINKS
   bool explain = false;                       // TUTTI_EXPLAIN
   std::string topology_path;                  // TUTTI_TOPOLOGY_PATH, searched by topology/model_files
 

@@ -64,6 +64,11 @@ bool Connector::is_connecting() const {
   return false;
 }
 
+const MeasuredLink* Connector::measured_link(uint32_t peer) const {
+  const bool is_here = (*introductions_)[peer].host_id == (*introductions_)[setup_.rank].host_id;
+  return is_here ? setup_.measured.find(setup_.transports[current_].name) : nullptr;
+}
+
 Reach Connector::reach() const {
   transport::Transport& transport = *setup_.transports[current_].transport;
   Reach reach;
@@ -80,6 +85,11 @@ Reach Connector::reach() const {
       view.bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s;
       view.source = estimate.source;
       view.reaches_memory = estimate.reaches_memory;
+      if (const MeasuredLink* const measured = measured_link(peer)) {
+        view.latency_ns = measured->latency_ns;
+        view.bandwidth_bytes_per_s = measured->bandwidth_bytes_per_s;
+        view.source = "measured by calibrate";
+      }
     }
   }
   return reach;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "comm/measured_links.hpp"
 #include "comm/records.hpp"
 #include "engine/executor.hpp"
 #include "topology/topology.hpp"
@@ -29,6 +30,7 @@ class Connector {
     uint32_t rank_count = 1;
     std::vector<NamedTransport> transports;  // best first
     const Clock* clock = nullptr;
+    MeasuredLinks measured = {};  // takes the place of what transports estimate of ranks of the same host
   };
   explicit Connector(Setup setup);
 
@@ -64,6 +66,8 @@ class Connector {
   const Pair& pair(uint32_t source, uint32_t target) const { return pairs_[size_t{source} * setup_.rank_count + target]; }
   bool wants_link(uint32_t peer) const { return peer != setup_.rank && pair(setup_.rank, peer).state == PairState::undecided; }
   bool is_connecting() const;
+  // Of the transport being tried; null if nobody has measured it.
+  const MeasuredLink* measured_link(uint32_t peer) const;
   void begin_transport();
   void plan_next_exchange();
   void decide_pair(Pair& pair, const Reach::Peer& view, const Reach::Peer& other_view) const;

@@ -95,7 +95,8 @@ Status Initialisation::begin() {
     return transports.error();
   }
   connector_ = std::make_unique<Connector>(
-      Connector::Setup{.rank = rank(), .rank_count = rank_count(), .transports = std::move(*transports), .clock = setup_.clock});
+      Connector::Setup{.rank = rank(), .rank_count = rank_count(), .transports = std::move(*transports), .clock = setup_.clock,
+                       .measured = measured_links()});
 
   Host host = setup_.host ? *setup_.host : this_host(foundation_->settings);
   Introduction own{.version = TUTTI_VERSION_CODE,
@@ -126,7 +127,15 @@ Status Initialisation::lay_model() {
   return {};
 }
 
+MeasuredLinks Initialisation::measured_links() const {
+  if (setup_.measured) {
+    return *setup_.measured;
+  }
+  return is_real_ && foundation_->settings.measured_links && rank_count() > 1 ? measured_links_of_this_machine() : MeasuredLinks{};
+}
+
 Result<std::vector<NamedTransport>> Initialisation::make_transports() {
+  is_real_ = setup_.transports.empty();
   if (!setup_.transports.empty()) {
     return std::move(setup_.transports);
   }

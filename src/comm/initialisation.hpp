@@ -28,6 +28,7 @@ class Initialisation {
     engine::Engine* engine = nullptr;       // null in simulation
     std::vector<NamedTransport> transports;  // best first; empty: made from the registry as the configuration says
     std::optional<Host> host = {};           // in simulation; otherwise this one
+    std::optional<MeasuredLinks> measured = {};  // in tests; otherwise those of this machine, unless `transports` are given
     engine::Data data = engine::Data::real;  // modelled in simulation only
   };
   // What comes out of it.
@@ -53,6 +54,7 @@ class Initialisation {
   // Of TUTTI_TOPOLOGY.
   Status lay_model();
   Result<std::vector<NamedTransport>> make_transports();
+  MeasuredLinks measured_links() const;
   Status take_introductions(const std::vector<bootstrap::Bytes>& records);
   Status check_introduction(uint32_t rank) const;
   Status announce_reach();
@@ -79,6 +81,7 @@ class Initialisation {
   std::unique_ptr<Connector> connector_;
   planner::Overrides overrides_;
   std::optional<topology::Topology> model_;
+  bool is_real_ = false;  // its transports are the registry's
   Parts parts_;
 };
 

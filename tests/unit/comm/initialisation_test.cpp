@@ -66,7 +66,8 @@ class InitialisationTest : public testing::Test {
                                                                              .exchange = std::move(exchanges[rank]),
                                                                              .clock = &network_.clock(),
                                                                              .engine = nullptr,
-                                                                             .transports = std::move(transports[rank])}));
+                                                                             .transports = std::move(transports[rank]),
+                                                                             .measured = measured_[rank]}));
     }
     std::vector<bool> ended(rank_count, false);
     for (uint32_t round = 0; round < 10'000 && std::ranges::count(ended, false) != 0; ++round) {
@@ -100,9 +101,27 @@ class InitialisationTest : public testing::Test {
   Settings settings_;
   sim::Network network_{topology::Topology::uniform(kRanks, {.latency_ns = 1'000, .bandwidth_bytes_per_s = 1'000'000'000, .source = "a test"})};
   std::array<Config, kRanks> configs_;
+  std::array<MeasuredLinks, kRanks> measured_;
   std::vector<std::unique_ptr<Initialisation>> ranks_;
   std::array<Status, kRanks> outcomes_;
 };
+
+// A file that is replaced, or that only some ranks can read.
+TEST_F(InitialisationTest, RanksThatKnowOtherMeasurementsPlanAlike) {
+  measured_[0].links = {{.transport = "sim", .latency_ns = 777, .bandwidth_bytes_per_s = 5'000'000}};
+  measured_[1].links = {{.transport = "sim", .latency_ns = 888, .bandwidth_bytes_per_s = 6'000'000},
+                        {.transport = "shm", .latency_ns = 1, .bandwidth_bytes_per_s = 7'000'000}};
+  run(sim_transports());
+  expect_all(tuttiSuccess, "");
+  for (uint32_t rank = 0; rank < kRanks; ++rank) {
+    const Initialisation::Parts parts = ranks_[rank]->take();
+    const topology::Topology& topology = parts.planner->topology();
+    EXPECT_EQ(topology.link(0, 2).latency_ns, 777u) << rank;
+    EXPECT_EQ(topology.link(1, 0).bandwidth_bytes_per_s, 5'000'000u) << rank;
+    EXPECT_EQ(topology.link(1, 2).latency_ns, 888u) << rank;
+    EXPECT_EQ(topology.link(1, 2).source, "measured by calibrate") << rank;
+  }
+}
 
 TEST_F(InitialisationTest, RanksComeUpWithEqualPlans) {
   run(sim_transports());
