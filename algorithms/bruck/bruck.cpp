@@ -31,7 +31,8 @@ constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "bruck",
                        .idea = "blocks travel distances 1, 2, 4, ... together with others",
                        .applies = applies,
-                       .build = build},
+                       .build = build,
+                       .pattern = schedule::Pattern::bruck},
 };
 
 }  // namespace

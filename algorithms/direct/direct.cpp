@@ -28,11 +28,13 @@ constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "one_shot",
                        .idea = "everybody sends everybody what they need, at once",
                        .applies = applies<one_shot_solves>,
-                       .build = build<one_shot>},
+                       .build = build<one_shot>,
+                       .pattern = schedule::Pattern::one_shot},
     planner::Algorithm{.name = "two_shot",
                        .idea = "each rank works on its own chunk of everybody's vector, then passes it on",
                        .applies = applies<two_shot_solves>,
-                       .build = build<two_shot>},
+                       .build = build<two_shot>,
+                       .pattern = schedule::Pattern::two_shot},
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "algorithms/hierarchical/hierarchical.hpp"
 
 #include <array>
+#include <optional>
 
 #include "algorithms/hierarchical/collectives.hpp"
 #include "schedule/composition.hpp"
@@ -12,20 +13,35 @@ namespace {
 using schedule::Problem;
 using schedule::Schedule;
 
+// All of a group exchange messages with each other, or with their leader.
+constexpr uint32_t kLargestGroup = 1024;
+
+// Simulations ask for the schedules of all ranks of one machine, one after another.
+template <Depth depth>
+const Hierarchy& hierarchy_of(const topology::Topology& topology) {
+  thread_local uint64_t placement = 0;
+  thread_local std::optional<Hierarchy> hierarchy;
+  if (!hierarchy || placement != topology.placement()) {
+    hierarchy.emplace(topology, depth);
+    placement = topology.placement();
+  }
+  return *hierarchy;
+}
+
 template <Leading leading, Depth depth>
 bool applies(const Problem& problem, const topology::Topology& topology) {
   if (!solves(problem, leading)) {
     return false;
   }
-  const Hierarchy hierarchy(topology, depth);
+  const Hierarchy& hierarchy = hierarchy_of<depth>(topology);
   // With one rank in some domain, a rail for each of its ranks is what one leader is.
   const bool is_cut = leading == Leading::rails && schedule::is_cut_vector(problem.collective);
-  return hierarchy.is_worth_it() && (!is_cut || hierarchy.smallest_domain() > 1);
+  return hierarchy.is_worth_it() && hierarchy.largest_group() <= kLargestGroup && (!is_cut || hierarchy.smallest_domain() > 1);
 }
 
 template <Leading leading, Depth depth>
 Schedule build(const Problem& problem, const topology::Topology& topology, uint32_t rank) {
-  return solve(problem, Hierarchy(topology, depth), leading, rank);
+  return solve(problem, hierarchy_of<depth>(topology), leading, rank);
 }
 
 // A rank's steps go by the blocks of all ranks, and so does the work of finding who leads for each.
@@ -34,12 +50,12 @@ constexpr uint32_t kMostRanksInHalves = 1024;
 template <Depth depth>
 bool halves_apply(const Problem& problem, const topology::Topology& topology) {
   return problem.collective == schedule::Collective::all_reduce && problem.blocks == schedule::Blocks::equal &&
-         problem.rank_count <= kMostRanksInHalves && Hierarchy(topology, depth).is_worth_it();
+         problem.rank_count <= kMostRanksInHalves && hierarchy_of<depth>(topology).is_worth_it();
 }
 
 template <Depth depth>
 Schedule build_halves(const Problem& problem, const topology::Topology& topology, uint32_t rank) {
-  const Hierarchy hierarchy(topology, depth);
+  const Hierarchy& hierarchy = hierarchy_of<depth>(topology);
   Problem first = problem;
   first.collective = schedule::Collective::reduce_scatter;
   Problem second = problem;

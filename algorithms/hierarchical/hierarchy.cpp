@@ -2,7 +2,7 @@
 #include "algorithms/hierarchical/hierarchy.hpp"
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 
 namespace tutti::algorithms::hierarchical {
 namespace {
@@ -25,7 +25,7 @@ std::vector<Partition> partitions_of(const topology::Topology& topology) {
 }
 
 bool has_two_domains_of_two(const Partition& partition) {
-  std::map<uint32_t, uint32_t> sizes;
+  std::unordered_map<uint32_t, uint32_t> sizes;
   for (const uint32_t domain : partition) {
     ++sizes[domain];
   }
@@ -50,15 +50,17 @@ Hierarchy::Hierarchy(const topology::Topology& topology, Depth depth) {
   partitions.emplace_back(topology.rank_count(), 0);  // where all meet
 
   for (const Partition& partition : partitions) {
-    std::map<uint32_t, uint32_t> numbers;
+    std::unordered_map<uint32_t, uint32_t> numbers;
     Stage stage;
     std::vector<uint32_t> domains;
+    uint32_t seen = 0;
     for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {
       const uint32_t domain = numbers.try_emplace(partition[rank], static_cast<uint32_t>(stage.size())).first->second;
       stage.resize(numbers.size());
       const uint32_t part = stages_.empty() ? rank : domains_.back()[rank];
-      if (std::find(stage[domain].begin(), stage[domain].end(), part) == stage[domain].end()) {
+      if (part == seen) {  // parts are numbered as they come
         stage[domain].push_back(part);
+        ++seen;
       }
       domains.push_back(domain);
     }
@@ -71,6 +73,16 @@ uint32_t Hierarchy::smallest_domain() const {
   const auto smallest = std::min_element(stages_.front().begin(), stages_.front().end(),
                                          [](const auto& left, const auto& right) { return left.size() < right.size(); });
   return static_cast<uint32_t>(smallest->size());
+}
+
+uint32_t Hierarchy::largest_group() const {
+  size_t largest = 0;
+  for (const Stage& stage : stages_) {
+    for (const std::vector<uint32_t>& parts : stage) {
+      largest = std::max(largest, parts.size());
+    }
+  }
+  return static_cast<uint32_t>(largest);
 }
 
 uint32_t Hierarchy::position(uint32_t rank) const {

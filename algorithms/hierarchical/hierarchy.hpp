@@ -30,6 +30,8 @@ class Hierarchy {
   uint32_t stage_count() const { return static_cast<uint32_t>(stages_.size()); }
   // Ranks of the smallest innermost domain.
   uint32_t smallest_domain() const;
+  // Of those that meet, the most.
+  uint32_t largest_group() const;
   // Where in its innermost domain a rank stands.
   uint32_t position(uint32_t rank) const;
 

@@ -108,7 +108,8 @@ constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "pairwise",
                        .idea = "each round sends to one rank and receives from one",
                        .applies = applies,
-                       .build = build},
+                       .build = build,
+                       .pattern = schedule::Pattern::pairwise},
 };
 
 }  // namespace

@@ -184,11 +184,13 @@ constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "recursive_doubling",
                        .idea = "partners at distances 1, 2, 4, ... exchange all they have",
                        .applies = doubling_applies,
-                       .build = doubling_build},
+                       .build = doubling_build,
+                       .pattern = schedule::Pattern::recursive_doubling},
     planner::Algorithm{.name = "dissemination",
                        .idea = "tokens to the ranks 1, 2, 4, ... ahead",
                        .applies = dissemination_applies,
-                       .build = dissemination_build},
+                       .build = dissemination_build,
+                       .pattern = schedule::Pattern::dissemination},
 };
 
 }  // namespace

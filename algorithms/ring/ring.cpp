@@ -219,7 +219,11 @@ Schedule build(const Problem& problem, const topology::Topology& topology, uint3
 }
 
 constexpr std::array kAlgorithms = {
-    planner::Algorithm{.name = "ring", .idea = "chunks travel around a ring of all ranks", .applies = applies, .build = build},
+    planner::Algorithm{.name = "ring",
+                       .idea = "chunks travel around a ring of all ranks",
+                       .applies = applies,
+                       .build = build,
+                       .pattern = schedule::Pattern::ring},
 };
 
 }  // namespace

@@ -37,7 +37,8 @@ constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "flat_tree",
                        .idea = "everybody sends to one rank, which sends everybody the result",
                        .applies = applies<flat_solves>,
-                       .build = build<flat>},
+                       .build = build<flat>,
+                       .pattern = schedule::Pattern::flat_tree},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "schedule/pattern.hpp"
 #include "schedule/schedule.hpp"
 #include "topology/topology.hpp"
 
@@ -18,6 +19,8 @@ struct Algorithm {
   bool (*applies)(const schedule::Problem& problem, const topology::Topology& topology);
   // Rank `rank`'s schedule. Deterministic; equal inputs give equal schedules on every machine.
   schedule::Schedule (*build)(const schedule::Problem& problem, const topology::Topology& topology, uint32_t rank);
+  // That its schedules follow: machines with many ranks are priced by it (cost/closed_forms.hpp).
+  schedule::Pattern pattern = schedule::Pattern::other;
 };
 
 }  // namespace tutti::planner

@@ -9,6 +9,7 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "cost/closed_forms.hpp"
 #include "cost/cost.hpp"
 #include "planner/pricing.hpp"
 
@@ -85,7 +86,7 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   const auto choice_of = [&](const Candidate& candidate) {
     return Choice{candidate.algorithm->name, candidate.price_ns, schedule_for(*candidate.algorithm, problem)};
   };
-  Plan plan{choice_of(chosen.ordinary), std::nullopt};
+  Plan plan{choice_of(chosen.ordinary), std::nullopt, chosen.too_large};
   if (chosen.when_shared) {
     plan.when_shared = choice_of(*chosen.when_shared);
   }
@@ -166,6 +167,7 @@ Status Planner::take_over(const Call& call, Chosen* chosen) {
   }
   const auto candidate_of = [&](const Choice& choice) { return Candidate{find(choice.algorithm), choice.price_ns, Fidelity::played}; };
   chosen->ordinary = candidate_of(**plan);
+  chosen->too_large = (*plan)->too_large;
   if ((*plan)->when_shared) {
     chosen->when_shared = candidate_of(*(*plan)->when_shared);
   }
@@ -173,11 +175,28 @@ Status Planner::take_over(const Call& call, Chosen* chosen) {
 }
 
 Planner::Chosen Planner::choose(const std::vector<const Algorithm*>& algorithms, const Call& call) const {
-  const Candidate ordinary = price_all(algorithms, call, cost::Memory::ordinary).front();
+  const std::vector<Candidate> candidates = price_all(algorithms, call, cost::Memory::ordinary);
+  const auto small_enough = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& candidate) {
+    return options_->most_steps == kAnySteps || step_count(*candidate.algorithm, common_to_ranks(call.problem)) <= options_->most_steps;
+  });
+  if (small_enough != candidates.end() && small_enough != candidates.begin()) {
+    return {*small_enough, std::nullopt, candidates.front().algorithm->name};
+  }
+  const Candidate& ordinary = candidates.front();
+  if (options_->topology.fabric() != nullptr) {
+    return {ordinary, std::nullopt, {}};  // where no rank reaches another's memory
+  }
   const Candidate shared = price_all(algorithms, call, cost::Memory::shared).front();
   const uint64_t meeting = meeting_ns(options_->topology.rank_count());
   const bool is_worth_asking = shared.algorithm != ordinary.algorithm && meeting + shared.price_ns <= ordinary.price_ns - ordinary.price_ns / kLeastGain;
-  return {ordinary, is_worth_asking ? std::optional(shared) : std::nullopt};
+  return {ordinary, is_worth_asking ? std::optional(shared) : std::nullopt, {}};
+}
+
+// Ranks do alike, but for rank 0, which may be a root.
+uint64_t Planner::step_count(const Algorithm& algorithm, const Problem& problem) const {
+  const uint64_t first = algorithm.build(problem, options_->topology, 0).steps.size();
+  const uint64_t other = algorithm.build(problem, options_->topology, problem.rank_count / 2).steps.size();
+  return first + other * (problem.rank_count - 1);
 }
 
 uint64_t Planner::meeting_ns(uint32_t rank_count) const {
@@ -203,9 +222,12 @@ std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algor
   for (const Algorithm* algorithm : algorithms) {
     candidates.push_back(price(*algorithm, problem, workload));
   }
+  // What leaves out how messages share links is no match for what does not.
+  const auto is_unlike = [&](const Candidate& candidate) { return options_->topology.fabric() != nullptr && candidate.fidelity == Fidelity::in_step; };
   // Algorithms come by name, and a stable sort leaves equal prices so.
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const Candidate& left, const Candidate& right) { return left.price_ns < right.price_ns; });
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& left, const Candidate& right) {
+    return is_unlike(left) != is_unlike(right) ? is_unlike(right) : left.price_ns < right.price_ns;
+  });
   return candidates;
 }
 
@@ -220,8 +242,16 @@ std::vector<Schedule> Planner::schedules_of_all(const Algorithm& algorithm, cons
   return schedules;
 }
 
+std::optional<uint64_t> Planner::closed_form_ns(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
+  return problem.rank_count <= kMostPlayedRanks ? std::nullopt
+                                                : cost::closed_form_ns(algorithm.pattern, problem, options_->topology, workload);
+}
+
 Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
   const topology::Topology& topology = options_->topology;
+  if (const auto form = closed_form_ns(algorithm, problem, workload)) {
+    return {&algorithm, *form, Fidelity::closed_form};
+  }
   const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
   if (schedules.size() == problem.rank_count) {
     return {&algorithm, cost::price_ns(problem, schedules, topology, workload), Fidelity::played};

@@ -32,13 +32,18 @@ struct Choice {
 // For ordinary buffers; and, where that is worth the ranks' meeting to find out, what to do instead if all of them can be shared.
 struct Plan : Choice {
   std::optional<Choice> when_shared;
+  std::string_view too_large;  // the algorithm that would be cheaper, but for Planner::Options::most_steps; empty: none
 };
 
 // A middling message: neither latency nor bandwidth alone decides.
 inline constexpr uint64_t kUnknownBlockBytes = 64 * 1024;
+// Of more ranks, algorithms with closed forms are priced by these (cost::closed_form_ns).
+inline constexpr uint32_t kMostPlayedRanks = 64;
 // Schedules of more steps over all ranks are priced by a few ranks played alone (cost::price_in_step_ns), which keeps the first call of a
-// kind within seconds and its memory within 100 MiB however many ranks there are.
-inline constexpr uint64_t kMostPlayedSteps = 500'000;
+// kind within seconds and its memory within 200 MiB however many ranks there are.
+inline constexpr uint64_t kMostPlayedSteps = 1'000'000;
+
+inline constexpr uint64_t kAnySteps = UINT64_MAX;
 
 // Over all ranks, of schedules whose messages are looked at one by one where they pass between linked chips only.
 inline constexpr uint64_t kMostCheckedSteps = 20'000'000;
@@ -70,6 +75,8 @@ class Planner {
     Overrides overrides;
     // Given the explanation of each new plan; empty: nobody is.
     std::function<void(const std::string& text)> on_plan = {};
+    // Over all ranks: schedules of more are taken only if there are no others. For simulations, which hold those of all ranks.
+    uint64_t most_steps = kAnySteps;
   };
   explicit Planner(Options options);
   // For another rank: chooses as `leader`, which outlives it, and prices nothing itself. For simulations of many ranks in one process.
@@ -101,7 +108,7 @@ class Planner {
   const topology::Topology& topology() const { return options_->topology; }
 
  private:
-  enum class Fidelity : uint8_t { played, in_step };
+  enum class Fidelity : uint8_t { played, closed_form, in_step };
   struct Candidate {
     const Algorithm* algorithm = nullptr;
     uint64_t price_ns = 0;
@@ -121,6 +128,9 @@ class Planner {
   std::string why_not_applicable(const Algorithm& algorithm, const schedule::Problem& problem) const;
   std::vector<Explanation::Range> find_ranges(const Call& call) const;
   std::string_view chosen_for(Call call, uint64_t bytes) const;
+  uint64_t step_count(const Algorithm& algorithm, const schedule::Problem& problem) const;
+  // With more than kMostPlayedRanks ranks, if the algorithm has one.
+  std::optional<uint64_t> closed_form_ns(const Algorithm& algorithm, const schedule::Problem& problem, const cost::Workload& workload) const;
   Candidate price(const Algorithm& algorithm, const schedule::Problem& problem, const cost::Workload& workload) const;
   // Cheapest first; of equal prices the first name.
   std::vector<Candidate> price_all(const std::vector<const Algorithm*>& algorithms, const Call& call, cost::Memory memory) const;
@@ -128,6 +138,7 @@ class Planner {
   struct Chosen {
     Candidate ordinary;
     std::optional<Candidate> when_shared;
+    std::string_view too_large = {};
   };
   // What the leader has chosen.
   Status take_over(const Call& call, Chosen* chosen);

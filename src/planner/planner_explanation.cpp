@@ -35,8 +35,15 @@ Explanation::Candidate Planner::explain_candidate(const Algorithm& algorithm, co
   const topology::Topology& topology = options_->topology;
   const Problem problem = common_to_ranks(call.problem);
   const cost::Workload workload{.element_count = priced_bytes(call), .element_bytes = 1};
-  const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
   Explanation::Candidate candidate{.algorithm = std::string(algorithm.name), .idea = std::string(algorithm.idea), .bill = {}};
+  if (const auto form = closed_form_ns(algorithm, problem, workload)) {
+    candidate.is_estimate = true;
+    candidate.bill.price_ns = *form;
+    candidate.bill.transfer_ns = *form;
+    candidate.bill.step_count = static_cast<uint32_t>(algorithm.build(problem, topology, 0).steps.size());
+    return candidate;
+  }
+  const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
   if (schedules.size() == problem.rank_count) {
     candidate.bill = cost::bill_of(problem, schedules, topology, workload);
     return candidate;
@@ -138,8 +145,9 @@ Result<Explanation> Planner::explanation(const Call& call, Ranges ranges) const 
   if (result.is_forced) {
     result.chosen = options_->overrides.algorithm.at(call.problem.collective);
   } else if (!applying.empty()) {
-    result.chosen = result.candidates.front().algorithm;
-    if (const auto shared = choose(applying, call).when_shared) {
+    const Chosen chosen = choose(applying, call);
+    result.chosen = chosen.ordinary.algorithm->name;
+    if (const auto& shared = chosen.when_shared) {
       result.when_shared = {.algorithm = std::string(shared->algorithm->name), .price_ns = shared->price_ns};
     }
   }

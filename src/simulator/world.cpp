@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cost/closed_forms.hpp"
 #include "cost/cost.hpp"
 #include "registry/registry.hpp"
 #include "schedule/names.hpp"
@@ -21,6 +22,11 @@ std::vector<planner::Algorithm> all_algorithms() {
     algorithms.insert(algorithms.end(), family().begin(), family().end());
   }
   return algorithms;
+}
+
+schedule::Pattern pattern_of(std::string_view algorithm) {
+  const std::vector<planner::Algorithm> algorithms = all_algorithms();
+  return std::ranges::find(algorithms, algorithm, &planner::Algorithm::name)->pattern;
 }
 
 sim::NetworkOptions network_options(const WorldOptions& options) {
@@ -53,7 +59,7 @@ Result<std::unique_ptr<World>> World::make(WorldOptions options) {
 World::World(WorldOptions options, planner::Overrides overrides)
     : options_(std::move(options)),
       network_(std::make_unique<sim::Network>(options_.topology, network_options(options_))),
-      leader_({.topology = options_.topology, .rank = 0, .algorithms = all_algorithms(), .overrides = std::move(overrides)}) {
+      leader_({.topology = options_.topology, .rank = 0, .algorithms = all_algorithms(), .overrides = std::move(overrides), .most_steps = options_.most_steps}) {
   for (uint32_t rank = 0; rank < options_.topology.rank_count(); ++rank) {
     add_rank(rank);
   }
@@ -104,7 +110,7 @@ Result<Outcome> World::run(const Collective& what, const Report& report) {
   if (!plan) {
     return tl::make_unexpected(plan.error());
   }
-  Outcome outcome{.price_ns = price_ns(*part, **plan), .algorithm = std::string((*plan)->algorithm)};
+  Outcome outcome{.price_ns = price_ns(*part, **plan), .algorithm = std::string((*plan)->algorithm), .too_large = std::string((*plan)->too_large)};
   const uint64_t begin_ns = network_->now_ns();
   const uint64_t frames_before = network_->delivered_frame_count();
   const uint64_t bytes_before = network_->delivered_bytes();
@@ -140,16 +146,20 @@ Result<World::Part> World::prepare(const Collective& what) {
 }
 
 uint64_t World::price_ns(const Part& part, const planner::Plan& plan) const {
-  if (part.all_steps > planner::kMostPlayedSteps) {
-    return plan.price_ns;
+  const schedule::Problem problem{.collective = part.call.collective, .rank_count = rank_count(), .root = static_cast<uint32_t>(part.call.root)};
+  const cost::Workload workload{.element_count = part.call.count, .element_bytes = 1};
+  if (rank_count() > planner::kMostPlayedRanks) {
+    const auto form = cost::closed_form_ns(pattern_of(plan.algorithm), problem, options_.topology, workload);
+    if (form || part.all_steps > planner::kMostPlayedSteps) {
+      return form.value_or(plan.price_ns);
+    }
   }
   std::vector<schedule::Schedule> schedules;
   schedules.reserve(rank_count());
   for (const engine::Request& request : part.requests) {
     schedules.push_back(request.program->schedule());
   }
-  const schedule::Problem problem{.collective = part.call.collective, .rank_count = rank_count(), .root = static_cast<uint32_t>(part.call.root)};
-  return cost::price_ns(problem, schedules, options_.topology, {.element_count = part.call.count, .element_bytes = 1});
+  return cost::price_ns(problem, schedules, options_.topology, workload);
 }
 
 Status World::submit(Part part) {

@@ -30,6 +30,8 @@ struct WorldOptions {
   topology::Traffic::Options traffic = {};
   // Messages are cut into frames of cost::kSliceBytes, as prices have it, unless all of a call's would be more than these.
   uint64_t most_frames = 10'000'000;
+  // Schedules of more over all ranks, which take more than some gigabytes and a minute, are not chosen, but may be forced.
+  uint64_t most_steps = 8'000'000;
 };
 
 struct Collective {
@@ -40,9 +42,11 @@ struct Collective {
 
 struct Outcome {
   uint64_t elapsed_ns = 0;  // until the last rank has finished, with what the protocols take to begin
-  // What cost::price_ns expects; if there are more than planner::kMostPlayedSteps steps, what the planner did for the next smaller power of two.
+  // What cost::price_ns expects, or with more than planner::kMostPlayedRanks ranks cost::closed_form_ns; if neither can, what the planner did for the next
+  // smaller power of two.
   uint64_t price_ns = 0;
   std::string algorithm;
+  std::string too_large;  // the algorithm that the planner would take, had its schedules not more than WorldOptions::most_steps; empty: none
   uint64_t bytes_moved = 0;  // by all messages
   uint64_t frame_count = 0;
   uint64_t trace_hash = 0;   // of all frames so far

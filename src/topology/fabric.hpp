@@ -53,6 +53,8 @@ struct FabricLevel {
   bool is_twisted = false;            // the wraps of short axes come back half-way round the long ones
   uint64_t bytes_per_s = 0;  // effective, one direction of what joins a chip to a neighbour or switch; of the fastest axis
   uint32_t port_count = 0;   // neighbours a chip can send to at full rate at once; 0: all it has
+  // Units that share a switch of each tier of a fat tree but the last, or a group of a dragonfly, innermost first: each a multiple of the one before.
+  std::vector<uint32_t> parts = {};
   // Switches that reduce what passes, or copy it to several targets: the share of the bandwidth that is left while they do; 0: they do not.
   uint32_t reduction_per_mille = 0;
   uint64_t reduction_ns = 0;  // what a reduction in the switches takes, software included, beside the bytes

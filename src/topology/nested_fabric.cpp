@@ -324,6 +324,22 @@ std::unique_ptr<Network> network_of(const LevelModel& level, const Layer& layer)
   return nullptr;
 }
 
+std::vector<uint32_t> parts_of(const LevelModel& level, const Layer& layer) {
+  std::vector<uint32_t> parts;
+  if (level.kind == LevelKind::dragonfly) {
+    parts.push_back(level.units_per_group);
+  } else if (level.kind == LevelKind::fat_tree && !level.down.empty()) {
+    const uint64_t endpoints_per_unit = level.has_rails ? 1 : layer.adapters_per_unit;
+    uint64_t units = level.down.front() % endpoints_per_unit == 0 ? level.down.front() / endpoints_per_unit : 0;
+    for (size_t tier = 0; tier < level.down.size() && units != 0 && units < layer.unit_count; ++tier) {
+      parts.push_back(static_cast<uint32_t>(units));
+      units *= tier + 1 < level.down.size() ? level.down[tier + 1] : layer.unit_count;
+    }
+  }
+  std::erase_if(parts, [&](uint32_t units) { return units < 2 || units >= layer.unit_count; });
+  return parts;
+}
+
 FabricLevel describe(const LevelModel& level, const Layer& layer) {
   const std::vector<uint64_t> speeds = by_axis(level.bytes_per_s, level.dims.size());
   const bool is_lattice = level.kind == LevelKind::ring || level.kind == LevelKind::torus || level.kind == LevelKind::mesh;
@@ -336,6 +352,7 @@ FabricLevel describe(const LevelModel& level, const Layer& layer) {
           .is_twisted = is_twisted(level),
           .bytes_per_s = *std::max_element(speeds.begin(), speeds.end()),
           .port_count = level.port_count,
+          .parts = parts_of(level, layer),
           .reduction_per_mille = level.reduction ? level.reduction->efficiency_per_mille : 0,
           .reduction_ns = level.reduction ? level.reduction->latency_ns : 0,
           .multicast_per_mille = level.multicast ? level.multicast->efficiency_per_mille : 0};

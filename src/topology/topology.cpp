@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <map>
 #include <numeric>
@@ -116,6 +117,12 @@ std::string_view name_of(Adapters adapters) {
   return "invalid";
 }
 
+// Relaxed: only that numbers differ matters.
+uint64_t next_placement() {
+  static std::atomic<uint64_t> next{1};
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 Topology Topology::uniform(uint32_t rank_count, const LinkSpec& link) {
@@ -127,25 +134,43 @@ Topology Topology::uniform(uint32_t rank_count, const LinkSpec& link) {
 Topology Topology::of(const std::shared_ptr<const Fabric>& fabric) {
   Topology topology(fabric->chip_count());
   topology.set_fabric(fabric);
-  const std::span<const FabricLevel> levels = fabric->levels();
-  if (levels.empty() || levels.back().chips_per_unit < 2) {
+  struct Domains {
+    std::string_view name;  // of what joins them
+    uint32_t chip_count = 0;
+  };
+  std::vector<Domains> nested;  // innermost first
+  for (const FabricLevel& level : fabric->levels()) {
+    if (level.chips_per_unit > 1) {
+      nested.push_back({.name = level.name, .chip_count = level.chips_per_unit});
+    }
+    for (const uint32_t units : level.parts) {
+      nested.push_back({.name = level.name, .chip_count = units * level.chips_per_unit});
+    }
+  }
+  if (nested.empty()) {
     return topology;
   }
   for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {
-    topology.set_host(rank, rank / levels.back().chips_per_unit);
+    topology.set_host(rank, rank / nested.back().chip_count);
   }
-  for (size_t index = levels.size() - 1; index-- > 0 && levels[index].chips_per_unit > 1;) {
-    Level level{.name = levels[index].name, .domains = std::vector<uint32_t>(topology.rank_count())};
+  nested.pop_back();
+  for (auto domains = nested.rbegin(); domains != nested.rend(); ++domains) {
+    Level level{.name = std::string(domains->name), .domains = std::vector<uint32_t>(topology.rank_count())};
     for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {
-      level.domains[rank] = rank / levels[index].chips_per_unit;
+      level.domains[rank] = rank / domains->chip_count;
     }
     topology.add_level(std::move(level));
   }
   return topology;
 }
 
-Topology::Topology(uint32_t rank_count) : rank_count_(rank_count), specs_(1), hosts_(rank_count) {
+Topology::Topology(uint32_t rank_count) : rank_count_(rank_count), placement_(next_placement()), specs_(1), hosts_(rank_count) {
   std::iota(hosts_.begin(), hosts_.end(), 0u);
+}
+
+void Topology::set_host(uint32_t rank, uint32_t host) {
+  hosts_[rank] = host;
+  placement_ = next_placement();
 }
 
 void Topology::set_link(uint32_t a, uint32_t b, const LinkSpec& link) {
@@ -181,6 +206,7 @@ uint32_t Topology::ranks_on_host(uint32_t host) const {
 }
 
 void Topology::add_level(Level level) {
+  placement_ = next_placement();
   assert(level.domains.size() == rank_count_);
   const std::vector<uint32_t>& outer = levels_.empty() ? hosts_ : levels_.back().domains;
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> numbers;

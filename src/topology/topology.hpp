@@ -52,8 +52,8 @@ class Topology {
   // All pairs alike, each rank on a host of its own.
   static Topology uniform(uint32_t rank_count, const LinkSpec& link);
 
-  // A rank for each chip of a fabric. The units of its outermost level are hosts, and those of the levels below divide them, so that algorithms see who
-  // is near whom.
+  // A rank for each chip of a fabric. The units of its outermost level, or the largest parts of that, are hosts, and those of the levels below divide
+  // them, so that algorithms see who is near whom.
   static Topology of(const std::shared_ptr<const Fabric>& fabric);
 
   // Every link is LinkSpec{}, and each rank is on a host of its own: its host number is its rank.
@@ -65,7 +65,7 @@ class Topology {
   const LinkSpec& link(uint32_t source, uint32_t target) const { return specs_[spec_index(source, target)]; }
 
   // Ranks with the same host number share memory and its bandwidth.
-  void set_host(uint32_t rank, uint32_t host) { hosts_[rank] = host; }
+  void set_host(uint32_t rank, uint32_t host);
   uint32_t host(uint32_t rank) const { return hosts_[rank]; }
   uint32_t host_count() const;
   // Ranks whose host number is `host`.
@@ -93,6 +93,9 @@ class Topology {
   Adapters adapters = Adapters::per_host;
   Messages messages = Messages::routed;
 
+  // Of which ranks are where: two topologies with the same number have the same hosts and levels. For whoever remembers what follows from them.
+  uint64_t placement() const { return placement_; }
+
   // Covers every figure that can decide a plan, and nothing else: neither sources nor the order in which links were set.
   uint64_t hash() const;
   // Hosts with their ranks, levels with their domains, then the different links with the pairs that have them; several lines.
@@ -107,6 +110,7 @@ class Topology {
   uint32_t find_or_add(const LinkSpec& link);
 
   uint32_t rank_count_;
+  uint64_t placement_;
   std::vector<LinkSpec> specs_;       // the different ones
   std::vector<uint32_t> link_specs_;  // rank_count^2 indices into specs_; empty while all links are specs_[0]
   std::vector<uint32_t> hosts_;

@@ -21,12 +21,6 @@ constexpr size_t kMostKnownLinks = size_t{1} << 26;
 
 uint64_t clamped(Wide value) { return value > UINT64_MAX ? UINT64_MAX : static_cast<uint64_t>(value); }
 
-// What `bytes` come to on the links.
-uint64_t bytes_on_links(uint64_t bytes, const Protocol& protocol) {
-  const uint32_t efficiency = std::max(protocol.efficiency_per_mille, 1u);
-  return efficiency == 1000 ? bytes : clamped((Wide{bytes} * 1000 + (efficiency - 1)) / efficiency);
-}
-
 std::vector<uint64_t> capacities_of(const Fabric& fabric) {
   std::vector<uint64_t> capacities(fabric.link_count());
   for (LinkId link = 0; link < fabric.link_count(); ++link) {
@@ -36,6 +30,23 @@ std::vector<uint64_t> capacities_of(const Fabric& fabric) {
 }
 
 }  // namespace
+
+uint64_t bytes_on_links(uint64_t bytes, const Protocol& protocol) {
+  const uint32_t efficiency = std::max(protocol.efficiency_per_mille, 1u);
+  return efficiency == 1000 ? bytes : clamped((Wide{bytes} * 1000 + (efficiency - 1)) / efficiency);
+}
+
+const Protocol& cheapest_protocol(std::span<const Protocol> protocols, uint64_t bytes, uint64_t bytes_per_s) {
+  assert(!protocols.empty() && bytes_per_s != 0);
+  if (protocols.size() == 1) {
+    return protocols.front();
+  }
+  const auto alone_ns = [&](const Protocol& protocol) {
+    return clamped(Wide{bytes_on_links(bytes, protocol)} * 1'000'000'000 / bytes_per_s + protocol.step_ns);
+  };
+  return *std::min_element(protocols.begin(), protocols.end(),
+                           [&](const Protocol& left, const Protocol& right) { return alone_ns(left) < alone_ns(right); });
+}
 
 Traffic::Traffic(std::shared_ptr<const Fabric> fabric, const Options& options)
     : fabric_(std::move(fabric)), options_(options), flows_(capacities_of(*fabric_), kTolerancePerMille) {}
@@ -102,10 +113,8 @@ uint64_t Traffic::load_of(const Route& route) const {
   return load;
 }
 
-// By the time that the message takes alone.
 const Protocol& Traffic::cheapest(const Message& message, const Route& route) const {
   const std::span<const Protocol> protocols = fabric_->protocols(message.source, message.target);
-  assert(!protocols.empty());
   if (protocols.size() == 1) {
     return protocols.front();
   }
@@ -113,11 +122,7 @@ const Protocol& Traffic::cheapest(const Message& message, const Route& route) co
   for (const LinkId link : route.links) {
     slowest = std::min(slowest, flows_.capacity(link));
   }
-  const auto alone_ns = [&](const Protocol& protocol) {
-    return clamped(Wide{bytes_on_links(message.message_bytes, protocol)} * 1'000'000'000 / slowest + protocol.step_ns);
-  };
-  return *std::min_element(protocols.begin(), protocols.end(),
-                           [&](const Protocol& left, const Protocol& right) { return alone_ns(left) < alone_ns(right); });
+  return cheapest_protocol(protocols, message.message_bytes, slowest);
 }
 
 }  // namespace tutti::topology

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -24,6 +25,11 @@ enum class Spread : uint8_t {
 };
 
 inline constexpr uint32_t kAnyWay = UINT32_MAX;
+
+// What `bytes` come to on the links.
+uint64_t bytes_on_links(uint64_t bytes, const Protocol& protocol);
+// For a message of `bytes` over links of which the slowest has `bytes_per_s`: by the time that it takes alone. `protocols` has at least one.
+const Protocol& cheapest_protocol(std::span<const Protocol> protocols, uint64_t bytes, uint64_t bytes_per_s);
 
 class Traffic {
  public:

@@ -99,7 +99,8 @@ void print_text(const Result& result) {
   const simulator::Outcome& outcome = result.outcome;
   fmt::print("{} of {} bytes on {}, {}\n", result.options.collective, grouped(result.options.bytes), reference_of(result.model),
              counted(result.chip_count, result.model.chip));
-  fmt::print("algorithm  {}\n", outcome.algorithm);
+  fmt::print("algorithm  {}{}\n", outcome.algorithm,
+             outcome.too_large.empty() ? "" : fmt::format("; {} is priced lower, but has too many steps unless --algo asks for it", outcome.too_large));
   fmt::print("time       {:.2f} us, priced {:.2f} us\n", static_cast<double>(outcome.elapsed_ns) / 1e3, static_cast<double>(outcome.price_ns) / 1e3);
   fmt::print("bandwidth  {:.2f} GB/s, {:.2f} GB/s on the bus\n", gigabytes_per_s(result), bus_gigabytes_per_s(result));
   fmt::print("messages   {} bytes in {} frames\n", grouped(outcome.bytes_moved), grouped(outcome.frame_count));
@@ -127,6 +128,7 @@ void print_json(const Result& result) {
                                {"topology", reference_of(result.model)},
                                {"chip_count", result.chip_count},
                                {"algorithm", result.outcome.algorithm},
+                               {"too_large", result.outcome.too_large},
                                {"time_ns", result.outcome.elapsed_ns},
                                {"price_ns", result.outcome.price_ns},
                                {"algbw_gb_per_s", gigabytes_per_s(result)},

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cost/closed_forms.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+#include <vector>
+
+#include "cost/arithmetic.hpp"
+#include "cost/wave.hpp"
+#include "topology/fitting.hpp"
+
+namespace tutti::cost {
+namespace {
+
+using schedule::Collective;
+using schedule::Pattern;
+using schedule::Problem;
+using topology::Fabric;
+
+// All pairs of so many ranks are looked at one by one, and of more about as many pairs altogether as kMostPairs.
+constexpr uint32_t kMostRanksInPairs = 192;
+constexpr uint64_t kMostPairs = 400'000;
+// Of a ring's hops, how many of how many steps are taken along the ring rather than at its slowest hop.
+constexpr uint32_t kMixes = 64;
+// In which ring's reduce cuts the vector.
+constexpr uint64_t kChainChunks = 8;
+
+class Forms {
+ public:
+  Forms(const Problem& problem, const topology::Topology& topology, const Workload& workload)
+      : problem_(problem), topology_(topology), fabric_(*topology.fabric()), bytes_(multiply(workload.element_count, workload.element_bytes)), ranks_(problem.rank_count) {}
+
+  std::optional<uint64_t> price(Pattern pattern) {
+    const std::optional<uint64_t> time = without_base(pattern);
+    return time ? std::optional(add(*time, base_ns_)) : std::nullopt;
+  }
+
+ private:
+  std::optional<uint64_t> without_base(Pattern pattern) {
+    switch (pattern) {
+      case Pattern::ring: return ring();
+      case Pattern::one_shot: return one_shot();
+      case Pattern::two_shot: return two_shot();
+      case Pattern::pairwise: return pairwise();
+      case Pattern::recursive_doubling: return problem_.collective == Collective::all_gather ? doubling_blocks() : doubling();
+      case Pattern::dissemination: return dissemination();
+      case Pattern::bruck: return bruck();
+      case Pattern::flat_tree: return flat_tree();
+      case Pattern::other: return std::nullopt;
+    }
+    return std::nullopt;
+  }
+
+  uint64_t part(uint64_t count) const { return bytes_ / count + (bytes_ % count != 0 ? 1 : 0); }
+  uint32_t ahead(uint32_t rank, uint32_t distance) const { return static_cast<uint32_t>((uint64_t{rank} + distance) % ranks_); }
+
+  Wave make_wave(uint64_t bytes) const { return Wave(fabric_, bytes); }
+  // What a wave takes from its beginning to its end.
+  uint64_t whole(const Wave& wave) {
+    base_ns_ = std::max(base_ns_, wave.base_ns());
+    return add(wave.latency_ns(), wave.transfer_ns());
+  }
+
+  // All ranks to the one so far ahead.
+  Wave shift(uint32_t distance, uint64_t bytes) const {
+    Wave wave = make_wave(bytes);
+    for (uint32_t rank = 0; rank < ranks_; ++rank) {
+      wave.add(rank, ahead(rank, distance));
+    }
+    return wave;
+  }
+
+  // Distances 1 to ranks-1, or as many of them as there is time for, evenly spread and in no step with the sizes of units.
+  std::vector<uint32_t> distances() const {
+    std::vector<uint32_t> some;
+    const uint64_t count = ranks_ <= kMostRanksInPairs ? ranks_ - 1 : std::clamp<uint64_t>(kMostPairs / ranks_, 4, ranks_ - 1);
+    if (count == ranks_ - 1) {
+      for (uint32_t distance = 1; distance < ranks_; ++distance) {
+        some.push_back(distance);
+      }
+      return some;
+    }
+    constexpr uint64_t kGolden = 0x9E3779B97F4A7C15;  // 2^64 over the golden ratio
+    for (uint64_t index = 1; index <= count; ++index) {
+      __extension__ using Wide = unsigned __int128;
+      some.push_back(1 + static_cast<uint32_t>(Wide{index * kGolden} * (ranks_ - 1) >> 64));
+    }
+    return some;
+  }
+
+  // But for those with `without`.
+  Wave all_pairs(uint64_t bytes, std::optional<uint32_t> without = {}) const {
+    Wave wave = make_wave(bytes);
+    const std::vector<uint32_t> some = distances();
+    const uint64_t weight = Wave::kUnit * (ranks_ - 1) / some.size();
+    for (uint32_t rank = 0; rank < ranks_; ++rank) {
+      for (const uint32_t distance : some) {
+        if (rank != without && ahead(rank, distance) != without) {
+          wave.add(rank, ahead(rank, distance), weight);
+        }
+      }
+    }
+    return wave;
+  }
+
+  Wave from_root(uint32_t root, uint64_t bytes) const {
+    Wave wave = make_wave(bytes);
+    for (uint32_t rank = 0; rank < ranks_; ++rank) {
+      wave.add(root, rank);
+    }
+    return wave;
+  }
+  Wave to_root(uint32_t root, uint64_t bytes) const {
+    Wave wave = make_wave(bytes);
+    for (uint32_t rank = 0; rank < ranks_; ++rank) {
+      wave.add(rank, root);
+    }
+    return wave;
+  }
+
+  // In the order of the circle, from each rank to the next.
+  std::vector<Wave::Hop> hops_of_ring(uint64_t bytes, const std::vector<uint32_t>& circle) {
+    Wave wave = make_wave(bytes);
+    for (size_t place = 0; place < circle.size(); ++place) {
+      wave.add(circle[place], circle[(place + 1) % circle.size()]);
+    }
+    base_ns_ = std::max(base_ns_, wave.base_ns());
+    std::vector<Wave::Hop> hops;
+    for (size_t place = 0; place < circle.size(); ++place) {
+      hops.push_back(wave.hop(circle[place], circle[(place + 1) % circle.size()], kSliceBytes));
+    }
+    return hops;
+  }
+
+  uint64_t ring() {
+    switch (problem_.collective) {
+      case Collective::broadcast: return chain(1);
+      case Collective::reduce: return chain(kChainChunks);
+      case Collective::all_reduce: return around(part(ranks_), 2 * (uint64_t{ranks_} - 1));
+      default: return around(bytes_, uint64_t{ranks_} - 1);
+    }
+  }
+
+  // Every rank passes on what came, `step_count` times. A message leaves when its predecessor from the same rank has left, and when its first slice has
+  // come, so the end is that of the longest path on which each step either goes on to the next hop or stays, at the slowest of all.
+  uint64_t around(uint64_t chunk_bytes, uint64_t step_count) {
+    const std::vector<Wave::Hop> hops = hops_of_ring(chunk_bytes, topology::circle_of(topology_));
+    uint64_t slowest = 0;
+    uint64_t more = 0;
+    std::vector<uint64_t> sums = {0};
+    for (uint64_t index = 0; index < hops.size() + step_count; ++index) {
+      const Wave::Hop& hop = hops[index % hops.size()];
+      sums.push_back(add(sums.back(), add(hop.latency_ns, hop.slice_ns)));
+      slowest = std::max(slowest, hop.transfer_ns);
+      more = std::max(more, hop.transfer_ns - hop.slice_ns);
+    }
+    uint64_t longest = 0;
+    for (uint64_t mix = 0; mix <= kMixes; ++mix) {
+      const uint64_t passed = 1 + (step_count - 1) * mix / kMixes;
+      uint64_t window = 0;
+      for (size_t first = 0; first < hops.size(); ++first) {
+        window = std::max(window, sums[first + passed] - sums[first]);
+      }
+      longest = std::max(longest, add(window, multiply(step_count - passed, slowest)));
+    }
+    return add(longest, more);
+  }
+
+  // From the root on, or towards it.
+  uint64_t chain(uint64_t chunk_count) {
+    const std::vector<uint32_t> circle = topology::circle_of(topology_);
+    const std::vector<Wave::Hop> hops = hops_of_ring(part(chunk_count), circle);
+    uint64_t sum = 0;
+    uint64_t longest = 0;
+    uint64_t more = 0;  // that the slowest hop takes for a chunk than for a slice
+    for (size_t place = 0; place < circle.size(); ++place) {
+      const uint32_t end = problem_.collective == Collective::broadcast ? circle[(place + 1) % circle.size()] : circle[place];
+      if (end != problem_.root) {
+        sum = add(sum, add(hops[place].latency_ns, hops[place].slice_ns));
+        longest = std::max(longest, hops[place].transfer_ns);
+        more = std::max(more, hops[place].transfer_ns - hops[place].slice_ns);
+      }
+    }
+    return add(add(sum, more), multiply(chunk_count - 1, longest));
+  }
+
+  std::optional<uint64_t> one_shot() {
+    switch (problem_.collective) {
+      case Collective::broadcast:
+      case Collective::scatter:
+        return whole(from_root(problem_.root, bytes_));
+      case Collective::reduce:
+      case Collective::gather:
+        return whole(to_root(problem_.root, bytes_));
+      case Collective::all_reduce:
+      case Collective::all_gather:
+      case Collective::reduce_scatter:
+      case Collective::all_to_all:
+        return whole(all_pairs(bytes_));
+      default:
+        return std::nullopt;
+    }
+  }
+
+  // Chunks of more than a slice stream: both halves are then under way at once.
+  uint64_t two_shot() {
+    const bool is_broadcast = problem_.collective == Collective::broadcast;
+    const uint64_t chunk = part(is_broadcast ? ranks_ - 1 : ranks_);
+    Wave among_all = all_pairs(chunk, is_broadcast ? std::optional(problem_.root) : std::nullopt);
+    if (problem_.collective == Collective::all_reduce) {
+      return multiply(2, whole(among_all));
+    }
+    const Wave other = is_broadcast ? from_root(problem_.root, chunk) : to_root(problem_.root, chunk);
+    if (chunk <= kSliceBytes) {
+      return add(whole(among_all), whole(other));
+    }
+    const uint64_t last = (is_broadcast ? among_all : other).transfer_ns(kSliceBytes);
+    const uint64_t latency_ns = add(among_all.latency_ns(), other.latency_ns());
+    base_ns_ = std::max({base_ns_, among_all.base_ns(), other.base_ns()});
+    among_all.add(other);
+    return add(add(among_all.transfer_ns(), last), latency_ns);
+  }
+
+  // Sends follow one another without waiting for what comes.
+  std::optional<uint64_t> pairwise() {
+    const std::vector<uint32_t> some = distances();
+    uint64_t sum = 0;
+    uint64_t latency_ns = 0;
+    for (const uint32_t distance : some) {
+      const Wave wave = shift(distance, bytes_);
+      base_ns_ = std::max(base_ns_, wave.base_ns());
+      sum = add(sum, wave.transfer_ns());
+      latency_ns = std::max(latency_ns, wave.latency_ns());
+    }
+    return add(multiply_divide(sum, ranks_ - 1, some.size()), latency_ns);
+  }
+
+  // Rounds of one message from every rank, or from some, to one other. A rank sends when it has sent what went before and, as `mode` says, when what
+  // came before is there whole or begins to be; then its last slice leaves when the rest has come.
+  class Rounds {
+   public:
+    Rounds(Forms& forms, schedule::WaitMode mode) : forms_(forms), mode_(mode), ranks_(forms.ranks_) {}
+
+    // `target_of`: of a rank, itself for none.
+    void add(uint64_t bytes, auto target_of) {
+      Wave wave = forms_.make_wave(bytes);
+      for (uint32_t rank = 0; rank < forms_.ranks_; ++rank) {
+        wave.add(rank, target_of(rank));
+      }
+      forms_.base_ns_ = std::max(forms_.base_ns_, wave.base_ns());
+      std::vector<Rank> next = ranks_;
+      for (uint32_t rank = 0; rank < forms_.ranks_; ++rank) {
+        const uint32_t target = target_of(rank);
+        if (target == rank) {
+          continue;
+        }
+        const Rank& now = ranks_[rank];
+        const Wave::Hop hop = wave.hop(rank, target, kSliceBytes);
+        const uint64_t begin_ns = std::max(now.left_ns, mode_ == schedule::WaitMode::streaming ? now.begun_ns : now.came_ns);
+        const uint64_t left_ns = std::max(cost::add(begin_ns, hop.transfer_ns), cost::add(now.came_ns, hop.slice_ns));
+        next[rank].left_ns = left_ns;
+        next[target].begun_ns = std::max(now.begun_ns, cost::add(cost::add(begin_ns, hop.slice_ns), hop.latency_ns));
+        next[target].came_ns = std::max(ranks_[target].came_ns, cost::add(left_ns, hop.latency_ns));
+      }
+      ranks_ = std::move(next);
+    }
+
+    uint64_t end_ns() const {
+      return std::max_element(ranks_.begin(), ranks_.end(), [](const Rank& left, const Rank& right) { return left.came_ns < right.came_ns; })->came_ns;
+    }
+
+   private:
+    struct Rank {
+      uint64_t left_ns = 0;   // when its last message had left
+      uint64_t begun_ns = 0;  // when the first slice came of what came last
+      uint64_t came_ns = 0;   // when all that had come was there
+    };
+    Forms& forms_;
+    schedule::WaitMode mode_;
+    std::vector<Rank> ranks_;
+  };
+
+  uint64_t doubling() {
+    const uint32_t core_count = std::bit_floor(ranks_);
+    const uint32_t extra_count = ranks_ - core_count;
+    const auto is_extra = [&](uint32_t rank) { return rank < 2 * extra_count && rank % 2 == 0; };
+    const auto is_lent_to = [&](uint32_t rank) { return rank < 2 * extra_count && rank % 2 == 1; };
+    const auto seat_of = [&](uint32_t rank) { return rank < 2 * extra_count ? rank / 2 : rank - extra_count; };
+    const auto rank_at = [&](uint32_t seat) { return seat < extra_count ? 2 * seat + 1 : seat + extra_count; };
+    Rounds rounds(*this, schedule::WaitMode::streaming);
+    if (extra_count != 0) {
+      rounds.add(bytes_, [&](uint32_t rank) { return is_extra(rank) ? rank + 1 : rank; });
+    }
+    for (uint32_t distance = 1; distance < core_count; distance *= 2) {
+      rounds.add(bytes_, [&](uint32_t rank) { return is_extra(rank) ? rank : rank_at(seat_of(rank) ^ distance); });
+    }
+    if (extra_count != 0) {
+      rounds.add(bytes_, [&](uint32_t rank) { return is_lent_to(rank) ? rank - 1 : rank; });
+    }
+    return rounds.end_ns();
+  }
+
+  std::optional<uint64_t> doubling_blocks() {
+    if (!std::has_single_bit(ranks_)) {
+      return std::nullopt;
+    }
+    Rounds rounds(*this, schedule::WaitMode::complete);
+    for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
+      rounds.add(multiply(distance, bytes_), [&](uint32_t rank) { return rank ^ distance; });
+    }
+    return rounds.end_ns();
+  }
+
+  uint64_t dissemination() {
+    Rounds rounds(*this, schedule::WaitMode::complete);
+    for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
+      rounds.add(1, [&](uint32_t rank) { return ahead(rank, distance); });
+    }
+    return rounds.end_ns();
+  }
+
+  // In round k the blocks with bit k of their number go, or as many as still lack.
+  uint64_t bruck() {
+    Rounds rounds(*this, schedule::WaitMode::complete);
+    for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
+      const uint32_t rest = ranks_ % (2 * distance);
+      const uint64_t moved = uint64_t{ranks_ / (2 * distance)} * distance + (rest > distance ? rest - distance : 0);
+      const uint64_t count = problem_.collective == Collective::all_to_all ? moved : std::min(distance, ranks_ - distance);
+      rounds.add(multiply(count, bytes_), [&](uint32_t rank) { return ahead(rank, ranks_ - distance); });
+    }
+    return rounds.end_ns();
+  }
+
+  // To rank 0 at once, from there one after another.
+  std::optional<uint64_t> flat_tree() {
+    uint64_t given = 0;
+    uint64_t got = 0;
+    switch (problem_.collective) {
+      case Collective::barrier: given = got = 1; break;
+      case Collective::all_reduce: given = got = bytes_; break;
+      case Collective::all_gather: given = bytes_, got = multiply(ranks_, bytes_); break;
+      case Collective::reduce_scatter: given = multiply(ranks_, bytes_), got = bytes_; break;
+      default: return std::nullopt;
+    }
+    uint64_t answers = 0;
+    uint64_t last = 0;
+    Wave alone = make_wave(got);
+    for (uint32_t rank = 1; rank < ranks_; ++rank) {
+      const Wave::Hop hop = alone.hop(0, rank, got);
+      answers = add(answers, hop.transfer_ns);
+      last = std::max(last, add(answers, hop.latency_ns));
+      alone.add(0, rank, 0);
+    }
+    base_ns_ = std::max(base_ns_, alone.base_ns());
+    return add(whole(to_root(0, given)), last);
+  }
+
+  const Problem& problem_;
+  const topology::Topology& topology_;
+  const Fabric& fabric_;
+  uint64_t bytes_;  // of the vector, or of a block
+  uint32_t ranks_;
+  uint64_t base_ns_ = 0;
+};
+
+}  // namespace
+
+std::optional<uint64_t> closed_form_ns(Pattern pattern, const Problem& problem, const topology::Topology& topology, const Workload& workload) {
+  if (topology.fabric() == nullptr || problem.rank_count < 2 || problem.blocks == schedule::Blocks::variable) {
+    return std::nullopt;
+  }
+  return Forms(problem, topology, workload).price(pattern);
+}
+
+}  // namespace tutti::cost
