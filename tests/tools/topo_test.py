@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,9 +29,16 @@ class Topo(unittest.TestCase):
         return result.stdout if code == 0 else result.stderr
 
     def test_this_machine(self):
-        self.assertIn("this machine: ", self.expect(run("topo"), 0))
-        domains = json.loads(self.expect(run("topo", "--json"), 0))["domains"]
-        self.assertGreaterEqual(len(domains[0]["processors"]), 1)
+        with tempfile.TemporaryDirectory(prefix="tutti-topo-") as cache:
+            text = self.expect(run("topo", XDG_CACHE_HOME=cache), 0)
+            self.assertIn("this machine: ", text)
+            self.assertIn("links between ranks are not measured", text)
+            machine = json.loads(self.expect(run("topo", "--json", XDG_CACHE_HOME=cache), 0))
+            self.assertGreaterEqual(len(machine["domains"][0]["processors"]), 1)
+            self.assertEqual(machine["measured_links"], [])
+            for adapter in machine["adapters"]:
+                self.assertIn(f" adapter {adapter['name']}", text)
+                self.assertGreaterEqual(adapter["bits_per_s"], 0)
 
     def test_list_names_every_model(self):
         lines = self.expect(run("topo", "list"), 0).splitlines()
@@ -118,6 +126,23 @@ class Topo(unittest.TestCase):
             deep.write_text("a = " + "[" * 1_000_000, encoding="utf-8")
             self.assertIn("a model has at most", self.expect(run("topo", "check", deep), 1))
             self.assertIn("no-such.toml", self.expect(run("topo", "check", f"{folder}/no-such.toml"), 1))
+
+    def test_documented_example_and_mistakes(self):
+        page = (SOURCE / "docs" / "topologies.md").read_text(encoding="utf-8")
+        example = page.partition("```toml\n")[2].partition("```")[0]
+        mistakes = re.findall(r"^\| `([^`]+)` \| `([^`]*)` \| `([^`]+)` \|$", page.partition("## When a file is wrong")[2], re.MULTILINE)
+        self.assertGreaterEqual(len(mistakes), 8)
+        with tempfile.TemporaryDirectory(prefix="tutti-topo-") as folder:
+            path = pathlib.Path(folder) / "example.toml"
+            path.write_text(example, encoding="utf-8")
+            self.assertEqual(self.expect(run("topo", "check", path), 0), f"{path}: Hosts of four accelerators, 64 accelerators\n")
+            self.assertIn("64 accelerators, 416 links", self.expect(run("topo", path), 0))
+            for right, wrong, message in mistakes:
+                with self.subTest(wrong):
+                    self.assertIn(right, example)
+                    path.write_text(example.replace(right, wrong, 1), encoding="utf-8")
+                    text = self.expect(run("topo", "check", path), 1)
+                    self.assertTrue(text.startswith(f"{folder}/{message}"), text)
 
     def test_models_of_ones_own(self):
         with tempfile.TemporaryDirectory(prefix="tutti-topo-") as folder:

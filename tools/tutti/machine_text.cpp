@@ -27,6 +27,16 @@ std::string ranges_text(const std::vector<uint32_t>& ascending) {
   return text;
 }
 
+std::string adapter_text(const topology::NetworkAdapter& adapter) {
+  std::string text = adapter.name;
+  if (adapter.bits_per_s != 0) {
+    text += fmt::format(", {} Gbit/s", static_cast<double>(adapter.bits_per_s) / 1e9);
+  }
+  return text + (adapter.is_near_all ? std::string() : fmt::format(", next to processor {}", adapter.processor));
+}
+
+std::string_view name_of(topology::NetworkAdapter::Kind kind) { return kind == topology::NetworkAdapter::Kind::rdma ? "RDMA" : "network"; }
+
 }  // namespace
 
 Result<std::vector<Domain>> domains_of_this_machine() {
@@ -54,14 +64,26 @@ Result<std::vector<Domain>> domains_of_this_machine() {
   return result;
 }
 
-std::string tree_text(const std::vector<Domain>& domains) {
+Result<ThisMachine> this_machine() {
+  auto domains = domains_of_this_machine();
+  if (!domains) {
+    return tl::make_unexpected(domains.error());
+  }
+  auto adapters = topology::network_adapters();
+  if (!adapters) {
+    return tl::make_unexpected(adapters.error());
+  }
+  return ThisMachine{.domains = std::move(*domains), .adapters = std::move(*adapters), .measured = comm::measured_links_of_this_machine()};
+}
+
+std::string tree_text(const ThisMachine& machine) {
   size_t count = 0;
-  for (const Domain& domain : domains) {
+  for (const Domain& domain : machine.domains) {
     count += domain.processors.size();
   }
   std::string text = fmt::format("this machine: {} to use\n", counted(count, "processor"));
   const Domain* previous = nullptr;
-  for (const Domain& domain : domains) {
+  for (const Domain& domain : machine.domains) {
     const bool same_package = previous != nullptr && previous->place.package == domain.place.package;
     const bool same_node = same_package && previous->place.numa_node == domain.place.numa_node;
     text += same_package ? "" : fmt::format("└─ package of processor {}\n", domain.place.package);
@@ -70,12 +92,33 @@ std::string tree_text(const std::vector<Domain>& domains) {
                         ranges_text(domain.processors));
     previous = &domain;
   }
-  return text;
+  for (const topology::NetworkAdapter& adapter : machine.adapters) {
+    text += fmt::format("└─ {} adapter {}\n", name_of(adapter.kind), adapter_text(adapter));
+  }
+  for (const comm::MeasuredLink& link : machine.measured.links) {
+    text += fmt::format("└─ measured link between two ranks, {}: {} ns, {:.2f} GB/s\n", link.transport, link.latency_ns,
+                        static_cast<double>(link.bandwidth_bytes_per_s) / 1e9);
+  }
+  return text + (machine.measured.links.empty() ? "└─ links between ranks are not measured; calibrate --save does that\n" : "");
 }
 
-std::string json_text(const std::vector<Domain>& domains) {
-  nlohmann::ordered_json json = {{"name", "this machine"}, {"domains", nlohmann::ordered_json::array()}};
-  for (const Domain& domain : domains) {
+std::string json_text(const ThisMachine& machine) {
+  nlohmann::ordered_json json = {{"name", "this machine"},
+                                 {"domains", nlohmann::ordered_json::array()},
+                                 {"adapters", nlohmann::ordered_json::array()},
+                                 {"measured_links", nlohmann::ordered_json::array()}};
+  for (const topology::NetworkAdapter& adapter : machine.adapters) {
+    json["adapters"].push_back({{"name", adapter.name},
+                                {"kind", name_of(adapter.kind)},
+                                {"bits_per_s", adapter.bits_per_s},
+                                {"processor", adapter.processor},
+                                {"is_near_all", adapter.is_near_all}});
+  }
+  for (const comm::MeasuredLink& link : machine.measured.links) {
+    json["measured_links"].push_back(
+        {{"transport", link.transport}, {"latency_ns", link.latency_ns}, {"bandwidth_bytes_per_s", link.bandwidth_bytes_per_s}});
+  }
+  for (const Domain& domain : machine.domains) {
     json["domains"].push_back({{"package", domain.place.package},
                                {"numa_node", domain.place.numa_node},
                                {"cache", domain.place.cache},

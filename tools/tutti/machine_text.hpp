@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "base/status.hpp"
+#include "comm/measured_links.hpp"
 #include "topology/discovery.hpp"
+#include "topology/network_adapters.hpp"
 
 namespace tutti::tool {
 
@@ -19,7 +21,15 @@ struct Domain {
 // Of all processors that this process may use, in the order of packages, NUMA nodes and caches.
 Result<std::vector<Domain>> domains_of_this_machine();
 
-std::string tree_text(const std::vector<Domain>& domains);
-std::string json_text(const std::vector<Domain>& domains);
+struct ThisMachine {
+  std::vector<Domain> domains;
+  std::vector<topology::NetworkAdapter> adapters;
+  comm::MeasuredLinks measured;  // by calibrate, if it has
+};
+
+Result<ThisMachine> this_machine();
+
+std::string tree_text(const ThisMachine& machine);
+std::string json_text(const ThisMachine& machine);
 
 }  // namespace tutti::tool

@@ -26,11 +26,11 @@ void show_this_machine(const Options& options) {
   if (!options.svg_file.empty()) {
     fail(kWrongUsage, "--svg draws a model; name one");
   }
-  const auto domains = domains_of_this_machine();
-  if (!domains) {
-    fail(kWrongInput, domains.error().message());
+  const auto machine = this_machine();
+  if (!machine) {
+    fail(kWrongInput, machine.error().message());
   }
-  fmt::print("{}", options.json ? json_text(*domains) : tree_text(*domains));
+  fmt::print("{}", options.json ? json_text(*machine) : tree_text(*machine));
 }
 
 void show_model(const Options& options) {
