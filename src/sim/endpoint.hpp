@@ -36,11 +36,14 @@ enum class EndpointState : uint8_t { opening, open, failed, closed };
 struct FlyingFrame {
   MessageHeader header{};
   uint64_t number = 0;  // of its channel, from 0
+  uint64_t begin_ns = 0;
   uint64_t depart_ns = 0;
   uint64_t arrive_ns = 0;
   std::span<const std::byte> payload;  // the sender's memory, or `captured`
   std::vector<std::byte> captured;
   uint64_t message_bytes = 0;
+  uint64_t link_bytes = 0;  // on the links of a fabric
+  uint32_t way = 0;
   Payloads payloads = Payloads::carried;
   bool is_released = false;  // the sender has its memory back
 

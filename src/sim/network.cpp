@@ -351,13 +351,16 @@ void Network::fly(EndpointId id, uint32_t channel, const Message& message) {
 void Network::leave(EndpointId id, uint32_t channel) {
   const Endpoint& endpoint = *endpoints_[id];
   Outgoing& outgoing = endpoints_[id]->outgoing[channel];
-  const FlyingFrame& frame = outgoing.in_flight[outgoing.departed_count];
+  FlyingFrame& frame = outgoing.in_flight[outgoing.departed_count];
   const topology::Traffic::Begun begun = traffic_->begin({.source = endpoint.node,
                                                           .target = endpoint.peer_node,
                                                           .bytes = frame.payload.size(),
                                                           .message_bytes = frame.message_bytes,
                                                           .way = outgoing.way_bytes == 0 ? topology::kAnyWay : outgoing.way},
                                                          now_ns(), uint64_t{id} * options_.channel_count + channel);
+  frame.begin_ns = now_ns();
+  frame.link_bytes = begun.link_bytes;
+  frame.way = begun.way;
   outgoing.way = begun.way;
   outgoing.way_bytes = (outgoing.way_bytes == 0 ? frame.message_bytes : outgoing.way_bytes);
   outgoing.way_bytes -= std::min<uint64_t>(outgoing.way_bytes, frame.payload.size());
@@ -465,6 +468,17 @@ void Network::on_frame(EndpointId id, uint32_t channel) {
     return;  // nobody is there to take it; the sender gets its memory back when it notices
   }
   trace(sender, channel, frame);
+  if (options_.on_flight && traffic_ != nullptr) {
+    options_.on_flight({.source = sender.node,
+                        .target = receiver.node,
+                        .channel = channel,
+                        .way = frame.way,
+                        .bytes = frame.payload.size(),
+                        .link_bytes = frame.link_bytes,
+                        .begin_ns = frame.begin_ns,
+                        .depart_ns = frame.depart_ns,
+                        .arrive_ns = frame.arrive_ns});
+  }
   receiver.incoming[channel].place(frame);
   wake(receiver.node);
   if (sender.state == EndpointState::open && !frame.is_released) {

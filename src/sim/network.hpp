@@ -55,6 +55,19 @@ enum class Reach : uint8_t {
   adjacent_only,  // neighbours (topology::Fabric::is_adjacent); a connection of others fails when it is used, on channels other than kControlChannel
 };
 
+// A frame that has passed a fabric.
+struct Flight {
+  uint32_t source = 0;
+  uint32_t target = 0;
+  uint32_t channel = 0;
+  uint32_t way = 0;         // of topology::Traffic
+  uint64_t bytes = 0;       // payload
+  uint64_t link_bytes = 0;  // what they came to on the links
+  uint64_t begin_ns = 0;    // its first byte left, its last byte left, and that was there
+  uint64_t depart_ns = 0;
+  uint64_t arrive_ns = 0;
+};
+
 struct NetworkOptions {
   uint32_t channel_count = 8;
   size_t max_frame_bytes = 64 * 1024;   // at most kMaxFrameBytes
@@ -67,6 +80,8 @@ struct NetworkOptions {
   Reach reach = Reach::routed;
   // On channels other than kControlChannel.
   Payloads payloads = Payloads::carried;
+  // Told of every frame that arrives over a fabric; empty: nobody is.
+  std::function<void(const Flight&)> on_flight = {};
 };
 
 inline constexpr uint64_t kNoWindow = UINT64_MAX;

@@ -34,7 +34,8 @@ sim::NetworkOptions network_options(const WorldOptions& options) {
           .max_frame_bytes = cost::kSliceBytes,
           .window_bytes = sim::kNoWindow,
           .traffic = options.traffic,
-          .payloads = sim::Payloads::sized};
+          .payloads = sim::Payloads::sized,
+          .on_flight = options.on_flight};
 }
 
 // An address that nothing is ever read from or written to; the two are far enough apart for every size.

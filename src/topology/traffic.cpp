@@ -57,8 +57,9 @@ Traffic::Begun Traffic::begin(const Message& message, uint64_t now_ns, uint64_t 
   const Route& route = choices[way];
   const Protocol& protocol = cheapest(message, route);
   base_ns_ = std::max(base_ns_, protocol.base_ns);
-  const FlowId flow = flows_.add(route.links, bytes_on_links(message.bytes, protocol), now_ns, tag);
-  return {.flow = flow, .latency_ns = protocol.step_ns + route.latency_ns, .way = way};
+  const uint64_t link_bytes = bytes_on_links(message.bytes, protocol);
+  const FlowId flow = flows_.add(route.links, link_bytes, now_ns, tag);
+  return {.flow = flow, .latency_ns = protocol.step_ns + route.latency_ns, .link_bytes = link_bytes, .way = way};
 }
 
 uint64_t Traffic::latency_ns(uint32_t source, uint32_t target) {

@@ -47,6 +47,7 @@ class Traffic {
   struct Begun {
     FlowId flow = 0;  // ends when the last byte has left
     uint64_t latency_ns = 0;
+    uint64_t link_bytes = 0;  // what the message's come to on the links
     uint32_t way = 0;
   };
 
@@ -54,6 +55,8 @@ class Traffic {
   Traffic(std::shared_ptr<const Fabric> fabric, const Options& options);
 
   Begun begin(const Message& message, uint64_t now_ns, uint64_t tag);
+  // By which a message that begin() gave way `way` goes; the same for all with these options. Valid until the next call.
+  const Route& route(uint32_t source, uint32_t target, uint32_t way) { return ways(source, target)[way]; }
   // Of a message without bytes on an idle fabric.
   uint64_t latency_ns(uint32_t source, uint32_t target);
   // What the collective takes to begin with, beside its messages: the largest base_ns of the protocols used since begin_collective().
@@ -61,6 +64,7 @@ class Traffic {
   void begin_collective() { base_ns_ = 0; }
 
   const Fabric& fabric() const { return *fabric_; }
+  const std::shared_ptr<const Fabric>& fabric_pointer() const { return fabric_; }
   Flows& flows() { return flows_; }
   const Flows& flows() const { return flows_; }
 

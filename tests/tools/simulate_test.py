@@ -5,7 +5,9 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
+import xml.etree.ElementTree
 
 PROGRAM = pathlib.Path(sys.argv[1])
 SOURCE = pathlib.Path(sys.argv[2])
@@ -48,6 +50,29 @@ class Simulate(unittest.TestCase):
         self.assertGreater(fine["frame_count"], 100_000)
         self.assertEqual(coarse["moved_bytes"], fine["moved_bytes"])
         self.assertAlmostEqual(coarse["time_ns"] / fine["time_ns"], 1, delta=0.05)
+
+    def test_pictures(self):
+        with tempfile.TemporaryDirectory() as folder:
+            chart, trace = pathlib.Path(folder) / "use.svg", pathlib.Path(folder) / "trace.json"
+            command = ("allgather", "--topology", "aws-trn2", "--bytes", "1M", "--algo", "ring")
+            result = self.simulate(*command, "--svg", str(chart), "--trace", str(trace))
+            self.assertEqual(result["trace"], self.simulate(*command)["trace"])
+            root = xml.etree.ElementTree.fromstring(chart.read_text())
+            rows = [element for element in root.iter("{http://www.w3.org/2000/svg}polygon")]
+            self.assertEqual(len(rows), 1 + len(result["busiest_links"]))
+            self.assertIn(result["busiest_links"][0]["name"], "".join(root.itertext()))
+            events = json.loads(trace.read_text())["traceEvents"]
+            frames = [event for event in events if event["ph"] == "X"]
+            self.assertEqual(len(frames), result["frame_count"])
+            self.assertEqual(sum(frame["args"]["bytes"] for frame in frames), result["moved_bytes"])
+            self.assertLessEqual(max(frame["args"]["arrives_us"] for frame in frames) * 1000, result["time_ns"] + 1)
+            last = {}
+            for frame in sorted(frames, key=lambda frame: frame["ts"]):  # one after another on a thread
+                place = (frame["pid"], frame["tid"])
+                self.assertGreaterEqual(frame["ts"] + 1e-6, last.get(place, 0))
+                last[place] = frame["ts"] + frame["dur"]
+            counters = [event["args"]["percent"] for event in events if event["ph"] == "C"]
+            self.assertTrue(counters and 0 < max(counters) <= 100)
 
     def test_bus_bandwidth_is_that_of_a_ring(self):
         result = self.simulate("allreduce", "--topology", "nvidia-dgx-h100", "--bytes", "1G", "--algo", "ring")

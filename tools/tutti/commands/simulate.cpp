@@ -14,6 +14,7 @@
 
 #include "commands.hpp"
 #include "model_text.hpp"
+#include "use_chart.hpp"
 #include "schedule/names.hpp"
 #include "simulator/world.hpp"
 #include "topology/model.hpp"
@@ -33,14 +34,22 @@ struct Options {
   uint64_t seed = 0;
   uint32_t link_count = 5;
   uint64_t most_frames = 10'000'000;
+  std::string svg_file;
+  std::string trace_file;
   bool json = false;
+
+  bool records() const { return !svg_file.empty() || !trace_file.empty(); }
 };
+
+// Frames that pictures show, as many as a browser takes.
+constexpr size_t kMostFlights = 500'000;
 
 constexpr std::array kCollectives = {Collective::all_reduce,    Collective::reduce,     Collective::broadcast, Collective::all_gather,
                                      Collective::reduce_scatter, Collective::all_to_all, Collective::gather,    Collective::scatter,
                                      Collective::barrier};
 
 struct Link {
+  topology::LinkId id = 0;
   std::string name;
   uint64_t bytes = 0;
   uint64_t busy_ns = 0;
@@ -95,10 +104,13 @@ double busy_percent(const Result& result, const Link& link) {
   return result.outcome.elapsed_ns == 0 ? 0 : 100 * static_cast<double>(link.busy_ns) / static_cast<double>(result.outcome.elapsed_ns);
 }
 
+std::string title_of(const Result& result) {
+  return fmt::format("{} of {} bytes on {}", result.options.collective, grouped(result.options.bytes), reference_of(result.model));
+}
+
 void print_text(const Result& result) {
   const simulator::Outcome& outcome = result.outcome;
-  fmt::print("{} of {} bytes on {}, {}\n", result.options.collective, grouped(result.options.bytes), reference_of(result.model),
-             counted(result.chip_count, result.model.chip));
+  fmt::print("{}, {}\n", title_of(result), counted(result.chip_count, result.model.chip));
   fmt::print("algorithm  {}{}\n", outcome.algorithm,
              outcome.too_large.empty() ? "" : fmt::format("; {} is priced lower, but has too many steps unless --algo asks for it", outcome.too_large));
   fmt::print("time       {:.2f} us, priced {:.2f} us\n", static_cast<double>(outcome.elapsed_ns) / 1e3, static_cast<double>(outcome.price_ns) / 1e3);
@@ -156,7 +168,8 @@ std::vector<Link> busiest_links(const topology::Traffic& traffic, uint32_t count
   std::partial_sort(links.begin(), links.begin() + static_cast<ptrdiff_t>(shown), links.end(), is_busier);
   std::vector<Link> busiest;
   for (size_t index = 0; index < shown; ++index) {
-    busiest.push_back({.name = traffic.fabric().name(links[index]),
+    busiest.push_back({.id = links[index],
+                       .name = traffic.fabric().name(links[index]),
                        .bytes = traffic.flows().carried_bytes(links[index]),
                        .busy_ns = traffic.flows().busy_ns(links[index])});
   }
@@ -186,6 +199,31 @@ class ProgressBar {
   int percent_ = -1;
 };
 
+void write_pictures(const Result& result, const simulator::World& world, const simulator::Recording& recording) {
+  if (!recording.is_complete()) {
+    fmt::print(stderr, "tutti: the pictures show the first {} frames; --frames makes them fewer and longer\n", grouped(kMostFlights));
+  }
+  const sim::Network& network = world.network();
+  simulator::UseRequest request{.fabric = network.traffic()->fabric_pointer(), .traffic = network.options().traffic, .links = {}, .end_ns = network.now_ns()};
+  Course course{.title = title_of(result) + " by " + result.outcome.algorithm,
+                .chip = result.model.chip,
+                .chip_count = result.chip_count,
+                .end_ns = network.now_ns(),
+                .link_names = {},
+                .use = {}};
+  for (const Link& link : result.busiest) {
+    request.links.push_back(link.id);
+    course.link_names.push_back(link.name);
+  }
+  course.use = simulator::use_over_time(recording.flights(), request);
+  if (!result.options.svg_file.empty()) {
+    write_file(result.options.svg_file, use_chart(course));
+  }
+  if (!result.options.trace_file.empty()) {
+    write_file(result.options.trace_file, perfetto_trace(course, recording.flights()));
+  }
+}
+
 ExitCode exit_code_of(const Status& status) {
   return status.code() == tuttiInvalidArgument || status.code() == tuttiUnsupported ? kWrongUsage : kWrongInput;
 }
@@ -201,6 +239,10 @@ void simulate(const Options& options) {
                                         .algorithms = names_collective ? options.algorithm : options.collective + ":" + options.algorithm,
                                         .most_frames = options.most_frames};
   world_options.traffic = {.spread = options.spread == "hashed" ? topology::Spread::hashed : topology::Spread::least_loaded, .seed = options.seed};
+  simulator::Recording recording(kMostFlights);
+  if (options.records()) {
+    world_options.on_flight = [&](const sim::Flight& flight) { recording.add(flight); };
+  }
   auto world = simulator::World::make(std::move(world_options));
   if (!world) {
     fail(exit_code_of(world.error()), world.error().message());
@@ -219,6 +261,9 @@ void simulate(const Options& options) {
                       .chip_count = (*fabric)->chip_count(),
                       .outcome = *outcome,
                       .busiest = busiest_links(*(*world)->network().traffic(), options.link_count)};
+  if (options.records()) {
+    write_pictures(result, **world, recording);
+  }
   options.json ? print_json(result) : print_text(result);
 }
 
@@ -232,7 +277,8 @@ void add_simulate(CLI::App& program) {
   }
   CLI::App* simulate_command = program.add_subcommand("simulate", "Run a collective on a modelled machine, and say how long it takes there");
   simulate_command->footer("Examples:\n  tutti simulate allreduce --topology google-tpu-v5p:4x4x8 --bytes 1G\n"
-                           "  tutti simulate alltoall --topology nvidia-dgx-h100 --bytes 64M --algo pairwise --json");
+                           "  tutti simulate alltoall --topology nvidia-dgx-h100 --bytes 64M --algo pairwise --json\n"
+                           "  tutti simulate allgather --topology aws-trn2 --bytes 1M --svg use.svg --trace use.json");
   simulate_command->add_option("collective", options->collective, "which one")->check(CLI::IsMember(names))->capture_default_str();
   simulate_command->add_option("--topology,-t", options->model, "the machine: a model by name, or its file, and its shape")
       ->type_name(kModelArgument)
@@ -253,6 +299,8 @@ void add_simulate(CLI::App& program) {
       ->type_name("COUNT")
       ->capture_default_str();
   simulate_command->add_option("--links", options->link_count, "how many of the busiest links to name")->type_name("COUNT")->capture_default_str();
+  simulate_command->add_option("--svg", options->svg_file, "write a chart of how busy links were over time")->type_name("FILE");
+  simulate_command->add_option("--trace", options->trace_file, "write all frames as trace events, which ui.perfetto.dev shows")->type_name("FILE");
   simulate_command->add_flag("--json", options->json, "as JSON");
   simulate_command->callback([options] { simulate(*options); });
 }
