@@ -273,6 +273,28 @@ size_t Executor::drain_queue() {
   return count;
 }
 
+// Scratch and the scaled input, which follows it. Operations that use any have channels of their own, so that no more run than the pool has scratches.
+inline Status Executor::take_scratch(Operation& operation) {
+  const auto& scale = operation.program().input_scale();
+  const uint64_t scaled_bytes = scale ? scale->elements * operation.program().element_bytes() : 0;
+  const uint64_t scratch_bytes = operation.program().scratch_bytes();
+  if (scratch_bytes == 0 && scaled_bytes == 0) {
+    return {};
+  }
+  const uint64_t scaled_begin = Scratch::rounded_up(scratch_bytes);
+  uint64_t byte_count = 0;
+  if (__builtin_add_overflow(scaled_begin, scaled_bytes, &byte_count)) {
+    byte_count = UINT64_MAX;
+  }
+  operation.scratch_owner = scratches_.take();
+  operation.scratch = operation.scratch_owner->at_least(byte_count);
+  if (operation.scratch == nullptr) {
+    return tutti::failure(tuttiSystemError, "{}: no memory for {} bytes of scratch", name_of(operation), byte_count);
+  }
+  operation.scaled_input = operation.scratch + scaled_begin;
+  return {};
+}
+
 // Goes over the work in order of submission. A collective runs when its stream lets it and no earlier work uses its channels; a message, when no
 // earlier one goes the same way.
 size_t Executor::run_window() {
@@ -338,14 +360,7 @@ inline Status Executor::start(Operation& operation) {
     operation.watch = OperationWatch{};
     return {};
   }
-  const uint64_t scratch_bytes = operation.program().scratch_bytes();
-  const auto& scale = operation.program().input_scale();
-  const uint64_t scaled_bytes = scale ? scale->elements * operation.program().element_bytes() : 0;
-  operation.scratch = scratch_bytes == 0 ? nullptr : scratch_[operation.first_channel].at_least(scratch_bytes);
-  operation.scaled_input = scaled_bytes == 0 ? nullptr : scaled_input_[operation.first_channel].at_least(scaled_bytes);
-  if ((scratch_bytes != 0 && operation.scratch == nullptr) || (scaled_bytes != 0 && operation.scaled_input == nullptr)) {
-    return tutti::failure(tuttiSystemError, "{}: no memory for {} bytes of scratch", name_of(operation), scratch_bytes + scaled_bytes);
-  }
+  TUTTI_RETURN_IF_ERROR(take_scratch(operation));
   if (operation.meeting_record != nullptr && !operation.meeting_record->meets()) {
     pass_meeting(operation);
     std::exchange(operation.meeting_record, nullptr)->pass();
@@ -363,6 +378,9 @@ inline Status Executor::start(Operation& operation) {
 void Executor::finish(size_t index, const Status& outcome) {
   Operation* const operation = window_[index];
   point_to_point_in_window_ -= operation->is_point_to_point();
+  if (operation->scratch_owner != nullptr) {
+    scratches_.give_back(std::exchange(operation->scratch_owner, nullptr));
+  }
   if (index == window_begin_) {
     ++window_begin_;
     if (window_begin_ == window_.size()) {

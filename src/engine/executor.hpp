@@ -143,6 +143,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   size_t run_window();
   bool may_run(const Operation& operation, uint32_t busy_channels) const;
   Status start(Operation& operation);
+  Status take_scratch(Operation& operation);
   void finish(size_t index, const Status& outcome);
   void note_settled();
 
@@ -209,9 +210,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   uint64_t finished_ = 0;
   uint32_t point_to_point_in_window_ = 0;
   ZeroedArray<uint8_t> peer_busy_;  // scratch of run_window: bit 0 sending, bit 1 receiving
-  // By the first channel of the operation that uses it: two running operations never share a channel.
-  std::array<Scratch, transport::kCollectiveChannelCount> scratch_;
-  std::array<Scratch, transport::kCollectiveChannelCount> scaled_input_;
+  ScratchPool<transport::kCollectiveChannelCount> scratches_;
   std::vector<uint32_t> linked_;  // peers that have a link, ascending
   ZeroedArray<Peer*> peers_;      // by rank; null without a link
   std::vector<std::unique_ptr<Peer>> peers_owned_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/program.hpp"
+#include "engine/scratch.hpp"
 #include "engine/stream.hpp"
 #include "transport/transport.hpp"
 
@@ -116,8 +117,9 @@ struct Operation {
   bool is_meeting = false;  // all ranks, to find out which program to run
   MeetingRecord* meeting_record = nullptr;  // until it is decided whether it meets, and what that finds; null if it has one program
   uint64_t meeting_ticket = 0;
-  std::byte* scratch = nullptr;       // the executor's, while it runs
-  std::byte* scaled_input = nullptr;  // likewise
+  Scratch* scratch_owner = nullptr;        // the executor's, while it runs; null if it needs none
+  std::byte* scratch = nullptr;            // of `scratch_owner`
+  std::byte* scaled_input = nullptr;       // likewise
 
   const Program& program() const { return *request.program; }  // the one that runs
   const Signature& signature() const { return request.program->signature(); }

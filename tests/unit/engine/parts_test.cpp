@@ -76,6 +76,31 @@ TEST(Scratch, SaysWhenThereIsNoMemoryAndRecovers) {
   EXPECT_NE(scratch.at_least(64), nullptr);
 }
 
+TEST(Scratch, IsAlignedToHugePagesWhereItFillsThem) {
+  Scratch scratch;
+  std::byte* const large = scratch.at_least((size_t{4} << 20) + 1);
+  ASSERT_NE(large, nullptr);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(large) % (size_t{2} << 20), 0u);
+  large[size_t{4} << 20] = std::byte{1};
+}
+
+TEST(ScratchPool, WhoFollowsUsesTheSameMemory) {
+  ScratchPool<2> pool;
+  Scratch* const first = pool.take();
+  ASSERT_NE(first, nullptr);
+  std::byte* const memory = first->at_least(1'000);
+  Scratch* const second = pool.take();
+  ASSERT_NE(second, nullptr);
+  EXPECT_NE(second->at_least(1'000), memory);
+  EXPECT_EQ(pool.take(), nullptr);
+  pool.give_back(first);
+  EXPECT_EQ(pool.take(), first);
+  EXPECT_EQ(first->at_least(1'000), memory);
+  pool.give_back(second);
+  pool.give_back(first);
+  EXPECT_EQ(pool.take(), first);
+}
+
 // Lets a test wait for host functions without polling.
 class Latch {
  public:
