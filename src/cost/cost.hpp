@@ -12,8 +12,8 @@
 //                         pass one after another at crossing_bytes_per_s, those that a step reads from or writes to a peer's memory as well
 //   Ranks of two hosts    T occupies the sender's adapter outwards and the receiver's inwards (topology::Adapters says who shares one)
 //   receive_reduce        also takes B/reduce_bytes_per_s on the core; on one host it replaces the receiver's copy when it takes longer
-//   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit; longer beyond
-//                         kCachedBytes
+//   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit; less while all
+//                         that the core's steps read and write is no more than kNearBytes, longer beyond kCachedBytes
 //   copy                  a reduce of one source
 //   source at a peer      ordinary memory is fetched: kFetchOverhead_ns + B/F on the core instead of the stream read, and of a copy the one written
 //                         too; F is fetch_bytes_per_s(). A target at a peer takes nothing, since the peer fetches. Shared memory is as the own, and
@@ -47,25 +47,30 @@ inline constexpr uint64_t kTurnBytes = 128 * 1024;
 // A signal with its addresses: a cache line.
 inline constexpr uint64_t kSignalBytes = 64;
 // A message through memory comes in frames, if it is longer than a line. The last of them is copied out after it has been copied in, and of that
-// kColdBytes take twice as long, until lines are fetched from the sender's cache ahead: a broadcast of two ranks took 1.2 us for 4 KiB, 6.2 for 32 KiB,
-// 36 for 512 KiB.
+// kColdBytes take twice as long, until lines are fetched from the sender's cache ahead: a broadcast of two ranks took 1.1 us for 4 KiB, 2.0 for 8 KiB,
+// 5.8 for 32 KiB, 36 for 512 KiB.
 inline constexpr uint64_t kFrameBytes = 32 * 1024;
-inline constexpr uint64_t kColdBytes = 512;
-// A vector, or the blocks of all ranks together, up to kNearBytes stays in the caches of single cores, up to kCachedBytes in one that all share.
-inline constexpr uint64_t kNearBytes = 512 * 1024;
+inline constexpr uint64_t kColdBytes = 6 * 1024;
+// What copies and reductions of a rank read and write stays in the caches of its core up to kNearBytes; a vector, or the blocks of all ranks together, in
+// one that all cores share up to kCachedBytes.
+inline constexpr uint64_t kNearBytes = 2 * 1024 * 1024;
 inline constexpr uint64_t kCachedBytes = 16 * 1024 * 1024;
-// Reducing, and copying, in memory takes so many times longer than in caches: of a copy, 256 KiB took 6 us, 2 MiB 100 us, 64 MiB 10 ms.
-inline constexpr uint64_t kUncachedReduceFactor = 3;
+// Reducing, and copying, takes kNearReduceTenths/10 of its time in the caches of a core, and kUncachedReduceFactor times as long in memory: of a copy, 256 KiB
+// took 6 us, 2 MiB 100 us, 64 MiB 7-10 ms; reductions of what has been fetched took 25, 11 and 8 GB/s for 256 KiB, 2 MiB and 64 MiB.
+inline constexpr uint64_t kNearReduceTenths = 6;
+inline constexpr uint64_t kUncachedReduceFactor = 2;
+// A copy or reduction takes so long before its first byte.
+inline constexpr uint64_t kLocalOverhead_ns = 15;
 // Copying through memory that two ranks share takes kUncachedTenths/10 times as long where the caches do not hold the vectors: a broadcast of 1 MiB
 // was measured at 15 GB/s, of 64 MiB at 9, an all-gather at 14 and 10.
 inline constexpr uint64_t kUncachedTenths = 15;
 // Reading a peer's memory by the kernel, a system call. Measured as broadcasts, and as the second half of allreduces, which reads what the peer has
-// just written (two ranks on two cores of a Sapphire Rapids virtual machine): 4 KiB to 512 KiB take 1.2 us and 25-30 GB/s, from buffers in turn that
-// have left the caches 7; 2 MiB to 16 MiB 10 GB/s; 64 MiB 4.2; what has just been written 3 to 5.
-inline constexpr uint64_t kFetchOverhead_ns = 550;
-inline constexpr uint64_t kNearFetchBytes_per_s = 20'000'000'000;
-inline constexpr uint64_t kCachedFetchBytes_per_s = 9'000'000'000;
-inline constexpr uint64_t kUncachedFetchBytes_per_s = 4'200'000'000;
+// just written (two ranks on two cores of a Sapphire Rapids virtual machine): 4 KiB to 512 KiB take 1.2 us and 25-30 GB/s, 1 MiB 21, from buffers in turn
+// that have left the caches 7; 2 MiB to 16 MiB 12 GB/s; 64 MiB 5; what has just been written 3 to 5.
+inline constexpr uint64_t kFetchOverhead_ns = 750;
+inline constexpr uint64_t kNearFetchBytes_per_s = 26'000'000'000;
+inline constexpr uint64_t kCachedFetchBytes_per_s = 12'000'000'000;
+inline constexpr uint64_t kUncachedFetchBytes_per_s = 4'800'000'000;
 inline constexpr uint64_t kWrittenFetchBytes_per_s = 3'500'000'000;
 // Ranks that take turns on a core share its caches, and the last frame of a message hides behind other ranks' work. Collectives of 4 and 8 ranks on 2
 // cores there, 2 KiB to 4 MiB: while the buffers of the ranks that share a core were up to kCrowdedNearBytes, messages were copied at 15-25 GB/s, then
@@ -77,6 +82,7 @@ inline constexpr uint64_t kCrowdedNearTenths = 8;
 inline constexpr uint64_t kCrowdedTenths = 11;
 inline constexpr uint64_t kCrowdedBroadcastTenths = 6;
 inline constexpr uint64_t kCrowdedUncachedTenths = 29;
+inline constexpr uint64_t kCrowdedUncachedReduceFactor = 3;
 inline constexpr uint64_t kCrowdedFetchOverhead_ns = 1'500;
 inline constexpr uint64_t kCrowdedNearFetchBytes = 128 * 1024;
 inline constexpr uint64_t kCrowdedNearFetchBytes_per_s = 15'000'000'000;
@@ -96,8 +102,9 @@ struct Workload {
 
 // What the bytes that a rank fetches were to their owner: an input it may have in its caches, or an output it has just written.
 enum class Fetched : uint8_t { unchanged, written };
-// `all_bytes`: of the vector, or of the blocks of all ranks.
-uint64_t fetch_bytes_per_s(uint64_t all_bytes, Fetched fetched);
+// Where a collective's bytes stay: in the caches of single cores, in one that all cores share, or in memory.
+enum class Caches : uint8_t { near, shared, none };
+uint64_t fetch_bytes_per_s(Caches caches, Fetched fetched);
 
 // Time until the last rank has finished, playing the schedules of all ranks; `schedules[r]` is rank r's. The schedules have been verified; if a
 // step can never run all the same, or the time does not fit, UINT64_MAX. Variable blocks are priced as equal ones. Takes about 60 ns a

@@ -67,7 +67,8 @@ Player::Player(const Play& play)
       cores_(play.topology.rank_count(), 0),
       hosts_(play.topology.rank_count()),
       shares_(play.topology.rank_count()),
-      work_(play.topology.rank_count(), 0) {
+      work_(play.topology.rank_count(), 0),
+      local_bytes_(play.topology.rank_count(), 0) {
   number_hosts();
   const size_t adapter_count = play.topology.adapters == Adapters::per_link ? graph_.pair_count : play.topology.rank_count();
   outwards_.resize(adapter_count, 0);
@@ -76,6 +77,16 @@ Player::Player(const Play& play)
     crossings_.push_back({.outwards = std::vector<uint64_t>(level.domains.size()), .inwards = std::vector<uint64_t>(level.domains.size())});
   }
   heap_.reserve(graph_.nodes.size());
+  sum_local_bytes();
+}
+
+void Player::sum_local_bytes() {
+  for (const Graph::Node& node : graph_.nodes) {
+    if (node.step->kind == StepKind::copy || node.step->kind == StepKind::reduce) {
+      const uint64_t streams = sources_of(node).size() + 1 + node.step->target_count;
+      local_bytes_[node.rank] = add(local_bytes_[node.rank], multiply(bytes_of(*node.step), streams));
+    }
+  }
 }
 
 void Player::number_hosts() {
@@ -197,7 +208,7 @@ Player::Span Player::play_receive(const Event& event) {
   const Graph::Node& node = graph_.nodes[event.node];
   const uint64_t bytes = bytes_of(*node.step);
   const Message parts = message(node.step->peer, node.rank, bytes);
-  const uint64_t reducing = node.step->kind == StepKind::receive_reduce ? reduce_ns(node.rank, bytes, 2) : 0;
+  const uint64_t reducing = node.step->kind == StepKind::receive_reduce ? reduce_ns(node.rank, caches_of_vector(node.rank), bytes, 2) : 0;
   uint64_t start = event.time;
   uint64_t last_byte = times_[event.node].last_byte;
   if (play_.peers == Peers::absent) {  // sent just now
@@ -309,11 +320,27 @@ uint32_t Player::adapter(uint32_t rank, uint32_t pair) const {
   return hosts_[rank];
 }
 
-uint64_t Player::reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const {
+Caches Player::caches_of_vector(uint32_t rank) const {
+  const uint64_t most = shares_[rank].is_scarce() ? kCrowdedCachedBytes : kCachedBytes;
+  return all_bytes_ <= most ? Caches::shared : Caches::none;
+}
+
+Caches Player::caches_of_local_steps(uint32_t rank) const {
+  return !shares_[rank].is_scarce() && local_bytes_[rank] <= kNearBytes ? Caches::near : caches_of_vector(rank);
+}
+
+uint64_t Player::reduce_ns(uint32_t rank, Caches caches, uint64_t bytes, uint64_t source_count) const {
   const uint64_t streams = source_count + 1;
-  const uint64_t in_caches = duration_ns(multiply(bytes, streams), multiply(play_.topology.reduce_bytes_per_s, 3));
-  const bool is_cached = all_bytes_ <= (shares_[rank].is_scarce() ? kCrowdedCachedBytes : kCachedBytes);
-  return is_cached ? in_caches : multiply(in_caches, kUncachedReduceFactor);
+  const uint64_t in_shared_cache = duration_ns(multiply(bytes, streams), multiply(play_.topology.reduce_bytes_per_s, 3));
+  switch (caches) {
+    case Caches::near:
+      return multiply_divide(in_shared_cache, kNearReduceTenths, 10);
+    case Caches::shared:
+      return in_shared_cache;
+    case Caches::none:
+      break;
+  }
+  return multiply(in_shared_cache, shares_[rank].is_scarce() ? kCrowdedUncachedReduceFactor : kUncachedReduceFactor);
 }
 
 uint64_t Player::cross(const Passage& passage, uint64_t time, uint64_t bytes) {
@@ -365,8 +392,9 @@ std::span<const schedule::Span> Player::further_targets_of(const Graph::Node& no
 uint64_t Player::local_ns(const Graph::Node& node, uint64_t bytes) const {
   const Step& step = *node.step;
   const std::span<const schedule::Span> sources = sources_of(node);
+  const Caches caches = caches_of_local_steps(node.rank);
   if (play_.workload.memory == Memory::shared) {
-    return step.if_private ? 0 : reduce_ns(node.rank, bytes, sources.size() + step.target_count);
+    return step.if_private ? 0 : add(kLocalOverhead_ns, reduce_ns(node.rank, caches, bytes, sources.size() + step.target_count));
   }
   if (step.target.rank != schedule::kOwnRank) {
     return 0;
@@ -379,7 +407,7 @@ uint64_t Player::local_ns(const Graph::Node& node, uint64_t bytes) const {
     fetching = is_own ? fetching : add(fetching, fetch_ns(node.rank, source, bytes));
   }
   const bool is_fetched_to_target = step.kind == StepKind::copy && own_count == 0;
-  return add(fetching, is_fetched_to_target ? 0 : reduce_ns(node.rank, bytes, own_count));
+  return is_fetched_to_target ? fetching : add(fetching, add(kLocalOverhead_ns, reduce_ns(node.rank, caches, bytes, own_count)));
 }
 
 // A peer's output is read only for what the peer has put there.
@@ -390,7 +418,7 @@ uint64_t Player::fetch_ns(uint32_t rank, const schedule::Span& source, uint64_t 
     const uint64_t bytes_per_s = fetched == Fetched::written ? kCrowdedWrittenFetchBytes_per_s : unchanged_bytes_per_s;
     return add(kCrowdedFetchOverhead_ns, duration_ns(bytes, bytes_per_s));
   }
-  return add(kFetchOverhead_ns, duration_ns(bytes, fetch_bytes_per_s(all_bytes_, fetched)));
+  return add(kFetchOverhead_ns, duration_ns(bytes, fetch_bytes_per_s(caches_of_local_steps(rank), fetched)));
 }
 
 // `finish`, or later when the step streams from others: a slice after them.

@@ -68,6 +68,7 @@ class Player {
   };
 
   static bool is_later(const Event& left, const Event& right);
+  void sum_local_bytes();
   void number_hosts();
   void push(uint32_t node);
   // One thing less that `node` must wait for.
@@ -87,7 +88,9 @@ class Player {
   Message message(uint32_t source, uint32_t target, uint64_t bytes) const;
   uint64_t copying_tenths(uint32_t rank) const;
   uint32_t adapter(uint32_t rank, uint32_t pair) const;
-  uint64_t reduce_ns(uint32_t rank, uint64_t bytes, uint64_t source_count) const;
+  Caches caches_of_vector(uint32_t rank) const;
+  Caches caches_of_local_steps(uint32_t rank) const;
+  uint64_t reduce_ns(uint32_t rank, Caches caches, uint64_t bytes, uint64_t source_count) const;
   uint64_t fetch_ns(uint32_t rank, const schedule::Span& source, uint64_t bytes) const;
   uint64_t local_ns(const Graph::Node& node, uint64_t bytes) const;
   // Puts bytes that pass from one rank to another in line where they leave a domain and where they enter one; returns when the last is through, or
@@ -121,6 +124,7 @@ class Player {
   std::vector<uint32_t> hosts_;      // by rank, numbered from 0
   std::vector<Share> shares_;        // by rank
   std::vector<uint64_t> work_;       // by rank, of its core
+  std::vector<uint64_t> local_bytes_;  // by rank, that its copies and reductions read and write
   uint64_t most_turns_ = 0;
 };
 

@@ -136,18 +136,21 @@ TEST(Price, OfAReductionOnArrivalIsHiddenByTheTransferUnlessItIsSlower) {
   EXPECT_EQ(price(one_message(Arrival::reduced), slow_host, 1'000), 1'000u + 1'000u + 2 * last_frame_ns(1'000));
 }
 
+// A copy or reduction of bytes that stay in the core's caches: three streams take half a nanosecond a byte.
+uint64_t local_ns(uint64_t bytes, uint64_t streams) { return kLocalOverhead_ns + bytes * streams / 6 * kNearReduceTenths / 10; }
+
 TEST(Price, OfLocalStepsGrowsWithTheirStreams) {
   Builder builder({.rank = 0});
   const schedule::LaneId lane = builder.add_lane();
-  builder.copy(lane, {}, {.source = input(), .target = output()});  // 2 streams: 2/3 of a reduction
+  builder.copy(lane, {}, {.source = input(), .target = output()});
   const Schedule copies = std::move(builder).build();
-  EXPECT_EQ(price({copies}, machine(1), 3'000), 1'000u);
+  EXPECT_EQ(price({copies}, machine(1), 3'000), local_ns(3'000, 2));
 
   Builder reducing({.rank = 0});
   const std::vector<Span> sources(5, input());
-  reducing.reduce(reducing.add_lane(), {}, sources, output());  // 6 streams: twice a reduction
+  reducing.reduce(reducing.add_lane(), {}, sources, output());
   const Schedule reduces = std::move(reducing).build();
-  EXPECT_EQ(price({reduces}, machine(1), 3'000), 3'000u);
+  EXPECT_EQ(price({reduces}, machine(1), 3'000), local_ns(3'000, 6));
 }
 
 // Rank 0 signals and rank 1 awaits it; then rank 1 does what `work` adds.
@@ -176,23 +179,34 @@ TEST(Price, OfASignalIsThatOfAMessageOfALine) {
   }
 }
 
-// One fetch of so many bytes, when the vector has as many.
+// One fetch of bytes that stay in the caches of single cores.
 uint64_t fetch_ns(uint64_t bytes, Fetched fetched = Fetched::unchanged) {
-  const uint64_t bytes_per_s = fetch_bytes_per_s(bytes, fetched);
+  const uint64_t bytes_per_s = fetch_bytes_per_s(Caches::near, fetched);
   return kFetchOverhead_ns + (bytes * 1'000'000'000 + bytes_per_s - 1) / bytes_per_s;
 }
 
 TEST(Price, OfFetchedBytesGrowsWhereTheyLeaveCachesAndIsHigherForWhatHasJustBeenWritten) {
-  const std::vector<uint64_t> sizes = {8, kNearBytes, kNearBytes + 1, kCachedBytes, kCachedBytes + 1, UINT64_MAX};
-  for (size_t index = 0; index < sizes.size(); ++index) {
-    EXPECT_LE(fetch_bytes_per_s(sizes[index], Fetched::written), fetch_bytes_per_s(sizes[index], Fetched::unchanged));
-    for (const Fetched fetched : {Fetched::unchanged, Fetched::written}) {
-      EXPECT_LE(fetch_bytes_per_s(sizes[index], fetched), fetch_bytes_per_s(sizes[index == 0 ? 0 : index - 1], fetched));
-    }
+  for (const Caches caches : {Caches::near, Caches::shared, Caches::none}) {
+    EXPECT_LT(fetch_bytes_per_s(caches, Fetched::written), fetch_bytes_per_s(caches, Fetched::unchanged));
   }
-  EXPECT_LT(fetch_bytes_per_s(kNearBytes, Fetched::written), fetch_bytes_per_s(kNearBytes, Fetched::unchanged));
-  EXPECT_LT(fetch_bytes_per_s(kNearBytes + 1, Fetched::unchanged), fetch_bytes_per_s(kNearBytes, Fetched::unchanged));
-  EXPECT_LT(fetch_bytes_per_s(kCachedBytes + 1, Fetched::unchanged), fetch_bytes_per_s(kCachedBytes, Fetched::unchanged));
+  const auto copying = after_a_signal([](Builder& builder, schedule::LaneId lane) {
+    builder.copy(lane, {}, {.source = kPeersInput, .target = output()});
+  });
+  // The copy reads as much as it writes.
+  const auto price_of_a_mebi = [&](uint64_t bytes) { return price(copying, one_host(2), bytes) / (bytes >> 20); };
+  EXPECT_LT(price_of_a_mebi(kNearBytes / 2) * 3, price_of_a_mebi(kNearBytes) * 2);
+  EXPECT_LT(price_of_a_mebi(kCachedBytes) * 2, price_of_a_mebi(2 * kCachedBytes));
+}
+
+// A reduction of two sources moves three streams of bytes.
+TEST(Price, OfReducingGrowsWhereBytesLeaveCaches) {
+  const auto reducing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
+    const std::vector<Span> sources = {input(), input()};
+    builder.reduce(lane, {}, sources, output());
+  });
+  const auto price_of_a_byte = [&](uint64_t bytes) { return static_cast<double>(price(reducing, one_host(2), bytes)) / static_cast<double>(bytes); };
+  EXPECT_LT(price_of_a_byte(kNearBytes / 3), 0.7 * price_of_a_byte(kNearBytes));
+  EXPECT_LT(price_of_a_byte(kCachedBytes), 0.7 * price_of_a_byte(2 * kCachedBytes));
 }
 
 TEST(Price, OfFetchingFromAPeerIsOnTheReadersCore) {
@@ -204,7 +218,7 @@ TEST(Price, OfFetchingFromAPeerIsOnTheReadersCore) {
     const std::vector<Span> sources = {kPeersInput, input()};
     builder.reduce(lane, {}, sources, output());
   });
-  EXPECT_EQ(price(reducing, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + 2'000u);
+  EXPECT_EQ(price(reducing, one_host(2), 6'000), 1'064u + fetch_ns(6'000) + local_ns(6'000, 2));
   Topology crowded = one_host(2);
   crowded.cores_per_host = 1;
   const uint64_t fetching_ns = duration_ns(6'000, kCrowdedNearFetchBytes_per_s);
@@ -229,7 +243,6 @@ TEST(Price, OfOrdinaryMemoryIsThatOfPrivateOutputs) {
   EXPECT_EQ(price(reducing({kPeersOutput}), one_host(2), 6'000), price(reducing({}), one_host(2), 6'000));
 }
 
-// A reduction of two sources moves three streams of bytes, at 1 ns a byte each three.
 TEST(Price, OfSharedMemoryIsThatOfTheOwn) {
   const auto price_shared = [](const std::vector<Schedule>& schedules) {
     return price_ns(broadcast(2), schedules, one_host(2), {.element_count = 6'000, .element_bytes = 1, .memory = Memory::shared});
@@ -238,13 +251,13 @@ TEST(Price, OfSharedMemoryIsThatOfTheOwn) {
     return after_a_signal([&](Builder& builder, schedule::LaneId lane) { builder.copy(lane, {}, spans, {.if_private = if_private}); });
   };
   EXPECT_EQ(price_shared(copying({.source = kPeersOutput, .target = output()}, true)), 1'064u) << "the peer has written it";
-  EXPECT_EQ(price_shared(copying({.source = kPeersInput, .target = output()}, false)), 1'064u + 2'000u);
-  EXPECT_EQ(price_shared(copying({.source = input(), .target = kPeersOutput}, false)), 1'064u + 2'000u);
+  EXPECT_EQ(price_shared(copying({.source = kPeersInput, .target = output()}, false)), 1'064u + local_ns(6'000, 2));
+  EXPECT_EQ(price_shared(copying({.source = input(), .target = kPeersOutput}, false)), 1'064u + local_ns(6'000, 2));
   const auto reducing = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     const std::vector<Span> sources = {kPeersInput, input()};
     builder.reduce(lane, {}, sources, output(), {.further_targets = {kPeersOutput}});
   });
-  EXPECT_EQ(price_shared(reducing), 1'064u + 4'000u) << "two streams in and two out";
+  EXPECT_EQ(price_shared(reducing), 1'064u + local_ns(6'000, 4)) << "two streams in and two out";
 }
 
 TEST(Price, OfCopyingThroughAHostGrowsBeyondItsCaches) {
