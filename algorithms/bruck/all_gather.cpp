@@ -25,8 +25,8 @@ class Gathering {
         circle_{problem.rank_count},
         passed_on_(std::bit_ceil(problem.rank_count) / 2),
         builder_({.rank = rank, .chunk_count = problem.rank_count, .parts = 1}),
-        receives_(builder_.add_lane()),
-        sends_(builder_.add_lane()) {}
+        sends_(builder_.add_lane()),
+        receives_(builder_.add_lane()) {}
 
   Schedule build() && {
     place_own_block();
@@ -97,8 +97,8 @@ class Gathering {
   Circle circle_;
   uint32_t passed_on_;  // blocks 0 .. passed_on_-1 are sent on
   Builder builder_;
+  LaneId sends_;  // the first lane, so that no copy delays a message
   LaneId receives_;
-  LaneId sends_;
   uint32_t scratch_ = 0;
 };
 

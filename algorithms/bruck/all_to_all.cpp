@@ -29,8 +29,8 @@ class Exchange {
         circle_{problem.rank_count},
         round_count_(static_cast<uint32_t>(std::bit_width(problem.rank_count - 1))),
         builder_({.rank = rank, .chunk_count = problem.rank_count * problem.rank_count, .parts = 1}),
-        receives_(builder_.add_lane()),
         sends_(builder_.add_lane()),
+        receives_(builder_.add_lane()),
         moves_(builder_.add_lane()) {}
 
   Schedule build() && {
@@ -165,8 +165,8 @@ class Exchange {
   const Circle circle_;
   const uint32_t round_count_;
   Builder builder_;
+  LaneId sends_;  // the first lane, so that no copy delays a message
   LaneId receives_;
-  LaneId sends_;
   LaneId moves_;
   uint32_t packed_slot_ = 0;
   std::optional<StepId> packed_;    // the last step that packed

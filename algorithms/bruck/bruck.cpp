@@ -15,9 +15,8 @@ namespace {
 
 using namespace schedule;
 
-// Two ranks exchange their blocks as in one_shot, but for copies in the way.
 bool applies(const Problem& problem, const topology::Topology&) {
-  return problem.rank_count != 2 && problem.blocks == Blocks::equal &&
+  return problem.blocks == Blocks::equal &&
          (problem.collective == Collective::all_gather || problem.collective == Collective::all_to_all);
 }
 

@@ -28,7 +28,7 @@ class RunningValue {
     InPlace in_place = InPlace::no;
   };
   RunningValue(Builder& builder, const Options& options)
-      : builder_(builder), options_(options), receives_(builder.add_lane()), sends_(builder.add_lane()), place_(input(0)) {
+      : builder_(builder), options_(options), sends_(builder.add_lane()), receives_(builder.add_lane()), place_(input(0)) {
     const bool single_in_place = options.change_count == 1 && options.in_place == InPlace::yes;
     scratch_ = builder.add_scratch(single_in_place ? 1 : std::min(options.change_count - 1, kScratchPlaces));
     if (single_in_place) {  // the only change is written over the input while the input is being sent
@@ -60,8 +60,8 @@ class RunningValue {
 
   Builder& builder_;
   const Options options_;
+  const LaneId sends_;  // the first, so that nothing is looked for before the peer has been told
   const LaneId receives_;
-  const LaneId sends_;
   uint32_t scratch_ = 0;
   uint32_t changes_ = 0;
   Span place_;
@@ -122,8 +122,8 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
 // Powers of two only: in each round partners swap all they have, which lies together. log2(p) a + (p-1)/p nb.
 Schedule all_gather(const Problem& problem, uint32_t rank) {
   Builder builder({.rank = rank, .chunk_count = problem.rank_count, .parts = 1});
-  const LaneId receives = builder.add_lane();
   const LaneId sends = builder.add_lane();
+  const LaneId receives = builder.add_lane();
   std::vector<WaitFor> gathered;  // what the next send waits for; its first waits cover all before
   if (problem.in_place == InPlace::no) {
     gathered.push_back({builder.copy(receives, {rank}, {.source = input(0), .target = output(rank)})});
@@ -147,8 +147,8 @@ Schedule all_gather(const Problem& problem, uint32_t rank) {
 Schedule barrier(const Problem& problem, uint32_t rank) {
   Builder builder({.rank = rank, .chunk_count = 1, .parts = 1});
   const Circle circle{problem.rank_count};
-  const LaneId receives = builder.add_lane();
   const LaneId sends = builder.add_lane();
+  const LaneId receives = builder.add_lane();
   std::vector<WaitFor> heard;
   for (uint32_t distance = 1; distance < problem.rank_count; distance *= 2) {
     builder.send(sends, circle.ahead(rank, distance), {}, input(0), {.waits = heard});

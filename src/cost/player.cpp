@@ -220,8 +220,10 @@ Player::Span Player::play_receive(const Event& event) {
   if (parts.on_one_host) {
     const uint64_t moving = std::max(parts.transfer_ns, reducing);
     const bool is_hidden = bytes <= kSignalBytes || shares_[node.rank].is_scarce();  // one line comes as a whole
-    const uint64_t last_frame = is_hidden ? 0 : add(first_part(moving, bytes, kFrameBytes), first_part(moving, bytes, kColdBytes));
-    finish = std::max(occupy_core(node.rank, start, add(parts.receive_overhead_ns, moving)), add(add(last_byte, parts.receive_overhead_ns), last_frame));
+    const uint64_t cold = is_hidden ? 0 : first_part(moving, bytes, kColdBytes);
+    const uint64_t last_frame = is_hidden ? 0 : add(first_part(moving, bytes, kFrameBytes), cold);
+    const uint64_t worked = occupy_core(node.rank, start, add(parts.receive_overhead_ns, add(moving, cold)));
+    finish = std::max(worked, add(add(last_byte, parts.receive_overhead_ns), last_frame));
     finish = streamed(event.node, finish, first_slice(moving, bytes));
   } else {
     const uint64_t taken_in = occupy(inwards_[adapter(node.rank, node.pair)], start, parts.transfer_ns);

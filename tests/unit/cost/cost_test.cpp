@@ -590,7 +590,7 @@ TEST(Price, OfTheExampleInTheDocumentation) {
   EXPECT_EQ(price(exchange, topology, 1 << 20), 2'107'152u);
   topology.reduce_bytes_per_s = 4'000'000'000;
   topology.set_host(1, 0);
-  EXPECT_EQ(price(exchange, topology, 1 << 20), 2'101'152u);
+  EXPECT_EQ(price(exchange, topology, 1 << 20), 2'107'296u);
 }
 
 TEST(PriceInStep, TakesEachMessageAsSentWhenTheRankIsReadyForIt) {
