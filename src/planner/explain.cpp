@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <map>
 
 #include "planner/explanation.hpp"
@@ -27,8 +29,19 @@ std::string price_text(const Explanation::Candidate& candidate) {
   return (candidate.is_estimate ? "about " : "") + duration_text(candidate.bill.price_ns);
 }
 
+// "119.5 MiB": what links carry is seldom round.
+std::string load_size_text(uint64_t bytes) {
+  static constexpr std::string_view kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  size_t unit = 0;
+  double size = static_cast<double>(bytes);
+  for (; size >= 1024 && unit + 1 < std::size(kUnits); ++unit) {
+    size /= 1024;
+  }
+  return size == std::floor(size) ? fmt::format("{:.0f} {}", size, kUnits[unit]) : fmt::format("{:.1f} {}", size, kUnits[unit]);
+}
+
 std::string load_text(const cost::Bill& bill) {
-  return bill.bottleneck.empty() ? std::string() : fmt::format(", {} over {}", size_text(bill.bottleneck_bytes), bill.bottleneck);
+  return bill.bottleneck.empty() ? std::string() : fmt::format(", {} over {}", load_size_text(bill.bottleneck_bytes), bill.bottleneck);
 }
 
 // "12.00 us of latency and software in 30 steps, 1.20 ms for bytes, of which the bottleneck needs 1.10 ms"
@@ -40,7 +53,8 @@ std::string parts_text(const cost::Bill& bill) {
   }
   text += fmt::format(", {} for bytes on their way", duration_text(bill.transfer_ns));
   if (!bill.bottleneck.empty()) {
-    text += fmt::format(" ({} takes {} for {})", bill.bottleneck, duration_text(bill.bottleneck_ns), size_text(bill.bottleneck_bytes));
+    text += fmt::format(" ({} takes {} for {})", bill.bottleneck, duration_text(bill.bottleneck_ns),
+                        load_size_text(bill.bottleneck_bytes));
   }
   return text;
 }

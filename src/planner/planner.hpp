@@ -91,8 +91,8 @@ class Planner {
   Result<const Plan*> plan(const Call& call);
 
   // Every candidate with its price and the choice. Thread-safe; prices anew, for ranges at a dozen sizes or more: from 8 bytes to 1 GiB, the size
-  // between two that lead to different choices again and again; choices that change and change back within three powers of two may go unnoticed.
-  // Errors: as plan() about the problem.
+  // between two that lead to different choices again and again; choices that change and change back within three powers of two, of more than 1024
+  // ranks within nine, may go unnoticed. Errors: as plan() about the problem.
   Result<Explanation> explanation(const Call& call, Ranges ranges = Ranges::leave_out) const;
   // As text for people.
   std::string explain(const Call& call) const;

@@ -15,8 +15,10 @@ namespace {
 using schedule::Problem;
 using schedule::Schedule;
 
-// Sizes whose choices are looked at in any case are so many powers of two apart.
+// Sizes whose choices are looked at in any case are so many powers of two apart, of machines whose prices take long more.
 constexpr uint32_t kPowersApart = 3;
+constexpr uint32_t kPowersApartOfMany = 9;
+constexpr uint32_t kMany = 1024;
 constexpr uint64_t kSmallestBytes = 8;
 constexpr uint64_t kLargestBytes = uint64_t{1} << 30;
 
@@ -39,8 +41,15 @@ Explanation::Candidate Planner::explain_candidate(const Algorithm& algorithm, co
   if (const auto form = closed_form_ns(algorithm, problem, workload)) {
     candidate.is_estimate = true;
     candidate.bill.price_ns = *form;
-    candidate.bill.transfer_ns = *form;
-    candidate.bill.step_count = static_cast<uint32_t>(algorithm.build(problem, topology, 0).steps.size());
+    // What messages of a byte would take.
+    const uint64_t least = schedule::is_cut_vector(problem.collective) ? problem.rank_count : 1;
+    const auto latency = closed_form_ns(algorithm, problem, {.element_count = std::min(least, workload.element_count), .element_bytes = 1});
+    candidate.bill.latency_ns = std::min(*form, latency.value_or(0));
+    candidate.bill.transfer_ns = *form - candidate.bill.latency_ns;
+    for (const uint32_t rank : {0u, problem.rank_count / 2}) {
+      const auto steps = static_cast<uint32_t>(algorithm.build(problem, topology, rank).steps.size());
+      candidate.bill.step_count = std::max(candidate.bill.step_count, steps);
+    }
     return candidate;
   }
   const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
@@ -83,6 +92,7 @@ std::vector<Explanation::Range> Planner::find_ranges(const Call& call) const {
     sizes.push_back(bytes);
   }
   std::vector<std::string_view> chosen(sizes.size());
+  const uint32_t apart = call.problem.rank_count > kMany ? kPowersApartOfMany : kPowersApart;
   const auto look = [&](size_t index) {
     if (chosen[index].empty()) {
       chosen[index] = chosen_for(call, sizes[index]);
@@ -94,7 +104,7 @@ std::vector<Explanation::Range> Planner::find_ranges(const Call& call) const {
     if (last - first <= 1) {
       return;
     }
-    if (chosen[first] == chosen[last] && last - first <= kPowersApart) {
+    if (chosen[first] == chosen[last] && last - first <= apart) {
       std::fill(chosen.begin() + static_cast<ptrdiff_t>(first), chosen.begin() + static_cast<ptrdiff_t>(last), chosen[first]);
       return;
     }
@@ -144,6 +154,8 @@ Result<Explanation> Planner::explanation(const Call& call, Ranges ranges) const 
   result.is_forced = is_forced(call);
   if (result.is_forced) {
     result.chosen = options_->overrides.algorithm.at(call.problem.collective);
+  } else if (options_->topology.fabric() != nullptr && options_->most_steps == kAnySteps && !applying.empty()) {
+    result.chosen = result.candidates.front().algorithm;  // as choose() would find by the same prices
   } else if (!applying.empty()) {
     const Chosen chosen = choose(applying, call);
     result.chosen = chosen.ordinary.algorithm->name;
