@@ -10,6 +10,8 @@ import unittest
 
 PROGRAM = pathlib.Path(sys.argv[1])
 SOURCE = pathlib.Path(sys.argv[2])
+# Pricing an allreduce of more takes seconds.
+MOST_CHIPS_OF_ALL_REDUCE = 256
 MODELS = sorted(path.stem for path in (SOURCE / "topologies").glob("*.toml"))
 
 
@@ -32,13 +34,22 @@ class Explain(Tool):
     def test_every_model(self):
         for name in MODELS:
             with self.subTest(name):
-                made = self.explained("allreduce", "--bytes", "1M", "--topology", name, "--ranks", "2", "--no-ranges")
-                self.assertEqual(made["rank_count"], 2)
+                chips = json.loads(self.expect(run("topo", name, "--json"), 0))["chip_count"]
+                collective = "allreduce" if chips <= MOST_CHIPS_OF_ALL_REDUCE else "gather"
+                made = self.explained(collective, "--bytes", "1M", "--topology", name, "--no-ranges")
+                self.assertEqual(made["rank_count"], chips)
                 self.assertEqual(made["chosen"], made["candidates"][0]["algorithm"])
                 for candidate in made["candidates"]:
                     parts = sum(candidate[part] for part in ("start_ns", "latency_ns", "reduction_ns", "transfer_ns"))
                     self.assertEqual(parts, candidate["price_ns"])
-                    self.assertTrue(candidate["bottleneck"]["name"])
+                    self.assertGreater(candidate["step_count"], 0)
+                    self.assertTrue(candidate["bottleneck"]["name"] or candidate["is_estimate"])
+
+    def test_ranges(self):
+        text = self.expect(run("explain", "barrier", "--topology", "google-tpu-v5p:16x16x20"), 0)
+        self.assertIn("--ranges finds it", text)
+        made = self.explained("gather", "--topology", "google-tpu-v5p:16x16x20", "--ranges")
+        self.assertTrue(made["ranges"])
 
     def test_the_bottleneck_of_a_ring(self):
         made = self.explained("allreduce", "--bytes", "16M", "--topology", "google-tpu-v5p:2x2x4")

@@ -14,9 +14,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 using planner::Explanation;
 
+// With more ranks, finding for which sizes which algorithm is chosen takes up to a minute, and is done when asked for.
+constexpr uint32_t kMostRanksWithRanges = 4096;
+
 struct Options {
   CollectiveOptions what;
   std::string why_not;
+  bool ranges = false;
   bool no_ranges = false;
   bool json = false;
 };
@@ -65,7 +69,8 @@ std::string json_text(const PlannedCollective& planned, const Explanation& expla
 
 void explain(const Options& options) {
   const PlannedCollective planned = tool::planned(options.what, 0);
-  const bool wants_ranges = !options.no_ranges && options.why_not.empty();
+  const bool has_few_ranks = planned.call.problem.rank_count <= kMostRanksWithRanges;
+  const bool wants_ranges = options.ranges || (has_few_ranks && !options.no_ranges && options.why_not.empty());
   const auto explanation = planned.planner->explanation(planned.call, wants_ranges ? planner::Ranges::find : planner::Ranges::leave_out);
   if (!explanation) {
     fail(kWrongUsage, explanation.error().message());
@@ -79,6 +84,9 @@ void explain(const Options& options) {
     return;
   }
   fmt::print("{}", options.json ? json_text(planned, *explanation) : planned.machine + ": " + to_string(*explanation));
+  if (!options.json && !has_few_ranks && !options.ranges && !options.no_ranges) {
+    fmt::print("  by size: left out for so many ranks; --ranges finds it\n");
+  }
 }
 
 }  // namespace
@@ -93,7 +101,8 @@ void add_explain(CLI::App& program) {
   add_collective_options(*explain_command, options->what, Amount::bytes);
   CLI::Option* why_not = explain_command->add_option("--why-not", options->why_not, "only compare this algorithm with what is chosen");
   why_not->type_name(kAlgorithmArgument);
-  explain_command->add_flag("--no-ranges", options->no_ranges, "leave out for which sizes which algorithm is chosen, which takes longest");
+  CLI::Option* ranges = explain_command->add_flag("--ranges", options->ranges, "for which sizes which algorithm is chosen, of however many ranks");
+  explain_command->add_flag("--no-ranges", options->no_ranges, "leave that out, which takes most of the time")->excludes(ranges);
   explain_command->add_flag("--json", options->json, "as JSON")->excludes(why_not);
   explain_command->callback([options] { explain(*options); });
 }
