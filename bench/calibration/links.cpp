@@ -123,13 +123,14 @@ class End {
   transport::Link* link_ = nullptr;
 };
 
-double median(std::vector<double>& samples) {
-  const auto middle = samples.begin() + static_cast<ptrdiff_t>(samples.size() / 2);
-  std::nth_element(samples.begin(), middle, samples.end());
-  return *middle;
+double lower_quartile(std::vector<double>& samples) {
+  const auto quartile = samples.begin() + static_cast<ptrdiff_t>(samples.size() / 4);
+  std::nth_element(samples.begin(), quartile, samples.end());
+  return *quartile;
 }
 
-// Median time of `sample`, which both processes run and are told whether to run again.
+// The lower quartile of the times of `sample`, since other processes only ever make it take longer. Both ends run it until the first says that it is
+// enough.
 template <typename Sample>
 double repeated_ns(End& end, Sample sample) {
   std::vector<double> times;
@@ -147,7 +148,7 @@ double repeated_ns(End& end, Sample sample) {
       end.receive(more);
     }
   }
-  return median(times);
+  return lower_quartile(times);
 }
 
 comm::MeasuredLink measure(End& end, std::string_view name) {
@@ -176,8 +177,27 @@ comm::MeasuredLink measure(End& end, std::string_view name) {
           .bandwidth_bytes_per_s = static_cast<uint64_t>(static_cast<double>(kStreamBytes) * 1e9 / bytes_ns)};
 }
 
+// The first two processors that this process may use; none if there are fewer.
+std::optional<std::array<size_t, 2>> two_processors() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return std::nullopt;
+  std::vector<size_t> processors;
+  for (size_t processor = 0; processor < CPU_SETSIZE && processors.size() < 2; ++processor) {
+    if (CPU_ISSET(processor, &allowed)) processors.push_back(processor);
+  }
+  return processors.size() == 2 ? std::optional(std::array{processors[0], processors[1]}) : std::nullopt;
+}
+
+void pin_to(size_t processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  ::sched_setaffinity(0, sizeof set, &set);  // without it, figures are less steady
+}
+
 // In two processes of their own, so that nothing of a transport outlives its measurement. Nothing if they fail, which they have said.
-std::optional<comm::MeasuredLink> measure_apart(const transport::TransportType& type) {
+std::optional<comm::MeasuredLink> measure_apart(const transport::TransportType& type, const std::array<size_t, 2>& processors) {
   using Result = std::pair<uint64_t, uint64_t>;
   auto* const result = static_cast<Result*>(::mmap(nullptr, sizeof(Result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   int exchange[2];
@@ -188,6 +208,7 @@ std::optional<comm::MeasuredLink> measure_apart(const transport::TransportType& 
     if (processes[rank] < 0) die("fork");
     if (processes[rank] == 0) {
       ::close(exchange[1 - rank]);
+      pin_to(processors[rank]);
       End end(type, rank, exchange[rank]);
       const comm::MeasuredLink link = measure(end, type.name);
       if (rank == 0) *result = {link.latency_ns, link.bandwidth_bytes_per_s};
@@ -212,10 +233,15 @@ std::optional<comm::MeasuredLink> measure_apart(const transport::TransportType& 
 
 comm::MeasuredLinks measure_links() {
   comm::MeasuredLinks measured;
+  const auto processors = two_processors();
+  if (!processors) {
+    std::fprintf(stderr, "calibrate: two processes on one processor do not show what links do; two processors are needed\n");
+    return measured;
+  }
   for (const char* const name : {"shm", "tcp"}) {
     for (const auto& type : registry::transport_types()) {
       if (type().name == name) {
-        if (auto link = measure_apart(type())) measured.links.push_back(std::move(*link));
+        if (auto link = measure_apart(type(), *processors)) measured.links.push_back(std::move(*link));
       }
     }
   }

@@ -6,7 +6,7 @@
 
 namespace tutti::calibrate {
 
-// Of each transport that two processes of a machine can use. Takes about a second.
+// Of each transport that two processes of a machine can use. Takes about a second. Nothing, with a message on stderr, if there are no two processors.
 comm::MeasuredLinks measure_links();
 
 void print_links(const comm::MeasuredLinks& measured);

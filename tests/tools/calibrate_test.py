@@ -21,6 +21,9 @@ class Calibrate(unittest.TestCase):
     def test_save(self):
         with tempfile.TemporaryDirectory(prefix="tutti-calibrate-") as cache:
             done = run(CALIBRATE, "--save", XDG_CACHE_HOME=cache)
+            if len(os.sched_getaffinity(0)) < 2:
+                self.assertIn("two processors are needed", done.stderr)
+                self.skipTest("one processor")
             self.assertEqual(done.returncode, 0, done.stderr)
             (path,) = pathlib.Path(cache, "tutti").iterdir()
             self.assertIn(f"kept in {path}", done.stdout)
@@ -40,6 +43,14 @@ class Calibrate(unittest.TestCase):
         done = run(CALIBRATE, "--save", XDG_CACHE_HOME="", HOME="")
         self.assertEqual(done.returncode, 1)
         self.assertIn("neither XDG_CACHE_HOME nor HOME", done.stderr)
+
+    def test_one_processor_is_too_few(self):
+        with tempfile.TemporaryDirectory(prefix="tutti-calibrate-") as cache:
+            first = min(os.sched_getaffinity(0))
+            done = run("taskset", "-c", str(first), CALIBRATE, "--save", XDG_CACHE_HOME=cache)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("two processors are needed", done.stderr)
+            self.assertEqual(list(pathlib.Path(cache).iterdir()), [])
 
     def test_wrong_usage(self):
         done = run(CALIBRATE, "--keep")
