@@ -5,6 +5,8 @@
 
 #include <fstream>
 
+#include "topology/processor_quota.hpp"
+
 namespace tutti::comm {
 
 std::string host_id(const Settings& settings) {
@@ -24,7 +26,8 @@ std::string host_id(const Settings& settings) {
 Host this_host(const Settings& settings) {
   Host host{.id = host_id(settings), .allowed_cores = {}, .place = {}};
   if (const topology::Processors* const processors = topology::processors_of_this_machine()) {
-    host.allowed_cores = processors->allowed_to_process();
+    // Ranks of a group with a quota name the same processors, so that together they count as many as it allows.
+    host.allowed_cores = topology::lowest_processors(processors->allowed_to_process(), topology::processor_quota_of_this_process());
     host.place = processors->place_of_thread();
   }
   return host;

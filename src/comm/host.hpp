@@ -13,7 +13,7 @@ namespace tutti::comm {
 // Where a rank runs.
 struct Host {
   std::string id;
-  topology::ProcessorWords allowed_cores;  // on which its process may run
+  topology::ProcessorWords allowed_cores;  // on which its process may run; no more than its control group has time for
   topology::Place place;
 };
 

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "model_text.hpp"
+#include "topology/processor_quota.hpp"
 
 namespace tutti::tool {
 namespace {
@@ -73,7 +74,10 @@ Result<ThisMachine> this_machine() {
   if (!adapters) {
     return tl::make_unexpected(adapters.error());
   }
-  return ThisMachine{.domains = std::move(*domains), .adapters = std::move(*adapters), .measured = comm::measured_links_of_this_machine()};
+  return ThisMachine{.domains = std::move(*domains),
+                     .processor_quota = topology::processor_quota_of_this_process(),
+                     .adapters = std::move(*adapters),
+                     .measured = comm::measured_links_of_this_machine()};
 }
 
 std::string tree_text(const ThisMachine& machine) {
@@ -81,7 +85,8 @@ std::string tree_text(const ThisMachine& machine) {
   for (const Domain& domain : machine.domains) {
     count += domain.processors.size();
   }
-  std::string text = fmt::format("this machine: {} to use\n", counted(count, "processor"));
+  std::string text = fmt::format("this machine: {} to use", counted(count, "processor"));
+  text += machine.processor_quota == 0 ? "\n" : fmt::format(", time for {}\n", machine.processor_quota);
   const Domain* previous = nullptr;
   for (const Domain& domain : machine.domains) {
     const bool same_package = previous != nullptr && previous->place.package == domain.place.package;
@@ -104,6 +109,7 @@ std::string tree_text(const ThisMachine& machine) {
 
 std::string json_text(const ThisMachine& machine) {
   nlohmann::ordered_json json = {{"name", "this machine"},
+                                 {"processor_quota", machine.processor_quota},
                                  {"domains", nlohmann::ordered_json::array()},
                                  {"adapters", nlohmann::ordered_json::array()},
                                  {"measured_links", nlohmann::ordered_json::array()}};

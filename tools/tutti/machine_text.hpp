@@ -23,6 +23,7 @@ Result<std::vector<Domain>> domains_of_this_machine();
 
 struct ThisMachine {
   std::vector<Domain> domains;
+  uint32_t processor_quota = 0;  // of the control group; 0: none
   std::vector<topology::NetworkAdapter> adapters;
   comm::MeasuredLinks measured;  // by calibrate, if it has
 };
