@@ -33,7 +33,7 @@ struct Options {
   std::string spread = "least-loaded";
   uint64_t seed = 0;
   uint32_t link_count = 5;
-  uint64_t most_frames = 10'000'000;
+  uint64_t most_frames = 3'000'000;
   std::string svg_file;
   std::string trace_file;
   bool json = false;
