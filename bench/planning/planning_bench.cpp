@@ -105,6 +105,8 @@ BENCHMARK_CAPTURE(first_choice, broadcast_of_8960_v5p, "google-tpu-v5p:16x20x28"
     ->Arg(1 << 20)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(first_choice, reducescatter_of_8960_v5p, "google-tpu-v5p:16x20x28", Collective::reduce_scatter)
     ->Arg(1 << 30)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(first_choice, allreduce_of_8960_h100, "meta-h100-24k:1120", Collective::all_reduce)
+    ->Arg(1 << 20)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(first_choice, allreduce_of_1024_h100, "nvidia-superpod-h100", Collective::all_reduce)
     ->Arg(1 << 20)->Unit(benchmark::kMillisecond)->Iterations(1);
 

@@ -13,6 +13,9 @@ namespace tutti::simulator {
 
 namespace {
 
+// A minute's worth, and what keeps pipelines of many ranks going.
+constexpr uint64_t kMostFrames = 3'000'000;
+constexpr uint64_t kFramesOfRank = 100;
 // Frames between two reports.
 constexpr uint64_t kFramesBetweenReports = 8192;
 
@@ -164,7 +167,8 @@ uint64_t World::price_ns(const Part& part, const planner::Plan& plan) const {
 }
 
 Status World::submit(Part part) {
-  network_->set_max_frame_bytes(std::max<uint64_t>(cost::kSliceBytes, part.all_bytes / options_.most_frames));
+  const uint64_t most_frames = options_.most_frames != 0 ? options_.most_frames : std::max(kMostFrames, kFramesOfRank * rank_count());
+  network_->set_max_frame_bytes(std::max<uint64_t>(cost::kSliceBytes, part.all_bytes / most_frames));
   is_finished_.assign(rank_count(), 0);
   finished_count_ = 0;
   for (uint32_t rank = 0; rank < rank_count(); ++rank) {

@@ -30,7 +30,8 @@ struct WorldOptions {
   topology::Traffic::Options traffic = {};
   std::function<void(const sim::Flight&)> on_flight = {};  // as sim::NetworkOptions::on_flight
   // Messages are cut into frames of cost::kSliceBytes, as prices have it, unless all of a call's would be more than these.
-  uint64_t most_frames = 3'000'000;
+  // 0: 3,000,000, or 100 for each rank if that is more.
+  uint64_t most_frames = 0;
   // Schedules of more over all ranks, which take more than some gigabytes and a minute, are not chosen, but may be forced.
   uint64_t most_steps = 8'000'000;
 };

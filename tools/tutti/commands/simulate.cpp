@@ -33,7 +33,7 @@ struct Options {
   std::string spread = "least-loaded";
   uint64_t seed = 0;
   uint32_t link_count = 5;
-  uint64_t most_frames = 3'000'000;
+  uint64_t most_frames = 0;
   std::string svg_file;
   std::string trace_file;
   bool json = false;
@@ -294,10 +294,11 @@ void add_simulate(CLI::App& program) {
       ->check(CLI::IsMember({"least-loaded", "hashed"}))
       ->capture_default_str();
   simulate_command->add_option("--seed", options->seed, "of that choice")->type_name("NUMBER")->capture_default_str();
-  simulate_command->add_option("--frames", options->most_frames, "at most about so many are simulated: fewer and longer ones take less time")
+  simulate_command->add_option("--frames", options->most_frames,
+                               "at most about so many are simulated: fewer and longer ones take less time; without, 3000000, or 100 for each chip if "
+                               "that is more")
       ->check(CLI::PositiveNumber)
-      ->type_name("COUNT")
-      ->capture_default_str();
+      ->type_name("COUNT");
   simulate_command->add_option("--links", options->link_count, "how many of the busiest links to name")->type_name("COUNT")->capture_default_str();
   simulate_command->add_option("--svg", options->svg_file, "write a chart of how busy links were over time")->type_name("FILE");
   simulate_command->add_option("--trace", options->trace_file, "write all frames as trace events, which ui.perfetto.dev shows")->type_name("FILE");
