@@ -11,7 +11,7 @@
 #include "schedule/builder.hpp"
 #include "support/graph_fabric.hpp"
 
-namespace tutti::cost {
+namespace tutti::cost::fabric_prices {
 namespace {
 
 using schedule::Buffer;
@@ -143,4 +143,4 @@ TEST(PriceOnAFabric, IsPartOfWhatATopologyIs) {
 }
 
 }  // namespace
-}  // namespace tutti::cost
+}  // namespace tutti::cost::fabric_prices

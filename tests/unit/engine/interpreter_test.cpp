@@ -463,7 +463,7 @@ TEST(Interpreter, ScalesTheInputWithoutTouchingIt) {
 }
 
 // Each rank's own half of the sum is made by it, from both inputs, and given to both outputs.
-Schedule sum_in_memory(uint32_t rank) {
+Schedule sum_in_own_memory(uint32_t rank) {
   const uint32_t peer = 1 - rank;
   Builder builder({.rank = rank, .chunk_count = 2});
   const schedule::LaneId signalling = builder.add_lane();
@@ -506,7 +506,7 @@ TEST_P(InterpreterMemory, WorksInThePeersMemory) {
       }
       world.ranks[rank].input = bytes_of(values);
       world.ranks[rank].output.assign(test.count * sizeof(int32_t), kFiller);
-      set_up(world.ranks[rank], sum_in_memory(rank),
+      set_up(world.ranks[rank], sum_in_own_memory(rank),
              {.problem = {.collective = Collective::all_reduce, .rank_count = 2}, .element_count = test.count, .datatype = tuttiInt32, .element_bytes = 4});
     }
     ASSERT_TRUE(world.run()) << "seed " << seed;
@@ -540,7 +540,7 @@ TEST(Interpreter, RanksMeetToFindOutWhichProgramToRun) {
                 .element_count = kCount,
                 .datatype = tuttiInt32,
                 .element_bytes = 4,
-                .when_shared = std::make_shared<const Schedule>(sum_in_memory(rank))});
+                .when_shared = std::make_shared<const Schedule>(sum_in_own_memory(rank))});
         std::vector<uint32_t> awaited;
         collect_awaited_peers(world.ranks[rank].operation, &awaited);
         EXPECT_EQ(awaited, std::vector{1 - rank});
@@ -559,7 +559,7 @@ TEST(Interpreter, MemoryThatCannotBeFetchedIsALinkThatFailed) {
   for (uint32_t rank = 0; rank < 2; ++rank) {
     world.ranks[rank].input.resize(4000);
     world.ranks[rank].output.resize(4000);
-    set_up(world.ranks[rank], sum_in_memory(rank),
+    set_up(world.ranks[rank], sum_in_own_memory(rank),
            {.problem = {.collective = Collective::all_reduce, .rank_count = 2}, .element_count = 1000, .datatype = tuttiInt32, .element_bytes = 4});
   }
   EXPECT_EQ(world.advance(1), Advance::worked);

@@ -22,7 +22,7 @@ topology::Topology topology_of(const tests::GraphFabric::Shape& shape) {
 topology::Topology ring(uint32_t count) { return topology_of(tests::ring_shape(count, kBandwidth)); }
 
 // When each frame arrives, in order.
-std::vector<uint64_t> arrivals(Mesh& mesh) {
+std::vector<uint64_t> arrivals_on_fabric(Mesh& mesh) {
   std::vector<uint64_t> times;
   uint64_t seen = mesh.network.delivered_frame_count();
   while (mesh.network.advance()) {
@@ -37,7 +37,7 @@ TEST(NetworkOnAFabric, AFrameTakesItsBytesAndTheLatencyOfItsWay) {
   Mesh mesh(ring(8), {});
   const auto payload = pattern(500, 1);
   ASSERT_EQ(mesh.send(0, 2, payload), Transfer::done);
-  EXPECT_EQ(arrivals(mesh), (std::vector<uint64_t>{500 + 1'000 + 200}));
+  EXPECT_EQ(arrivals_on_fabric(mesh), (std::vector<uint64_t>{500 + 1'000 + 200}));
   Message message;
   ASSERT_EQ(mesh.peek(2, 0, &message), Transfer::done);
   EXPECT_TRUE(std::ranges::equal(message.payload, payload));
@@ -48,7 +48,7 @@ TEST(NetworkOnAFabric, FramesOfAChannelLeaveOneAfterAnother) {
   const auto payload = pattern(500, 1);
   mesh.send(0, 1, payload);
   mesh.send(0, 1, payload);
-  EXPECT_EQ(arrivals(mesh), (std::vector<uint64_t>{500 + 1'100, 1'000 + 1'100}));
+  EXPECT_EQ(arrivals_on_fabric(mesh), (std::vector<uint64_t>{500 + 1'100, 1'000 + 1'100}));
 }
 
 TEST(NetworkOnAFabric, WaysShareTheirLinks) {
@@ -59,7 +59,7 @@ TEST(NetworkOnAFabric, WaysShareTheirLinks) {
   mesh.send(4, 5, payload);
   mesh.send(2, 1, payload);
   const std::vector<uint64_t> expected = {500 + 1'100, 500 + 1'100, 1'000 + 1'200, 1'000 + 1'200};
-  EXPECT_EQ(arrivals(mesh), expected) << "1-2 is shared, the other direction is not";
+  EXPECT_EQ(arrivals_on_fabric(mesh), expected) << "1-2 is shared, the other direction is not";
 }
 
 TEST(NetworkOnAFabric, TheSenderHasItsMemoryBackWhenAFrameHasLeft) {
