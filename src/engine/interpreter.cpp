@@ -144,8 +144,8 @@ class LaneRunner {
       return StepAdvance::idle;
     }
     switch (step.kind) {
-      case StepKind::copy: return program_.is_modelled() ? pretend(state, allowed) : run_copy(step, state, allowed);
-      case StepKind::reduce: return program_.is_modelled() ? pretend(state, allowed) : run_reduce(step, state, allowed);
+      case StepKind::copy: return program_.is_modelled() ? pretend(state, allowed) : in_memory(step, [&] { return run_copy(step, state, allowed); });
+      case StepKind::reduce: return program_.is_modelled() ? pretend(state, allowed) : in_memory(step, [&] { return run_reduce(step, state, allowed); });
       case StepKind::await: return run_await(step, state, channel_of(operation_, lane));
       default: break;
     }
@@ -326,6 +326,57 @@ class LaneRunner {
   }
 
   // ---- Work in memory, a peer's or the own ----
+
+  // Entered for as long as it lives.
+  class Visit {
+   public:
+    Visit(LinkTable& links, const schedule::Schedule& schedule, const Step& step) : links_(links), schedule_(schedule), step_(step) {
+      for_each_peer([this](uint32_t peer) {
+        is_welcome_ = is_welcome_ && links_[peer].enter();
+        entered_ += is_welcome_ ? 1 : 0;
+      });
+    }
+    ~Visit() {
+      for_each_peer([this](uint32_t peer) {
+        if (entered_ > 0) {
+          links_[peer].leave();
+          --entered_;
+        }
+      });
+    }
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+    bool is_welcome() const { return is_welcome_; }
+
+   private:
+    template <typename Action>
+    void for_each_peer(Action action) const {
+      const auto visit = [&](const schedule::Span& span) {
+        if (span.rank != schedule::kOwnRank) {
+          action(span.rank);
+        }
+      };
+      if (step_.kind == StepKind::reduce) {
+        std::ranges::for_each(schedule_.sources_of(step_), visit);
+      } else {
+        visit(step_.source);
+      }
+      visit(step_.target);
+      std::ranges::for_each(schedule_.further_targets_of(step_), visit);
+    }
+
+    LinkTable& links_;
+    const schedule::Schedule& schedule_;
+    const Step& step_;
+    uint32_t entered_ = 0;
+    bool is_welcome_ = true;
+  };
+
+  template <typename Work>
+  StepAdvance in_memory(const Step& step, Work work) {
+    const Visit visit(links_, schedule_, step);
+    return visit.is_welcome() ? work() : StepAdvance::idle;  // the peer's notice says why
+  }
 
   // Where `span` can be loaded from and stored to, or null.
   std::byte* direct(schedule::Span span) const {

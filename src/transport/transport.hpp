@@ -80,7 +80,8 @@ class Link {
   virtual void pop(uint32_t channel) = 0;
 
   // From now on the link touches no memory of its callers: payloads it has taken but not sent are copied, payloads it is receiving go to
-  // memory of its own. Called when operations are given up, before their buffers go back to the user.
+  // memory of its own, and the peer's enter() fails. Waits, but not for long, until the peer has left. Called when operations are given up, before their
+  // buffers go back to the user.
   virtual void let_go() {}
 
   // ---- Memory of the peer, for links whose estimate says reaches_memory; others never have these called ----
@@ -93,6 +94,10 @@ class Link {
   // Makes `bytes` at `address` of the peer ones that this process can load and store, or sets `*memory` to null if they can only be read by fetch().
   // `would_block`: not yet. `failed`: see failure().
   virtual Outcome share(const MemoryAddress&, uint64_t, std::byte**) { return Outcome::failed; }
+  // Called before this rank loads from or stores to what share() gave, and may be nested. False: the peer has let go of its memory, and what it says of its
+  // failure is on the way. After each true comes a leave().
+  virtual bool enter() { return true; }
+  virtual void leave() {}
   // Copies from the peer's memory at `address` into `target`. Blocks as long as the copying takes.
   virtual Outcome fetch(const MemoryAddress&, std::span<std::byte>) { return Outcome::failed; }
 

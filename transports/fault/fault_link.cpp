@@ -103,6 +103,12 @@ void FaultLink::let_go() {
   }
 }
 
+void FaultLink::leave() {
+  if (inner_ != nullptr) {
+    inner_->leave();
+  }
+}
+
 transport::MemoryAddress FaultLink::publish(std::span<const std::byte> memory) {
   return inner_ != nullptr ? inner_->publish(memory) : transport::MemoryAddress{};
 }

@@ -30,6 +30,8 @@ class FaultLink final : public transport::Link {
   transport::MemoryAddress publish(std::span<const std::byte> memory) override;
   bool is_shared(const transport::MemoryAddress& own) const override { return inner_ != nullptr && inner_->is_shared(own); }
   transport::Outcome share(const transport::MemoryAddress& address, uint64_t byte_count, std::byte** memory) override;
+  bool enter() override { return inner_ != nullptr && inner_->enter(); }
+  void leave() override;
   transport::Outcome fetch(const transport::MemoryAddress& address, std::span<std::byte> target) override;
   const Status& failure() const override;
   size_t max_frame_bytes() const override { return max_frame_bytes_; }

@@ -3,7 +3,8 @@
 //
 // A segment holds two *directions*, and a direction holds:
 //   - for each channel its progress, how many frames the reader has given back. The words of all channels share a cache line, so that the writer
-//     learns what has become free everywhere with a single miss;
+//     learns what has become free everywhere with a single miss. In the line after it, whether the reader is at work in the writer's memory, and whether
+//     the writer has let go of it;
 //   - for each channel kLineCount *lines*, the ring itself. A line is one cache line: the word that publishes it, the frame's header and up to
 //     kInlineBytes of payload, so that a small frame costs its reader a single miss. Lines of the same position lie together over all channels:
 //     a reader that watches the first line of each channel touches one page, not one per channel;
@@ -27,7 +28,7 @@ namespace tutti::transports::shm {
 
 inline constexpr size_t kLineBytes = 64;
 inline constexpr size_t kPageBytes = 4096;
-// The words and a line that nobody uses, for processors fetch lines in pairs.
+// The words, and a line that is hardly used, for processors fetch lines in pairs.
 inline constexpr size_t kProgressBytes = 2 * kLineBytes;
 inline constexpr uint32_t kLineCount = 64;
 inline constexpr size_t kInlineBytes = 40;
@@ -106,6 +107,10 @@ class DirectionMemory {
   std::byte* slot(uint32_t index) const { return slots_ + size_t{index} * geometry_.slot_bytes; }
   // How many frames of the channel the reader has given back; accessed through std::atomic_ref.
   uint64_t& progress(uint32_t channel) const { return progress_[channel]; }
+  // 1 while the reader loads from or stores to memory that the writer has lent it, and 1 once the writer has let go of it; accessed through
+  // std::atomic_ref.
+  uint64_t& is_inside() const { return progress_[kLineBytes / sizeof(uint64_t)]; }
+  uint64_t& has_let_go() const { return progress_[kLineBytes / sizeof(uint64_t) + 1]; }
   const Geometry& geometry() const { return geometry_; }
   // All of it, in whole pages.
   std::span<std::byte> bytes() const { return bytes_; }

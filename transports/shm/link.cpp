@@ -2,13 +2,16 @@
 #include "transports/shm/link.hpp"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <cassert>
 #include <cstring>
 #include <limits>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "transports/shm/estimate.hpp"
 #include "transports/shm/numa.hpp"
 
@@ -26,6 +29,9 @@ using transport::Outcome;
 constexpr uint64_t kOrdinary = 0;
 constexpr uint64_t kSameProcess = std::numeric_limits<uint64_t>::max();
 
+// A visit to a peer's memory is a slice of a copy or reduction. A peer that is stopped, or breaks the rules, is not waited for.
+constexpr uint64_t kLongestVisitNs = 200'000'000;
+
 Direction opposite(Direction direction) {
   return direction == Direction::from_lower_rank ? Direction::from_higher_rank : Direction::from_lower_rank;
 }
@@ -36,12 +42,15 @@ std::string name_of_process(pid_t process_id) {
 
 }  // namespace
 
-ShmLink::ShmLink(Parts parts) : parts_(std::move(parts)), writer_({parts_.segment.data(), parts_.geometry, parts_.outgoing}) {
-  const DirectionMemory incoming(parts_.segment.data(), parts_.geometry, opposite(parts_.outgoing));
-  prefer_own_node(incoming.bytes());  // the peer, who writes there first, is about to do so only once both have links
+ShmLink::ShmLink(Parts parts)
+    : parts_(std::move(parts)),
+      outgoing_(parts_.segment.data(), parts_.geometry, parts_.outgoing),
+      incoming_(parts_.segment.data(), parts_.geometry, opposite(parts_.outgoing)),
+      writer_(outgoing_) {
+  prefer_own_node(incoming_.bytes());  // the peer, who writes there first, is about to do so only once both have links
   readers_.reserve(kChannelCount);
   for (uint32_t channel = 0; channel < kChannelCount; ++channel) {
-    readers_.emplace_back(incoming, channel);
+    readers_.emplace_back(incoming_, channel);
   }
 }
 
@@ -146,8 +155,7 @@ Outcome ShmLink::read_peer(uint64_t address, std::span<std::byte> target) {
   }
   Status status = read_process(parts_.process_id, address, target);
   // Another process may have got the number of one that has ended: what was read counts if the peer is alive even now.
-  pollfd watch{parts_.process_watch.get(), POLLIN, 0};
-  if (watch.fd >= 0 && ::poll(&watch, 1, 0) > 0) {
+  if (has_peer_ended()) {
     end();
     return Outcome::failed;
   }
@@ -156,6 +164,41 @@ Outcome ShmLink::read_peer(uint64_t address, std::span<std::byte> target) {
     return Outcome::failed;
   }
   return Outcome::done;
+}
+
+bool ShmLink::has_peer_ended() const {
+  pollfd watch{parts_.process_watch.get(), POLLIN, 0};
+  return watch.fd >= 0 && ::poll(&watch, 1, 0) > 0;
+}
+
+// Each side writes its own word first and then reads the other's, in one order of all such accesses (seq_cst): either the peer sees that it must stay
+// out, or this rank sees it inside.
+void ShmLink::let_go() {
+  std::atomic_ref(outgoing_.has_let_go()).store(1, std::memory_order_seq_cst);
+  const std::atomic_ref is_inside(outgoing_.is_inside());
+  const Deadline limit = Deadline::after_ns(monotonic_clock(), kLongestVisitNs);
+  while (is_inside.load(std::memory_order_seq_cst) != 0 && !limit.passed(monotonic_clock()) && !has_peer_ended()) {
+    ::sched_yield();
+  }
+}
+
+bool ShmLink::enter() {
+  if (entered_ == 0) {
+    std::atomic_ref(incoming_.is_inside()).store(1, std::memory_order_seq_cst);
+    if (std::atomic_ref(incoming_.has_let_go()).load(std::memory_order_seq_cst) != 0) {
+      std::atomic_ref(incoming_.is_inside()).store(0, std::memory_order_relaxed);
+      return false;
+    }
+  }
+  ++entered_;
+  return true;
+}
+
+void ShmLink::leave() {
+  assert(entered_ > 0);
+  if (--entered_ == 0) {
+    std::atomic_ref(incoming_.is_inside()).store(0, std::memory_order_release);  // after all loads and stores
+  }
 }
 
 void ShmLink::send_windows() {

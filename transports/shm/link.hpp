@@ -45,6 +45,9 @@ class ShmLink final : public transport::Link {
   bool is_shared(const transport::MemoryAddress& own) const override { return own.window != 0; }
   transport::Outcome share(const transport::MemoryAddress& address, uint64_t byte_count, std::byte** memory) override;
   transport::Outcome fetch(const transport::MemoryAddress& address, std::span<std::byte> target) override;
+  void let_go() override;
+  bool enter() override;
+  void leave() override;
   const Status& failure() const override { return failure_; }
   size_t max_frame_bytes() const override { return parts_.geometry.slot_bytes; }
   transport::LinkEstimate estimate() const override;
@@ -65,8 +68,12 @@ class ShmLink final : public transport::Link {
   // What share() does for memory that lies in a window of another process.
   transport::Outcome share_window(const transport::MemoryAddress& address, uint64_t byte_count, std::byte** memory);
   transport::Outcome read_peer(uint64_t address, std::span<std::byte> target);
+  bool has_peer_ended() const;
 
   Parts parts_;
+  DirectionMemory outgoing_;
+  DirectionMemory incoming_;
+  uint32_t entered_ = 0;  // how often without leave()
   Writer writer_;
   std::vector<Reader> readers_;  // by channel
   transport::WindowCache window_cache_;

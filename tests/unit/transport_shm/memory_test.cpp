@@ -11,8 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include "process_end.hpp"
 #include "support.hpp"
@@ -68,6 +70,43 @@ TEST(ShmMemory, RanksOfOneProcessAddressEachOthersDirectly) {
     EXPECT_TRUE(holds(target, 1));
   }
   release(window);
+}
+
+TEST(ShmMemory, WhoHasLetGoIsNotVisited) {
+  ConnectedPair pair;
+  Link& owner = pair.link_of(0);
+  Link& visitor = pair.link_of(1);
+  ASSERT_TRUE(visitor.enter());
+  ASSERT_TRUE(visitor.enter());
+  visitor.leave();
+  visitor.leave();
+  owner.let_go();
+  EXPECT_FALSE(visitor.enter());
+  EXPECT_TRUE(owner.enter()) << "the other one lends on";
+  owner.leave();
+}
+
+TEST(ShmMemory, LettingGoWaitsUntilTheVisitorHasLeft) {
+  ConnectedPair pair;
+  for (int visit = 0; visit < 2; ++visit) {  // also within a visit
+    ASSERT_TRUE(pair.link_of(1).enter());
+  }
+  std::atomic<bool> has_left{false};
+  std::thread owner([&] {
+    pair.link_of(0).let_go();
+    EXPECT_TRUE(has_left.load());
+  });
+  for (bool is_refused = false; !is_refused;) {  // the owner has begun to let go
+    pair.link_of(1).leave();
+    has_left = true;
+    pair.link_of(1).leave();
+    is_refused = !pair.link_of(1).enter();
+    has_left = is_refused;
+    if (!is_refused) {
+      EXPECT_TRUE(pair.link_of(1).enter());
+    }
+  }
+  owner.join();
 }
 
 TEST(ShmMemory, WhatIsNoAddressWithinOneProcessFailsTheLink) {
