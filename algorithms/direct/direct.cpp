@@ -4,6 +4,7 @@
 #include <array>
 
 #include "algorithms/alone.hpp"
+#include "algorithms/direct/in_switch.hpp"
 #include "algorithms/direct/one_shot.hpp"
 #include "algorithms/direct/two_shot.hpp"
 
@@ -13,7 +14,6 @@ namespace {
 using schedule::Problem;
 using schedule::Schedule;
 
-// The same for both: one rank alone, several by the algorithm.
 template <bool (*solves)(const Problem&)>
 bool applies(const Problem& problem, const topology::Topology&) {
   return solves(problem);
@@ -24,17 +24,32 @@ Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank)
   return problem.rank_count == 1 ? solve_alone(problem) : solve(problem, rank);
 }
 
+Schedule one_shot_alone(const Problem& problem, uint32_t rank) { return one_shot(problem, rank, Travel::alone); }
+
+template <Schedule (*solve)(const Problem&, uint32_t)>
+Schedule build_switched(const Problem& problem, const topology::Topology&, uint32_t rank) {
+  return solve(problem, rank);
+}
+
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "one_shot",
                        .idea = "everybody sends everybody what they need, at once",
                        .applies = applies<one_shot_solves>,
-                       .build = build<one_shot>,
+                       .build = build<one_shot_alone>,
                        .pattern = schedule::Pattern::one_shot},
     planner::Algorithm{.name = "two_shot",
                        .idea = "each rank works on its own chunk of everybody's vector, then passes it on",
                        .applies = applies<two_shot_solves>,
                        .build = build<two_shot>,
                        .pattern = schedule::Pattern::two_shot},
+    planner::Algorithm{.name = "in_switch",
+                       .idea = "as one_shot, allreduce in two halves; the switches reduce and copy what passes",
+                       .applies = in_switch_solves,
+                       .build = build_switched<in_switch>},
+    planner::Algorithm{.name = "in_switch_tree",
+                       .idea = "everybody sends its vector up the switches' tree, and the sum comes down to all",
+                       .applies = in_switch_tree_solves,
+                       .build = build_switched<in_switch_tree>},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "algorithms/travel.hpp"
 #include "algorithms/ranks.hpp"
 #include "schedule/builder.hpp"
 
@@ -21,9 +22,11 @@ class Mesh {
     uint32_t rank = 0;
     uint32_t chunk_count = 1;
     Order order = Order::sends_first;
+    Travel travel = Travel::alone;
   };
   Mesh(const schedule::Problem& problem, const Options& options)
       : rank_(options.rank),
+        travel_(options.travel),
         circle_{problem.rank_count},
         builder_({.rank = options.rank, .chunk_count = options.chunk_count, .parts = 1}),
         send_lanes_(problem.rank_count),
@@ -46,6 +49,12 @@ class Mesh {
   schedule::Builder& builder() { return builder_; }
   schedule::LaneId to(uint32_t peer) const { return send_lanes_[peer]; }
   schedule::LaneId from(uint32_t peer) const { return receive_lanes_[peer]; }
+  // Of the messages to `target` from all others, which are reduced there.
+  Gang gang_to(uint32_t target) const { return gang(target, circle_.size - 1); }
+  // Of those from `source` to all others, which are the same.
+  Gang gang_from(uint32_t source) const { return gang(circle_.size + source, circle_.size - 1); }
+  // Of all messages, where everybody sends the same to everybody and reduces what comes.
+  Gang gang_of_all() const { return gang(0, circle_.size * (circle_.size - 1)); }
   // For copies that sends wait for.
   schedule::LaneId preparing() const { return preparing_lane_; }
   // For copies that nothing waits for.
@@ -108,7 +117,12 @@ class Mesh {
     reducing_lane_ = builder_.add_lane();
   }
 
+  Gang gang(uint32_t number, uint32_t message_count) const {
+    return travel_ == Travel::alone || circle_.size == 2 ? Gang{} : Gang{.number = number, .message_count = message_count};
+  }
+
   uint32_t rank_;
+  Travel travel_;
   Circle circle_;
   schedule::Builder builder_;
   std::vector<schedule::LaneId> send_lanes_;

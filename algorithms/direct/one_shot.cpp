@@ -38,14 +38,14 @@ Schedule all_reduce_of_two_in_place(const Problem& problem, uint32_t rank) {
   return std::move(mesh).build();
 }
 
-Schedule all_reduce(const Problem& problem, uint32_t rank) {
+Schedule all_reduce(const Problem& problem, uint32_t rank, Travel travel) {
   if (problem.rank_count == 2 && problem.in_place == InPlace::yes) {
     return all_reduce_of_two_in_place(problem, rank);
   }
-  Mesh mesh(problem, {.rank = rank});
+  Mesh mesh(problem, {.rank = rank, .travel = travel});
   Waits input_sent;
   for (const uint32_t peer : mesh.send_order()) {
-    const StepId sending = mesh.builder().send(mesh.to(peer), peer, {}, input(0));
+    const StepId sending = mesh.builder().send(mesh.to(peer), peer, {}, input(0), {.gang = mesh.gang_of_all()});
     if (problem.in_place == InPlace::yes) {
       input_sent.push_back({sending, WaitMode::streaming});
     }
@@ -54,42 +54,42 @@ Schedule all_reduce(const Problem& problem, uint32_t rank) {
   return std::move(mesh).build();
 }
 
-Schedule reduce(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, {.rank = rank});
+Schedule reduce(const Problem& problem, uint32_t rank, Travel travel) {
+  Mesh mesh(problem, {.rank = rank, .travel = travel});
   if (rank == problem.root) {
     mesh.reduce_from_all({.chunk = {}, .own = input(0), .target = output(0)});
   } else {
-    mesh.builder().send(mesh.to(problem.root), problem.root, {}, input(0));
+    mesh.builder().send(mesh.to(problem.root), problem.root, {}, input(0), {.gang = mesh.gang_to(problem.root)});
   }
   return std::move(mesh).build();
 }
 
-Schedule reduce_scatter(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count});
+Schedule reduce_scatter(const Problem& problem, uint32_t rank, Travel travel) {
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count, .travel = travel});
   for (const uint32_t peer : mesh.send_order()) {
-    mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer));
+    mesh.builder().send(mesh.to(peer), peer, {peer}, input(peer), {.gang = mesh.gang_to(peer)});
   }
   mesh.reduce_from_all({.chunk = {rank}, .own = input(rank), .target = output(0)});
   return std::move(mesh).build();
 }
 
-Schedule broadcast(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, {.rank = rank});
+Schedule broadcast(const Problem& problem, uint32_t rank, Travel travel) {
+  Mesh mesh(problem, {.rank = rank, .travel = travel});
   if (rank != problem.root) {
     mesh.builder().receive(mesh.from(problem.root), problem.root, {}, output(0));
     return std::move(mesh).build();
   }
   for (const uint32_t peer : mesh.send_order()) {
-    mesh.builder().send(mesh.to(peer), peer, {}, input(0));
+    mesh.builder().send(mesh.to(peer), peer, {}, input(0), {.gang = mesh.gang_from(rank)});
   }
   copy_own(mesh, problem, {}, {.source = input(0), .target = output(0)});
   return std::move(mesh).build();
 }
 
-Schedule all_gather(const Problem& problem, uint32_t rank) {
-  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count});
+Schedule all_gather(const Problem& problem, uint32_t rank, Travel travel) {
+  Mesh mesh(problem, {.rank = rank, .chunk_count = problem.rank_count, .travel = travel});
   for (const uint32_t peer : mesh.send_order()) {
-    mesh.builder().send(mesh.to(peer), peer, {rank}, input(0));
+    mesh.builder().send(mesh.to(peer), peer, {rank}, input(0), {.gang = mesh.gang_from(rank)});
   }
   copy_own(mesh, problem, {rank}, {.source = input(0), .target = output(rank)});
   for (const uint32_t peer : mesh.receive_order()) {
@@ -173,16 +173,16 @@ bool one_shot_solves(const Problem& problem) {
   }
 }
 
-Schedule one_shot(const Problem& problem, uint32_t rank) {
+Schedule one_shot(const Problem& problem, uint32_t rank, Travel travel) {
   switch (problem.collective) {
     case Collective::reduce:
-      return reduce(problem, rank);
+      return reduce(problem, rank, travel);
     case Collective::broadcast:
-      return broadcast(problem, rank);
+      return broadcast(problem, rank, travel);
     case Collective::all_gather:
-      return all_gather(problem, rank);
+      return all_gather(problem, rank, travel);
     case Collective::reduce_scatter:
-      return reduce_scatter(problem, rank);
+      return reduce_scatter(problem, rank, travel);
     case Collective::all_to_all:
       return all_to_all(problem, rank);
     case Collective::gather:
@@ -190,7 +190,7 @@ Schedule one_shot(const Problem& problem, uint32_t rank) {
     case Collective::scatter:
       return scatter(problem, rank);
     default:
-      return all_reduce(problem, rank);
+      return all_reduce(problem, rank, travel);
   }
 }
 

@@ -43,10 +43,34 @@ std::vector<Path> paths_of_blocks(const Problem& problem, const Hierarchy& hiera
 // The leader among the leaders, for a rank whose path leads there.
 uint32_t top_of(const Path& path) { return path.back().leader; }
 
+// The gangs of an allreduce: of a chunk, from the members of a group to its leader, back, or from each to each.
+class Gangs {
+ public:
+  Gangs(Travel travel, uint32_t rank_count, uint32_t chunk_count) : travel_(travel), rank_count_(rank_count), chunk_count_(chunk_count) {}
+
+  Gang up(uint32_t stage, const Group& group, uint32_t chunk) const { return gang(2 * stage, group, chunk, size(group) - 1); }
+  Gang down(uint32_t stage, const Group& group, uint32_t chunk) const { return gang(2 * stage + 1, group, chunk, size(group) - 1); }
+  Gang across(uint32_t stage, const Group& group, uint32_t chunk) const { return gang(2 * stage, group, chunk, size(group) * (size(group) - 1)); }
+
+ private:
+  static uint32_t size(const Group& group) { return static_cast<uint32_t>(group.members.size()); }
+  // No two groups of a stage have the same leader.
+  Gang gang(uint32_t turn, const Group& group, uint32_t chunk, uint32_t message_count) const {
+    return travel_ == Travel::alone || size(group) <= 2
+               ? Gang{}
+               : Gang{.number = (turn * rank_count_ + group.leader) * chunk_count_ + chunk, .message_count = message_count};
+  }
+
+  Travel travel_;
+  uint32_t rank_count_;
+  uint32_t chunk_count_;
+};
+
 // What comes down takes the place in the output of what has gone up from there; it comes because that has gone up, so nothing waits for that.
-Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, Leading leading, uint32_t rank) {
-  const std::vector<Path> paths = paths_of_shares(problem, hierarchy, leading, rank);
+Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, const Manner& manner, uint32_t rank) {
+  const std::vector<Path> paths = paths_of_shares(problem, hierarchy, manner.leading, rank);
   const auto chunk_count = static_cast<uint32_t>(paths.size());
+  const Gangs gangs(manner.travel, problem.rank_count, chunk_count);
   const uint32_t top = hierarchy.stage_count() - 1;
   Weaver weaver({.rank = rank, .chunk_count = chunk_count, .parts = 1});
   std::vector<Value> values;
@@ -60,7 +84,7 @@ Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, Leading 
       }
       const Group& group = paths[chunk][stage];
       if (group.leader != rank) {
-        weaver.send(group.leader, chunk, values[chunk]);
+        weaver.send(group.leader, chunk, values[chunk], gangs.up(stage, group, chunk));
       } else if (group.members.size() > 1) {
         values[chunk] = weaver.reduce(group, chunk, values[chunk], {.target = scratch(weaver.builder().add_scratch(1))});
       }
@@ -70,7 +94,7 @@ Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, Leading 
     if (top < paths[chunk].size()) {
       const Group& group = paths[chunk][top];
       const bool overwrites = values[chunk].place == input(chunk) && problem.in_place == InPlace::yes;
-      std::vector<WaitFor> sent = weaver.spread(group, chunk, values[chunk]);
+      std::vector<WaitFor> sent = weaver.spread(group, chunk, values[chunk], {.gang = gangs.across(top, group, chunk)});
       values[chunk] = weaver.reduce(group, chunk, values[chunk],
                                     {.target = output(chunk), .final = Final::yes, .before_writing = overwrites ? sent : std::vector<WaitFor>{}});
     }
@@ -84,7 +108,7 @@ Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, Leading 
       if (group.leader != rank) {
         values[chunk] = weaver.receive(group.leader, chunk, output(chunk));
       } else {
-        weaver.spread(group, chunk, values[chunk]);
+        weaver.spread(group, chunk, values[chunk], {.gang = gangs.down(stage, group, chunk)});
       }
     }
   }
@@ -152,7 +176,7 @@ void spread_down(const std::vector<Path>& paths, Weaver& weaver, uint32_t stage_
       }
       const Group& group = paths[chunk][stage];
       if (group.leader == weaver.rank()) {
-        weaver.spread(group, chunk, values[chunk], owner);
+        weaver.spread(group, chunk, values[chunk], {.but = owner});
       } else if (weaver.rank() != owner) {
         values[chunk] = weaver.receive(group.leader, chunk, output(chunk));
       }
@@ -234,28 +258,31 @@ Schedule barrier(const Problem& problem, const Hierarchy& hierarchy, uint32_t ra
 
 }  // namespace
 
-bool solves(const Problem& problem, Leading leading) {
+bool solves(const Problem& problem, const Manner& manner) {
+  if (manner.travel == Travel::in_gangs) {
+    return problem.collective == Collective::all_reduce && problem.blocks == Blocks::equal;
+  }
   switch (problem.collective) {
     case Collective::all_reduce:
     case Collective::reduce:
     case Collective::broadcast:
       return problem.blocks == Blocks::equal;
     case Collective::barrier:
-      return leading == Leading::leader;
+      return manner.leading == Leading::leader;
     case Collective::all_gather:
     case Collective::reduce_scatter:
-      return leading == Leading::rails;
+      return manner.leading == Leading::rails;
     default:
       return false;
   }
 }
 
-Schedule solve(const Problem& problem, const Hierarchy& hierarchy, Leading leading, uint32_t rank) {
+Schedule solve(const Problem& problem, const Hierarchy& hierarchy, const Manner& manner, uint32_t rank) {
   switch (problem.collective) {
     case Collective::reduce:
-      return reduce(problem, hierarchy, leading, rank);
+      return reduce(problem, hierarchy, manner.leading, rank);
     case Collective::broadcast:
-      return broadcast(problem, hierarchy, leading, rank);
+      return broadcast(problem, hierarchy, manner.leading, rank);
     case Collective::all_gather:
       return all_gather(problem, hierarchy, rank);
     case Collective::reduce_scatter:
@@ -263,7 +290,7 @@ Schedule solve(const Problem& problem, const Hierarchy& hierarchy, Leading leadi
     case Collective::barrier:
       return barrier(problem, hierarchy, rank);
     default:
-      return all_reduce(problem, hierarchy, leading, rank);
+      return all_reduce(problem, hierarchy, manner, rank);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "algorithms/hierarchical/hierarchy.hpp"
+#include "algorithms/travel.hpp"
 #include "schedule/schedule.hpp"
 
 namespace tutti::algorithms::hierarchical {
@@ -10,8 +11,13 @@ namespace tutti::algorithms::hierarchical {
 // chunk meet as on a rail.
 enum class Leading : uint8_t { leader, rails };
 
-bool solves(const schedule::Problem& problem, Leading leading);
+struct Manner {
+  Leading leading = Leading::rails;
+  Travel travel = Travel::alone;  // of an allreduce
+};
+
+bool solves(const schedule::Problem& problem, const Manner& manner);
 // For a hierarchy that is worth it.
-schedule::Schedule solve(const schedule::Problem& problem, const Hierarchy& hierarchy, Leading leading, uint32_t rank);
+schedule::Schedule solve(const schedule::Problem& problem, const Hierarchy& hierarchy, const Manner& manner, uint32_t rank);
 
 }  // namespace tutti::algorithms::hierarchical

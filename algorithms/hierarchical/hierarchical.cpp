@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "algorithms/hierarchical/hierarchical.hpp"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -30,7 +31,7 @@ const Hierarchy& hierarchy_of(const topology::Topology& topology) {
 
 template <Leading leading, Depth depth>
 bool applies(const Problem& problem, const topology::Topology& topology) {
-  if (!solves(problem, leading)) {
+  if (!solves(problem, {.leading = leading})) {
     return false;
   }
   const Hierarchy& hierarchy = hierarchy_of<depth>(topology);
@@ -41,7 +42,27 @@ bool applies(const Problem& problem, const topology::Topology& topology) {
 
 template <Leading leading, Depth depth>
 Schedule build(const Problem& problem, const topology::Topology& topology, uint32_t rank) {
-  return solve(problem, hierarchy_of<depth>(topology), leading, rank);
+  return solve(problem, hierarchy_of<depth>(topology), {.leading = leading}, rank);
+}
+
+// Where switches reduce and copy between the outermost domains, and inside the innermost ones.
+bool are_switched(const topology::Topology& topology) {
+  const topology::Fabric* const fabric = topology.fabric().get();
+  return fabric != nullptr && std::ranges::all_of(fabric->levels(), [](const topology::FabricLevel& level) {
+    return level.unit_count == 1 || level.reduction_per_mille != 0;
+  });
+}
+
+constexpr Manner kInSwitches = {.leading = Leading::rails, .travel = Travel::in_gangs};
+
+template <Depth depth>
+bool switched_rails_apply(const Problem& problem, const topology::Topology& topology) {
+  return applies<Leading::rails, depth>(problem, topology) && solves(problem, kInSwitches) && are_switched(topology);
+}
+
+template <Depth depth>
+Schedule build_switched_rails(const Problem& problem, const topology::Topology& topology, uint32_t rank) {
+  return solve(problem, hierarchy_of<depth>(topology), kInSwitches, rank);
 }
 
 // A rank's steps go by the blocks of all ranks, and so does the work of finding who leads for each.
@@ -61,7 +82,8 @@ Schedule build_halves(const Problem& problem, const topology::Topology& topology
   Problem second = problem;
   second.collective = schedule::Collective::all_gather;
   second.in_place = schedule::InPlace::yes;
-  return schedule::all_reduce_of({solve(first, hierarchy, Leading::rails, rank), solve(second, hierarchy, Leading::rails, rank)});
+  const Manner manner{.leading = Leading::rails};
+  return schedule::all_reduce_of({solve(first, hierarchy, manner, rank), solve(second, hierarchy, manner, rank)});
 }
 
 constexpr std::string_view kLeadersIdea = "each domain reduces to a leader and hears from it; leaders meet for all";
@@ -90,6 +112,10 @@ constexpr std::array kAlgorithms = {
     algorithm<Leading::rails, Depth::all>("rails"),
     algorithm<Leading::rails, Depth::outermost>("outer_rails"),
     algorithm<Leading::rails, Depth::innermost>("inner_rails"),
+    planner::Algorithm{.name = "in_switch_rails",
+                       .idea = "as rails; switches reduce what goes to those who lead, and copy what comes back",
+                       .applies = switched_rails_apply<Depth::all>,
+                       .build = build_switched_rails<Depth::all>},
     halves<Depth::all>("rail_halves"),
     halves<Depth::outermost>("outer_rail_halves"),
     halves<Depth::innermost>("inner_rail_halves"),

@@ -23,6 +23,12 @@ struct Value {
   std::vector<schedule::WaitFor> written = {};
 };
 
+// How a value goes to a group: not to `but`.
+struct Spread {
+  std::optional<uint32_t> but = {};
+  Gang gang = {};
+};
+
 class Weaver {
  public:
   explicit Weaver(const schedule::Builder::Shape& shape) : rank_(shape.rank), builder_(shape), reducing_(builder_.add_lane()) {}
@@ -33,18 +39,18 @@ class Weaver {
   uint32_t rank() const { return rank_; }
   schedule::Builder& builder() { return builder_; }
 
-  schedule::StepId send(uint32_t peer, uint32_t chunk, const Value& value) {
-    return builder_.send(lane(to_, peer), peer, {chunk}, value.place, {.waits = value.written});
+  schedule::StepId send(uint32_t peer, uint32_t chunk, const Value& value, const Gang& gang = {}) {
+    return builder_.send(lane(to_, peer), peer, {chunk}, value.place, {.waits = value.written, .gang = gang});
   }
   Value receive(uint32_t peer, uint32_t chunk, schedule::Span target) {
     return {.place = target, .written = {{builder_.receive(lane(from_, peer), peer, {chunk}, target), schedule::WaitMode::streaming}}};
   }
   // To all members but this rank and `but`. Returns the sends.
-  std::vector<schedule::WaitFor> spread(const Group& group, uint32_t chunk, const Value& value, std::optional<uint32_t> but = {}) {
+  std::vector<schedule::WaitFor> spread(const Group& group, uint32_t chunk, const Value& value, const Spread& how = {}) {
     std::vector<schedule::WaitFor> sent;
     for (const uint32_t member : in_turn(group)) {
-      if (member != but) {
-        sent.push_back({send(member, chunk, value), schedule::WaitMode::streaming});
+      if (member != how.but) {
+        sent.push_back({send(member, chunk, value, how.gang), schedule::WaitMode::streaming});
       }
     }
     return sent;

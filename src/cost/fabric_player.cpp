@@ -11,6 +11,9 @@ namespace {
 
 using schedule::StepKind;
 
+// Of a flow that carries a gang, with its number below; else a flow's tag is its node.
+constexpr uint64_t kGangTag = uint64_t{1} << 32;
+
 bool is_send(const Graph::Node& node) { return node.step->kind == StepKind::send || node.step->kind == StepKind::signal; }
 bool is_local(const Graph::Node& node) { return node.step->kind == StepKind::copy || node.step->kind == StepKind::reduce; }
 
@@ -46,6 +49,7 @@ void FabricPlayer::set_up(uint32_t index) {
     const uint64_t least = play_.problem.collective == schedule::Collective::barrier ? 1 : 0;
     state.bytes = std::max(least, bytes_of(play_, layout_, *node.step));
     state.begin_pending -= !is_send(node) && play_.peers == Peers::present ? 1 : 0;  // the message, which counts its bytes itself
+    state.is_in_pieces |= node.step->gang.exists();  // for all messages of a gang, or for none
   }
   for (uint32_t waiter = node.first_waiter; waiter != kNone; waiter = graph_.waiters[waiter].next) {
     if (graph_.waiters[waiter].mode == schedule::WaitMode::streaming) {
@@ -74,7 +78,13 @@ uint64_t FabricPlayer::run() {
     now_ns_ = std::min(departure_ns, arrival_ns);
     topology::Flows::Completed completed;
     while (traffic_.flows().pop_completed(now_ns_, &completed)) {
-      on_departure(static_cast<uint32_t>(completed.tag));
+      if ((completed.tag & kGangTag) == 0) {
+        on_departure(static_cast<uint32_t>(completed.tag));
+        continue;
+      }
+      for (const uint32_t node : std::exchange(gangs_[static_cast<uint32_t>(completed.tag)], {})) {
+        on_departure(node);
+      }
     }
     while (!arrivals_.empty() && arrivals_.front().at_ns == now_ns_) {
       std::pop_heap(arrivals_.begin(), arrivals_.end(), &FabricPlayer::is_later);
@@ -133,16 +143,50 @@ void FabricPlayer::send_piece(uint32_t index) {
   if (piece == remaining && state.end_pending != 0) {
     return;
   }
+  state.piece_bytes = piece;
+  if (node.step->gang.exists() && play_.peers == Peers::present) {
+    join(index);
+  } else {
+    begin(index);
+  }
+}
+
+void FabricPlayer::begin(uint32_t index) {
+  const Graph::Node& node = graph_.nodes[index];
+  State& state = states_[index];
   const bool sends = is_send(node);
   const topology::Traffic::Begun begun = traffic_.begin({.source = sends ? node.rank : node.step->peer,
                                                          .target = sends ? node.step->peer : node.rank,
-                                                         .bytes = piece,
+                                                         .bytes = state.piece_bytes,
                                                          .message_bytes = state.bytes,
                                                          .way = state.way},
                                                         now_ns_, index);
-  state.piece_bytes = piece;
   state.latency_ns = begun.latency_ns;
   state.way = begun.way;
+}
+
+void FabricPlayer::join(uint32_t index) {
+  const Gang& gang = graph_.nodes[index].step->gang;
+  std::vector<uint32_t>& nodes = gangs_[gang.number];
+  nodes.push_back(index);
+  if (nodes.size() != gang.message_count) {
+    return;
+  }
+  std::vector<topology::Traffic::Pair> messages;
+  for (const uint32_t node : nodes) {
+    messages.push_back({graph_.nodes[node].rank, graph_.nodes[node].step->peer});
+  }
+  const auto begun =
+      traffic_.begin_together({.messages = messages, .bytes = states_[index].piece_bytes, .number = gang.number}, now_ns_, kGangTag | gang.number);
+  if (!begun) {
+    for (const uint32_t node : std::exchange(nodes, {})) {
+      begin(node);
+    }
+    return;
+  }
+  for (const uint32_t node : nodes) {
+    states_[node].latency_ns = begun->latency_ns;
+  }
 }
 
 void FabricPlayer::on_departure(uint32_t index) {

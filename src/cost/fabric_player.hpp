@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "cost/graph.hpp"
@@ -57,6 +58,9 @@ class FabricPlayer {
   // Does what `node` can do now.
   void advance(uint32_t node);
   void send_piece(uint32_t node);
+  void begin(uint32_t node);
+  // The message is in a gang, whose pieces leave when all of them can.
+  void join(uint32_t node);
   void on_departure(uint32_t node);
   void on_arrival(const Arrival& arrival);
   void note_first_slice(uint32_t node);
@@ -67,6 +71,7 @@ class FabricPlayer {
   Graph graph_;
   schedule::Layout layout_;
   topology::Traffic traffic_;
+  std::unordered_map<uint32_t, std::vector<uint32_t>> gangs_;  // by number: nodes whose piece is ready, or leaving
   std::vector<State> states_;      // by node
   std::vector<uint32_t> to_do_;    // nodes that may be able to do something
   std::vector<Arrival> arrivals_;  // a heap

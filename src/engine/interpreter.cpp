@@ -172,7 +172,12 @@ class LaneRunner {
         break;
       }
       const uint64_t size = std::min<uint64_t>(frame_bytes(link), allowed - state.moved_bytes);
-      const Outcome outcome = link.try_send(channel, header, {state.source + state.moved_bytes, size});
+      const bool is_in_gang = step.gang.exists();
+      if (is_in_gang && size < frame_bytes(link) && allowed != state.total_bytes) {
+        break;  // the frames of a gang's messages are alike
+      }
+      const std::span<const std::byte> payload(state.source + state.moved_bytes, size);
+      const Outcome outcome = is_in_gang ? link.try_send_in_gang(channel, header, payload, step.gang) : link.try_send(channel, header, payload);
       if (outcome == Outcome::failed) {
         return link_trouble(step.peer);
       }

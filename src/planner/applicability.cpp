@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
+
+#include "topology/model.hpp"
 
 namespace tutti::planner {
 namespace {
@@ -26,6 +29,32 @@ topology::Topology ordinary_topology(uint32_t rank_count) {
   return topology;
 }
 
+// Chips around a switch, or those of several around another, all of which reduce and copy what passes.
+std::vector<topology::Topology> switched_machines(uint32_t rank_count) {
+  topology::LevelModel level;
+  level.kind = topology::LevelKind::switched;
+  level.bytes_per_s = {{.value = 1, .citation = {}}};
+  level.protocols.push_back({.protocol = {.name = ""}, .citation = {}, .efficiency_citation = {}});
+  level.reduction = level.multicast = {.efficiency_per_mille = 1000, .is_to_all = true, .citation = {}};
+  level.multicast->is_to_all = false;
+  std::vector<topology::Topology> machines;
+  const auto add = [&](const std::vector<uint32_t>& unit_counts) {
+    topology::Model model{.name = "", .title = "", .chip = "", .shapes = {}, .levels = {}};
+    for (const uint32_t count : unit_counts) {
+      level.dims = {count};
+      model.levels.push_back(level);
+    }
+    if (const auto fabric = topology::make_fabric(model)) {
+      machines.push_back(topology::Topology::of(*fabric));
+    }
+  };
+  add({rank_count});
+  if (rank_count > 4 && rank_count % 4 == 0) {
+    add({4, rank_count / 4});
+  }
+  return machines;
+}
+
 topology::Topology reaching_topology(uint32_t rank_count) {
   return topology::Topology::uniform(rank_count, {.latency_ns = 0, .source = "", .reaches_memory = true});
 }
@@ -34,12 +63,13 @@ topology::Topology reaching_topology(uint32_t rank_count) {
 
 bool ever_applies(const Algorithm& algorithm, Collective collective) {
   for (uint32_t rank_count : {2u, 3u, 4u, 6u, 8u, 9u, 16u}) {
-    const topology::Topology topology = ordinary_topology(rank_count);
+    std::vector<topology::Topology> topologies = switched_machines(rank_count);
+    topologies.push_back(ordinary_topology(rank_count));
     for (schedule::InPlace in_place : {schedule::InPlace::no, schedule::InPlace::yes}) {
       for (schedule::Blocks blocks : {schedule::Blocks::equal, schedule::Blocks::variable}) {
         const schedule::Problem problem{
             .collective = collective, .rank_count = rank_count, .root = 0, .in_place = in_place, .blocks = blocks};
-        if (algorithm.applies(problem, topology)) {
+        if (std::ranges::any_of(topologies, [&](const topology::Topology& topology) { return algorithm.applies(problem, topology); })) {
           return true;
         }
       }
@@ -63,6 +93,11 @@ std::string why_not_applicable(const Algorithm& algorithm, const schedule::Probl
   }
   if (algorithm.applies(problem, ordinary_topology(problem.rank_count))) {
     return "it needs ranks on several hosts, or in several domains of one, as many in each";
+  }
+  for (const topology::Topology& machine : switched_machines(8)) {
+    if (algorithm.applies({.collective = problem.collective, .rank_count = 8, .root = 0}, machine)) {
+      return "it needs a machine whose switches reduce and copy what passes between these ranks, and at least three of them";
+    }
   }
   return fmt::format("it does not solve {} for these {} ranks", collective, problem.rank_count);
 }

@@ -59,6 +59,7 @@ StepId Builder::add(LaneId lane, Step step, Chunks chunks, StepOptions options, 
   step.operands = options.operands;
   step.final = options.final;
   step.if_private = options.if_private;
+  step.gang = options.gang;
   step.first_chunk = chunks.first;
   step.chunk_count = chunks.count;
   std::vector<PendingStep>& steps = lanes_[lane].steps;

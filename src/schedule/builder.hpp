@@ -31,6 +31,7 @@ struct StepOptions {
   bool if_private = false;
   std::vector<WaitFor> waits = {};
   std::vector<Span> further_targets = {};
+  Gang gang = {};
 };
 
 class Builder {

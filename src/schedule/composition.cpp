@@ -84,16 +84,19 @@ class AllReduce {
   void wait_for_first_half(const Step& step) {
     const bool reads_whole = step.source.buffer == Buffer::output && step.source.slot <= rank() && rank() < step.source.slot + step.chunk_count;
     if (step.source.buffer == Buffer::input || reads_whole) {
-      wait_for(writers_);
+      wait_for(writers_, step);
     }
     for (uint32_t slot = 0; step.target.buffer == Buffer::output && slot < step.chunk_count; ++slot) {
-      wait_for(readers_[step.target.slot + slot]);
+      wait_for(readers_[step.target.slot + slot], step);
     }
   }
 
-  void wait_for(const std::vector<uint32_t>& steps) {
-    for (const uint32_t step : steps) {
-      schedule_.waits.push_back({step, WaitMode::complete});
+  // Slice by slice, if both have the same chunks.
+  void wait_for(const std::vector<uint32_t>& steps, const Step& waiting) {
+    for (const uint32_t index : steps) {
+      const Step& step = schedule_.steps[index];
+      const bool are_alike = step.first_chunk == waiting.first_chunk && step.chunk_count == waiting.chunk_count;
+      schedule_.waits.push_back({index, are_alike ? WaitMode::streaming : WaitMode::complete});
     }
   }
 

@@ -115,9 +115,10 @@ std::string waits_text(const Schedule& schedule, const Step& step) {
 void append_step(std::string& text, const Schedule& schedule, size_t index, const Step& step) {
   const uint64_t last_chunk = uint64_t{step.first_chunk} + (step.chunk_count == 0 ? 0 : step.chunk_count - 1);
   const bool has_data = step.kind != StepKind::signal && step.kind != StepKind::await;
-  fmt::format_to(std::back_inserter(text), "  {} {}{} {}{}{}{}\n", index, name_of(step.kind),
+  fmt::format_to(std::back_inserter(text), "  {} {}{} {}{}{}{}{}\n", index, name_of(step.kind),
                  has_data ? fmt::format(" chunks {}..{}", step.first_chunk, last_chunk) : "", spans_text(schedule, step),
-                 step.final == Final::yes ? ", final" : "", step.if_private ? ", if private" : "", waits_text(schedule, step));
+                 step.final == Final::yes ? ", final" : "", step.if_private ? ", if private" : "",
+                 step.gang.exists() ? fmt::format(", gang {} of {}", step.gang.number, step.gang.message_count) : "", waits_text(schedule, step));
 }
 
 }  // namespace

@@ -22,6 +22,7 @@
 // tell that the work there is done. Whether an output can be written by peers, is *shared*, is known only when it is passed: memory from
 // tuttiMemAlloc is, other memory can only be read. So a step writes to a peer's output only if that is shared, and where it is not, a step with
 // Step::if_private lets the peer fetch for itself what would have been written: two forms of one algorithm in one schedule.
+// Sends may be in a gang (base/gang.hpp), which switches that can do it carry as one.
 // Scratch slots are the algorithm's own; each is large enough for any chunk, and consecutive slots are contiguous.
 // With equal blocks, a step may span several chunks when parts == 1; the range may then wrap around the end of the numbering, and the
 // slots are consecutive. In a vector cut into chunks, ranges do not wrap. With variable blocks chunk_count is always 1.
@@ -32,6 +33,7 @@
 #include <string>
 #include <vector>
 
+#include "base/gang.hpp"
 #include "schedule/problem.hpp"
 
 namespace tutti::schedule {
@@ -89,6 +91,7 @@ struct Step {
   uint32_t first_wait = 0, wait_count = 0;      // into Schedule::waits
   uint32_t first_source = 0, source_count = 0;  // into Schedule::sources; reduce only
   uint32_t first_target = 0, target_count = 0;  // into Schedule::targets: peers' outputs, which get what `target` gets; reduce only
+  Gang gang = {};  // send; of several sources: what comes goes into one reduce, and nowhere else
 
   bool operator==(const Step&) const = default;
 };

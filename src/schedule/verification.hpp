@@ -2,6 +2,7 @@
 // The verifier's passes, each relying on those before it having succeeded:
 //   structure   every index, rank, slot, lane and channel of every schedule is within bounds
 //   execution   the schedules run to their end with rendezvous messages; who meets whom, and an order in which steps complete
+//   gangs       messages that travel as one are alike, or are reduced together
 //   races       happens-before over that run; no two steps conflict on a slot without an order; peers come into a rank's memory only between its
 //               first signal to them and its end
 //   contents    what each slot holds, symbolically, in that order; the postcondition
@@ -117,6 +118,8 @@ struct Execution {
 
 Status check_structure(const Problem& problem, std::span<const Schedule> schedules, const VerifyOptions& options);
 Result<Execution> execute(const World& world);
+// What the switches of a machine may make of messages (base/gang.hpp).
+Status check_gangs(const World& world, const Execution& execution);
 Status check_races(const World& world, const Execution& execution);
 Status check_contents(const World& world, const Execution& execution);
 // A barrier's postcondition: no rank can finish before every rank has begun.

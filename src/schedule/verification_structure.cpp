@@ -237,6 +237,9 @@ class RankChecker {
     if (is_reducing_step(step_->kind) && !is_reducing(problem_.collective) && problem_.collective != Collective::barrier) {
       return step_error("reduces, which {} does not", name_of(problem_.collective));
     }
+    if (step_->gang.exists() && step_->kind != StepKind::send) {
+      return step_error("is in gang {}, but only sends are in gangs", step_->gang.number);
+    }
     if (step_->final == Final::yes && !is_reducing_step(step_->kind)) {
       return step_error("is final, but reduces nothing");
     }

@@ -13,6 +13,7 @@ Status verify(const Problem& problem, std::span<const Schedule> schedules, const
   if (!execution) {
     return execution.error();
   }
+  TUTTI_RETURN_IF_ERROR(verification::check_gangs(world, *execution));
   if (problem.collective == Collective::barrier) {  // moves no bytes, so there is nothing to race for
     return verification::check_barrier(world, *execution);
   }

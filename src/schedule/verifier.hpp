@@ -25,6 +25,8 @@ struct VerifyOptions {
 //  - an all_reduce combines contributions in the same order on every rank, so that all get the same bits;
 //  - no slot is read before it is written, nor written while another step may still read or write it (happens-before over lanes, waits and
 //    messages), with in-place buffers aliased;
+//  - messages of a gang are one from every source to every target but itself, of the same chunks, from one place of each source; where there are several
+//    sources, a target receives in scratch what one reduce, and nothing else, then reads;
 //  - indices, ranks, lanes and channels are within bounds, a step's chunks have the lengths of what it reads and of where it writes, and
 //    every message and signal has a link.
 // Steps in a peer's memory count as steps of the peer too. Beside the above holds:

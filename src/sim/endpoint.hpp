@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "base/gang.hpp"
 #include "base/status.hpp"
 #include "sim/event_queue.hpp"
 #include "sim/fifo.hpp"
@@ -26,6 +27,8 @@ struct Message {
   MessageHeader header{};
   std::span<const std::byte> payload;
   uint64_t message_bytes = 0;  // of the whole, of which the payload is a piece; 0: there is no more. A fabric chooses the protocol by it
+  Gang gang = {};              // that the whole message is in, among those of `gang_group`
+  uint64_t gang_group = 0;
 };
 
 // Whether payloads are brought to the receiver, or only their sizes: machines of many ranks would need more memory than there is.
@@ -44,6 +47,10 @@ struct FlyingFrame {
   uint64_t message_bytes = 0;
   uint64_t link_bytes = 0;  // on the links of a fabric
   uint32_t way = 0;
+  Gang gang = {};
+  uint64_t gang_group = 0;
+  uint64_t message_offset = 0;  // of the payload in the message; of a gang's
+  uint64_t flight_gang = 0;     // as Flight::gang
   Payloads payloads = Payloads::carried;
   bool is_released = false;  // the sender has its memory back
 
@@ -64,6 +71,7 @@ struct Outgoing {
   uint64_t latency_ns = 0;  // of the one that is leaving
   uint32_t way = 0;         // of the message that it is a piece of
   uint64_t way_bytes = 0;   // of that message, which are still to leave
+  uint64_t gang_bytes = 0;  // of the message in a gang whose frames are being taken: those that have been
   uint64_t last_arrival_ns = 0;
 };
 

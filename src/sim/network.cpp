@@ -19,6 +19,9 @@ uint64_t serialisation_ns(uint64_t bytes, uint64_t bandwidth_bytes_per_s) {
   return scaled / bandwidth + (scaled % bandwidth != 0 ? 1 : 0);
 }
 
+// Of a flow that carries a gang's frames, with their index in leaving_ below; else the tag tells endpoint and channel.
+constexpr uint64_t kGangTag = uint64_t{1} << 63;
+
 // Occupies what is busy until `busy_until_ns` for `duration_ns`, not before `ready_ns`; returns when it is done.
 uint64_t occupy(uint64_t& busy_until_ns, uint64_t ready_ns, uint64_t duration_ns) {
   return busy_until_ns = std::max(busy_until_ns, ready_ns) + duration_ns;
@@ -60,7 +63,7 @@ bool Network::advance() {
   }
   topology::Flows::Completed completed;
   if (traffic_ != nullptr && traffic_->flows().is_due(now_ns()) && traffic_->flows().pop_completed(now_ns(), &completed)) {
-    on_departure(static_cast<EndpointId>(completed.tag / options_.channel_count), static_cast<uint32_t>(completed.tag % options_.channel_count));
+    on_flow_end(completed.tag);
     return true;
   }
   const EventQueue::Entry entry = events_.top();
@@ -330,7 +333,14 @@ void Network::fly(EndpointId id, uint32_t channel, const Message& message) {
                     .payload = message.payload,
                     .captured = {},
                     .message_bytes = std::max<uint64_t>(message.message_bytes, message.payload.size()),
+                    .gang = message.gang,
+                    .gang_group = message.gang_group,
                     .payloads = channel == kControlChannel ? Payloads::carried : options_.payloads};
+  if (frame.gang.exists()) {
+    frame.message_offset = outgoing.gang_bytes;
+    outgoing.gang_bytes += message.payload.size();
+    outgoing.gang_bytes = outgoing.gang_bytes < frame.message_bytes ? outgoing.gang_bytes : 0;
+  }
   if (traffic_ != nullptr) {
     frame.depart_ns = UINT64_MAX;  // not yet known
     outgoing.in_flight.push_back(std::move(frame));
@@ -349,6 +359,72 @@ void Network::fly(EndpointId id, uint32_t channel, const Message& message) {
 
 // The oldest frame that has not left does so now.
 void Network::leave(EndpointId id, uint32_t channel) {
+  Outgoing& outgoing = endpoints_[id]->outgoing[channel];
+  if (outgoing.in_flight[outgoing.departed_count].gang.exists() && !has_lost_nodes_) {
+    leave_together(id, channel);
+  } else {
+    leave_alone(id, channel);
+  }
+}
+
+// When all frames like it are there.
+void Network::leave_together(EndpointId id, uint32_t channel) {
+  Outgoing& outgoing = endpoints_[id]->outgoing[channel];
+  const FlyingFrame& frame = outgoing.in_flight[outgoing.departed_count];
+  outgoing.is_leaving = true;
+  const auto gathered = gathering_.try_emplace({.group = frame.gang_group, .offset = frame.message_offset, .number = frame.gang.number}).first;
+  gathered->second.push_back({.endpoint = id, .channel = channel});
+  if (gathered->second.size() != frame.gang.message_count) {
+    return;
+  }
+  const std::vector<Leaving> frames = std::move(gathered->second);
+  gathering_.erase(gathered);
+  std::vector<topology::Traffic::Pair> messages;
+  for (const Leaving& leaving : frames) {
+    messages.push_back({endpoints_[leaving.endpoint]->node, endpoints_[leaving.endpoint]->peer_node});
+  }
+  if (free_leaving_.empty()) {
+    free_leaving_.push_back(static_cast<uint32_t>(leaving_.size()));
+    leaving_.emplace_back();
+  }
+  const uint32_t index = free_leaving_.back();
+  const auto begun =
+      traffic_->begin_together({.messages = messages, .bytes = frame.payload.size(), .number = frame.gang.number}, now_ns(), kGangTag | index);
+  if (!begun) {
+    for (const Leaving& leaving : frames) {
+      leave_alone(leaving.endpoint, leaving.channel);
+    }
+    return;
+  }
+  free_leaving_.pop_back();
+  leaving_[index] = frames;
+  ++gang_count_;
+  for (const Leaving& leaving : frames) {
+    Outgoing& one = endpoints_[leaving.endpoint]->outgoing[leaving.channel];
+    one.latency_ns = begun->latency_ns;
+    if (one.departed_count != one.in_flight.size()) {
+      one.in_flight[one.departed_count].begin_ns = now_ns();
+      one.in_flight[one.departed_count].link_bytes = begun->link_bytes;
+      one.in_flight[one.departed_count].flight_gang = gang_count_;
+    }
+  }
+}
+
+// Those that gather do not wait for others any more.
+void Network::dissolve_gangs() {
+  has_lost_nodes_ = true;
+  for (const auto& [frame, members] : std::exchange(gathering_, {})) {
+    for (const Leaving& leaving : members) {
+      Outgoing& outgoing = endpoints_[leaving.endpoint]->outgoing[leaving.channel];
+      outgoing.is_leaving = false;
+      if (outgoing.departed_count != outgoing.in_flight.size()) {
+        leave_alone(leaving.endpoint, leaving.channel);
+      }
+    }
+  }
+}
+
+void Network::leave_alone(EndpointId id, uint32_t channel) {
   const Endpoint& endpoint = *endpoints_[id];
   Outgoing& outgoing = endpoints_[id]->outgoing[channel];
   FlyingFrame& frame = outgoing.in_flight[outgoing.departed_count];
@@ -366,6 +442,17 @@ void Network::leave(EndpointId id, uint32_t channel) {
   outgoing.way_bytes -= std::min<uint64_t>(outgoing.way_bytes, frame.payload.size());
   outgoing.is_leaving = true;
   outgoing.latency_ns = begun.latency_ns;
+}
+
+void Network::on_flow_end(uint64_t tag) {
+  if ((tag & kGangTag) == 0) {
+    return on_departure(static_cast<EndpointId>(tag / options_.channel_count), static_cast<uint32_t>(tag % options_.channel_count));
+  }
+  const auto index = static_cast<uint32_t>(tag);
+  for (const Leaving& leaving : std::exchange(leaving_[index], {})) {
+    on_departure(leaving.endpoint, leaving.channel);
+  }
+  free_leaving_.push_back(index);
 }
 
 void Network::on_departure(EndpointId id, uint32_t channel) {
@@ -477,7 +564,8 @@ void Network::on_frame(EndpointId id, uint32_t channel) {
                         .link_bytes = frame.link_bytes,
                         .begin_ns = frame.begin_ns,
                         .depart_ns = frame.depart_ns,
-                        .arrive_ns = frame.arrive_ns});
+                        .arrive_ns = frame.arrive_ns,
+                        .gang = frame.flight_gang});
   }
   receiver.incoming[channel].place(frame);
   wake(receiver.node);

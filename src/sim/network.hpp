@@ -66,6 +66,7 @@ struct Flight {
   uint64_t begin_ns = 0;    // its first byte left, its last byte left, and that was there
   uint64_t depart_ns = 0;
   uint64_t arrive_ns = 0;
+  uint64_t gang = 0;        // not 0, and the same for frames that travelled together: links that several pass carried the bytes once
 };
 
 struct NetworkOptions {
@@ -210,6 +211,17 @@ class Network {
     uint64_t depart_ns = 0;
     uint64_t arrive_ns = 0;
   };
+  // Frames that leave together, by the channels that they are the next on.
+  struct Leaving {
+    EndpointId endpoint = kNoEndpoint;
+    uint32_t channel = 0;
+  };
+  struct GangFrame {  // one of a message in a gang
+    uint64_t group = 0;
+    uint64_t offset = 0;
+    uint32_t number = 0;
+    auto operator<=>(const GangFrame&) const = default;
+  };
   // Until when something that goes both ways at once is busy.
   struct Duplex {
     uint64_t outwards_ns = 0;
@@ -229,6 +241,10 @@ class Network {
   // On a fabric.
   uint64_t next_departure_ns() const;
   void leave(EndpointId id, uint32_t channel);
+  void leave_alone(EndpointId id, uint32_t channel);
+  void leave_together(EndpointId id, uint32_t channel);
+  void dissolve_gangs();
+  void on_flow_end(uint64_t tag);
   void on_departure(EndpointId id, uint32_t channel);
   // Of a message without bytes.
   uint64_t latency_ns(uint32_t source, uint32_t target) const;
@@ -259,6 +275,11 @@ class Network {
   std::vector<Node> nodes_;
   std::vector<uint32_t> woken_;
   std::unique_ptr<topology::Traffic> traffic_;
+  std::map<GangFrame, std::vector<Leaving>> gathering_;  // frames of gangs of which not all are there
+  std::vector<std::vector<Leaving>> leaving_;             // those that leave, by what their flow's tag says
+  std::vector<uint32_t> free_leaving_;
+  uint64_t gang_count_ = 0;
+  bool has_lost_nodes_ = false;  // then some frame of a gang may never come, and each goes by itself
   std::vector<uint8_t> sides_;  // per node, of the partition
   std::vector<Port> ports_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;

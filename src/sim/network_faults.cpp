@@ -96,6 +96,7 @@ void Network::count_frame(uint32_t node, uint64_t depart_ns) {
 // The node itself: it neither sends nor receives from now on.
 void Network::halt(uint32_t node) {
   nodes_[node].halted = true;
+  dissolve_gangs();
   for (const auto& endpoint : endpoints_) {
     if (endpoint->node == node) {
       fail(*endpoint, Cause::own_crash);
@@ -120,6 +121,7 @@ void Network::bury(uint32_t node) {
 
 void Network::break_link(uint32_t a, uint32_t b) {
   assert(a < node_count() && b < node_count());
+  dissolve_gangs();
   for (EndpointId id = 0; id < endpoints_.size(); ++id) {
     Endpoint& endpoint = *endpoints_[id];
     const bool between = (endpoint.node == a && endpoint.peer_node == b) || (endpoint.node == b && endpoint.peer_node == a);

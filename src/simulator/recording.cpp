@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 namespace tutti::simulator {
 namespace {
@@ -48,9 +49,13 @@ LinkUse use_over_time(std::span<const sim::Flight> flights, const UseRequest& re
   LinkUse use{.all = std::vector<double>(request.part_count), .each = {}};
   use.each.assign(request.links.size(), use.all);
   std::vector<bool> is_used(request.fabric->link_count());
+  std::unordered_map<topology::LinkId, uint64_t> latest_gang;
   for (const sim::Flight& flight : flights) {
     double times = 0;  // what the links take for the frame, altogether
     for (const topology::LinkId link : traffic.route(flight.source, flight.target, flight.way).links) {
+      if (flight.gang != 0 && std::exchange(latest_gang[link], flight.gang) == flight.gang) {
+        continue;
+      }
       const double ns = static_cast<double>(flight.link_bytes) * 1e9 / static_cast<double>(request.fabric->bytes_per_s(link));
       times += ns;
       is_used[link] = true;

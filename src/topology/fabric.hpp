@@ -58,6 +58,7 @@ struct FabricLevel {
   // Switches that reduce what passes, or copy it to several targets: the share of the bandwidth that is left while they do; 0: they do not.
   uint32_t reduction_per_mille = 0;
   uint64_t reduction_ns = 0;  // what a reduction in the switches takes, software included, beside the bytes
+  bool reduces_to_all = false;  // the result of a reduction comes to several targets at once, as it leaves the switches
   uint32_t multicast_per_mille = 0;
 };
 

@@ -41,6 +41,7 @@ struct ProtocolModel {
 struct InFabric {
   uint32_t efficiency_per_mille = 0;
   uint64_t latency_ns = 0;
+  bool is_to_all = false;  // reduction: the result comes to all who contribute at once, as from a tree of switches
   Citation citation;
 };
 

@@ -182,6 +182,9 @@ class Reader {
     }
     level->reduction = read_in_fabric(section, "reduction");
     level->multicast = read_in_fabric(section, "multicast");
+    if (level->multicast && level->multicast->is_to_all) {
+      section.complain("multicast", "copies to all anyway; to_all is for reduction");
+    }
   }
 
   // A value for each axis, or one for all.
@@ -230,6 +233,7 @@ class Reader {
     InFabric result;
     result.efficiency_per_mille = table->quantity<uint32_t>("efficiency", Need::required, parse_share);
     result.latency_ns = table->quantity<uint64_t>("latency", Need::required, parse_duration);
+    result.is_to_all = table->flag("to_all");
     result.citation = table->citation(sources_);
     table->finish();
     return result;

@@ -355,6 +355,7 @@ FabricLevel describe(const LevelModel& level, const Layer& layer) {
           .parts = parts_of(level, layer),
           .reduction_per_mille = level.reduction ? level.reduction->efficiency_per_mille : 0,
           .reduction_ns = level.reduction ? level.reduction->latency_ns : 0,
+          .reduces_to_all = level.reduction && level.reduction->is_to_all,
           .multicast_per_mille = level.multicast ? level.multicast->efficiency_per_mille : 0};
 }
 

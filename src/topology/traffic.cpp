@@ -49,7 +49,7 @@ const Protocol& cheapest_protocol(std::span<const Protocol> protocols, uint64_t 
 }
 
 Traffic::Traffic(std::shared_ptr<const Fabric> fabric, const Options& options)
-    : fabric_(std::move(fabric)), options_(options), flows_(capacities_of(*fabric_), kTolerancePerMille) {}
+    : fabric_(std::move(fabric)), options_(options), flows_(capacities_of(*fabric_), kTolerancePerMille), levels_together_(fabric_->levels().size()) {}
 
 Traffic::Begun Traffic::begin(const Message& message, uint64_t now_ns, uint64_t tag) {
   const std::vector<Route>& choices = ways(message.source, message.target);
@@ -60,6 +60,64 @@ Traffic::Begun Traffic::begin(const Message& message, uint64_t now_ns, uint64_t 
   const uint64_t link_bytes = bytes_on_links(message.bytes, protocol);
   const FlowId flow = flows_.add(route.links, link_bytes, now_ns, tag);
   return {.flow = flow, .latency_ns = protocol.step_ns + route.latency_ns, .link_bytes = link_bytes, .way = way};
+}
+
+Traffic::Union Traffic::union_of(std::span<const Pair> messages) const {
+  const Pair& first = messages.front();
+  Union all{.level = fabric_->level(first.source, first.target)};
+  bool is_one_level = true;
+  for (const Pair& message : messages) {
+    all.reduces = all.reduces || message.source != first.source;
+    all.copies = all.copies || message.target != first.target;
+    is_one_level = is_one_level && fabric_->level(message.source, message.target) == all.level;
+  }
+  const FabricLevel& switches = fabric_->levels()[all.level];
+  const bool is_possible = is_one_level && (!all.reduces || !all.copies || switches.reduces_to_all);
+  const uint32_t reduction = all.reduces ? switches.reduction_per_mille : 1000;
+  const uint32_t multicast = all.copies && !all.reduces ? switches.multicast_per_mille : 1000;
+  all.efficiency_per_mille = is_possible ? std::min(reduction, multicast) : 0;
+  return all;
+}
+
+std::optional<Traffic::Begun> Traffic::begin_together(const Together& together, uint64_t now_ns, uint64_t tag) {
+  const Union all = union_of(together.messages);
+  if (all.efficiency_per_mille == 0) {
+    return std::nullopt;
+  }
+  std::vector<LinkId> links;
+  uint64_t latency_ns = 0;
+  Route route;
+  const auto pass = [&](uint32_t source, uint32_t target) {
+    fabric_->route(source, target, together.number % std::max(fabric_->route_count(source, target), 1u), &route);
+    latency_ns = std::max(latency_ns, route.latency_ns);
+    return std::span<const LinkId>(route.links);
+  };
+  const auto add = [&](std::span<const LinkId> passed) { links.insert(links.end(), passed.begin(), passed.end()); };
+  for (const Pair& message : together.messages) {
+    add(pass(message.source, message.target));
+  }
+  if (all.reduces != all.copies) {  // else everybody's bytes go up and come down anyway
+    const std::span<const LinkId> back = pass(together.messages.front().target, together.messages.front().source);
+    add(all.reduces ? back.first(back.size() / 2) : back.subspan(back.size() / 2));
+  }
+  std::sort(links.begin(), links.end());
+  links.erase(std::unique(links.begin(), links.end()), links.end());
+  levels_together_[all.level] = true;
+  const uint64_t link_bytes = bytes_on_links(together.bytes, {.name = {}, .efficiency_per_mille = all.efficiency_per_mille});
+  return Begun{.flow = flows_.add(links, link_bytes, now_ns, tag), .latency_ns = latency_ns, .link_bytes = link_bytes};
+}
+
+uint64_t Traffic::base_ns() const {
+  uint64_t base_ns = base_ns_;
+  for (size_t level = 0; level < levels_together_.size(); ++level) {
+    base_ns += levels_together_[level] ? fabric_->levels()[level].reduction_ns : 0;
+  }
+  return base_ns;
+}
+
+void Traffic::begin_collective() {
+  base_ns_ = 0;
+  levels_together_.assign(levels_together_.size(), false);
 }
 
 uint64_t Traffic::latency_ns(uint32_t source, uint32_t target) {

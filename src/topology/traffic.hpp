@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -51,17 +52,32 @@ class Traffic {
     uint32_t way = 0;
   };
 
+  struct Pair {
+    uint32_t source = 0;
+    uint32_t target = 0;
+  };
+  // Messages that are one in the switches (base/gang.hpp), or frames of them.
+  struct Together {
+    std::span<const Pair> messages;
+    uint64_t bytes = 0;   // of each
+    uint32_t number = 0;  // of the gang: where there are several ways, it goes one of them
+  };
+
   explicit Traffic(std::shared_ptr<const Fabric> fabric) : Traffic(std::move(fabric), Options{}) {}
   Traffic(std::shared_ptr<const Fabric> fabric, const Options& options);
 
   Begun begin(const Message& message, uint64_t now_ns, uint64_t tag);
+  // One flow on all links that one of the messages would pass. What a target reduces with them, and what a source keeps of what is copied, comes through
+  // the switch too. Nothing if the switches on the way cannot do it.
+  std::optional<Begun> begin_together(const Together& together, uint64_t now_ns, uint64_t tag);
   // By which a message that begin() gave way `way` goes; the same for all with these options. Valid until the next call.
   const Route& route(uint32_t source, uint32_t target, uint32_t way) { return ways(source, target)[way]; }
   // Of a message without bytes on an idle fabric.
   uint64_t latency_ns(uint32_t source, uint32_t target);
-  // What the collective takes to begin with, beside its messages: the largest base_ns of the protocols used since begin_collective().
-  uint64_t base_ns() const { return base_ns_; }
-  void begin_collective() { base_ns_ = 0; }
+  // What the collective takes to begin with, beside its messages: the largest base_ns of the protocols used since begin_collective(), and what each
+  // level whose switches have reduced or copied takes for that.
+  uint64_t base_ns() const;
+  void begin_collective();
 
   const Fabric& fabric() const { return *fabric_; }
   const std::shared_ptr<const Fabric>& fabric_pointer() const { return fabric_; }
@@ -69,6 +85,14 @@ class Traffic {
   const Flows& flows() const { return flows_; }
 
  private:
+  // What messages that travel together come to.
+  struct Union {
+    size_t level = 0;  // the outermost that they pass
+    bool reduces = false;
+    bool copies = false;
+    uint32_t efficiency_per_mille = 0;  // 0: the switches there cannot do it
+  };
+  Union union_of(std::span<const Pair> messages) const;
   // Those that are chosen from.
   const std::vector<Route>& ways(uint32_t source, uint32_t target);
   uint32_t least_loaded(const std::vector<Route>& ways) const;
@@ -79,6 +103,7 @@ class Traffic {
   Options options_;
   Flows flows_;
   uint64_t base_ns_ = 0;
+  std::vector<bool> levels_together_;  // whose switches have reduced or copied
   // By source and target, of pairs that have been asked for: most messages go where others have gone.
   std::unordered_map<uint64_t, std::vector<Route>> known_;
   size_t known_links_ = 0;

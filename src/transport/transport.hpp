@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/gang.hpp"
 #include "base/settings.hpp"
 #include "base/status.hpp"
 
@@ -68,6 +69,10 @@ class Link {
   // Offers a frame of at most max_frame_bytes(). `done`: taken; the payload must stay unchanged until unreleased(channel) is 0, or, per frame,
   // until released_bytes(channel) has grown past it. `would_block`: not taken, try again later. `failed`: see failure().
   virtual Outcome try_send(uint32_t channel, const FrameHeader& header, std::span<const std::byte> payload) = 0;
+  // The same of a frame whose message is in a gang. All messages of a gang are cut into frames alike, so that these can travel together.
+  virtual Outcome try_send_in_gang(uint32_t channel, const FrameHeader& header, std::span<const std::byte> payload, const Gang&) {
+    return try_send(channel, header, payload);
+  }
   // Payload bytes, counted from the link's beginning, that try_send took on `channel` and that the link no longer reads.
   virtual uint64_t released_bytes(uint32_t channel) const = 0;
 

@@ -64,6 +64,9 @@ std::vector<Member> members() {
                                            Operation::reduce_scatter};
   std::vector<Member> all;
   for (const planner::Algorithm& algorithm : algorithms::hierarchical::algorithms()) {
+    if (algorithm.name == "in_switch_rails") {
+      continue;  // packages have no switches that reduce
+    }
     const std::vector<Operation> of_halves = {Operation::all_reduce};
     all.push_back({&algorithm, algorithm.name.ends_with("rails") ? of_rails : algorithm.name.ends_with("halves") ? of_halves : of_leaders});
   }

@@ -26,9 +26,10 @@ class GraphFabric final : public topology::Fabric {
     std::vector<Wire> wires;
     uint64_t hop_ns = 100;
     std::vector<topology::Protocol> protocols = {{.name = "only", .base_ns = 0, .step_ns = 1'000, .efficiency_per_mille = 1000}};
+    topology::FabricLevel level = {};  // the only one
   };
 
-  explicit GraphFabric(Shape shape) : shape_(std::move(shape)), ways_(size_t{shape_.chip_count} * shape_.chip_count) {
+  explicit GraphFabric(Shape shape) : shape_(std::move(shape)), levels_{shape_.level}, ways_(size_t{shape_.chip_count} * shape_.chip_count) {
     for (uint32_t source = 0; source < shape_.chip_count; ++source) {
       find_ways_from(source);
     }
@@ -95,7 +96,7 @@ class GraphFabric final : public topology::Fabric {
   }
 
   Shape shape_;
-  std::vector<topology::FabricLevel> levels_ = std::vector<topology::FabricLevel>(1);
+  std::vector<topology::FabricLevel> levels_;
   std::vector<std::vector<std::vector<topology::LinkId>>> ways_;  // by source and target
 };
 
@@ -126,6 +127,19 @@ inline GraphFabric::Shape full_mesh_shape(uint32_t chip_count, uint64_t bytes_pe
       shape.wires.push_back({a, b, bytes_per_s});
     }
   }
+  return shape;
+}
+
+// Chips around one switch, which reduces and copies what passes at `per_mille` of the bandwidth.
+inline GraphFabric::Shape switch_shape(uint32_t chip_count, uint64_t bytes_per_s, uint32_t per_mille) {
+  GraphFabric::Shape shape{.chip_count = chip_count, .switch_count = 1, .wires = {}};
+  for (uint32_t chip = 0; chip < chip_count; ++chip) {
+    shape.wires.push_back({chip, chip_count, bytes_per_s});
+  }
+  shape.level.unit_count = chip_count;
+  shape.level.reduction_per_mille = shape.level.multicast_per_mille = per_mille;
+  shape.level.reduces_to_all = per_mille != 0;
+  shape.level.reduction_ns = 5'000;
   return shape;
 }
 

@@ -36,7 +36,8 @@ Json in_fabric(const std::optional<topology::InFabric>& ability) {
   if (!ability) {
     return nullptr;
   }
-  return cited({{"efficiency_per_mille", ability->efficiency_per_mille}, {"latency_ns", ability->latency_ns}}, ability->citation);
+  return cited({{"efficiency_per_mille", ability->efficiency_per_mille}, {"latency_ns", ability->latency_ns}, {"to_all", ability->is_to_all}},
+               ability->citation);
 }
 
 Json level_json(const topology::LevelModel& level, const topology::FabricLevel& made) {

@@ -84,7 +84,8 @@ std::vector<std::string> lines_of(const LevelModel& level) {
     lines.push_back(protocol_text(protocol.protocol));
   }
   if (level.reduction) {
-    lines.push_back(fmt::format("reduces in its switches: {} of the bandwidth, {}", topology::format_share(level.reduction->efficiency_per_mille),
+    lines.push_back(fmt::format("reduces in its switches{}: {} of the bandwidth, {}", level.reduction->is_to_all ? ", to all at once" : "",
+                                topology::format_share(level.reduction->efficiency_per_mille),
                                 topology::format_duration(level.reduction->latency_ns)));
   }
   if (level.multicast) {

@@ -21,8 +21,17 @@ transport::Outcome outcome_of(tutti::sim::Transfer transfer) {
 
 transport::Outcome SimLink::try_send(uint32_t channel, const transport::FrameHeader& header,
                                      std::span<const std::byte> payload) {
-  return outcome_of(network_.send(
-      endpoint_, channel, {.header = {header.call, header.message_bytes}, .payload = payload, .message_bytes = header.message_bytes}));
+  return try_send_in_gang(channel, header, payload, {});
+}
+
+transport::Outcome SimLink::try_send_in_gang(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload,
+                                             const Gang& gang) {
+  return outcome_of(network_.send(endpoint_, channel,
+                                  {.header = {header.call, header.message_bytes},
+                                   .payload = payload,
+                                   .message_bytes = header.message_bytes,
+                                   .gang = gang,
+                                   .gang_group = header.call}));
 }
 
 transport::Outcome SimLink::peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) {

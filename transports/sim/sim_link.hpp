@@ -21,6 +21,8 @@ class SimLink final : public transport::Link {
 
   transport::Outcome try_send(uint32_t channel, const transport::FrameHeader& header,
                               std::span<const std::byte> payload) override;
+  transport::Outcome try_send_in_gang(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload,
+                                      const Gang& gang) override;
   uint64_t released_bytes(uint32_t channel) const override { return network_.released_bytes(endpoint_, channel); }
   transport::Outcome peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) override;
   void pop(uint32_t channel) override { network_.pop(endpoint_, channel); }

@@ -42,16 +42,18 @@ class ModelledMachine : public testing::Test {
   // An installation finds models by name beside its library; tests name the file.
   static void lay(const std::string& model) { ::setenv("TUTTI_TOPOLOGY", (TUTTI_SOURCE_DIR "/topologies/" + model).c_str(), 1); }
 
-  static void expect_collectives(int rank_count) {
+  static void expect_collectives(int rank_count) { expect(rank_count, "", is_solved); }
+  // By the algorithms that `algorithms` asks for.
+  static void expect(int rank_count, const std::string& algorithms, bool (*is_wanted)(Operation)) {
     std::vector<Exercise> exercises;
     for (const Exercise& exercise : every_shape(rank_count, test_seed() + 5)) {
-      if (is_solved(exercise.operation) && !is_too_narrow(exercise.datatype) && exercise.seed % (test_size() == Size::small ? 32 : 8) == 0) {
+      if (is_wanted(exercise.operation) && !is_too_narrow(exercise.datatype) && exercise.seed % (test_size() == Size::small ? 32 : 8) == 0) {
         exercises.push_back(exercise);
       }
     }
     ASSERT_FALSE(exercises.empty());
     exercises.back().count = 20'011;
-    ThreadWorld world({.rank_count = rank_count});
+    ThreadWorld world({.rank_count = rank_count, .algorithms = algorithms});
     world.run([&](int rank) -> std::string {
       for (const Exercise& exercise : exercises) {
         if (std::string failure = perform(exercise, rank, world.comm(rank)); !failure.empty()) {
@@ -77,6 +79,20 @@ TEST_F(ModelledMachine, ATorusRunsCollectives) {
 TEST_F(ModelledMachine, AMeshOfTheSmallestShapeWithAChipForEachRankRunsCollectives) {
   lay("tesla-dojo.toml");
   expect_collectives(6);
+}
+
+// Switches that really do it are not here; the messages go by themselves.
+TEST_F(ModelledMachine, WhatSwitchesWouldReduceAndCopyIsTheSame) {
+  lay("nvidia-dgx-h100.toml:5x1");
+  expect(5, "allreduce:in_switch;reduce:in_switch;broadcast:in_switch", [](Operation operation) {
+    return operation == Operation::all_reduce || operation == Operation::reduce || operation == Operation::broadcast;
+  });
+  lay("nvidia-dgx-h100.toml:3x3");
+  expect(9, "allreduce:in_switch_rails", [](Operation operation) { return operation == Operation::all_reduce; });
+  lay("cerebras-swarmx.toml:4");
+  expect(4, "allreduce:in_switch_tree;allgather:in_switch;reducescatter:in_switch", [](Operation operation) {
+    return operation == Operation::all_reduce || operation == Operation::all_gather || operation == Operation::reduce_scatter;
+  });
 }
 
 TEST_F(ModelledMachine, CarriesMessagesBetweenLinkedChipsOnly) {

@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <set>
+
+#include "cost/cost.hpp"
+#include "support/graph_fabric.hpp"
 #include "support/schedule_support.hpp"
 
 namespace tutti::algorithms::direct {
@@ -12,6 +17,17 @@ using namespace schedule;
 
 const planner::Algorithm& one_shot() { return algorithms()[0]; }
 const planner::Algorithm& two_shot() { return algorithms()[1]; }
+
+const planner::Algorithm& in_switch() { return algorithms()[2]; }
+const planner::Algorithm& in_switch_tree() { return algorithms()[3]; }
+
+constexpr uint64_t kBytesPerS = 1'000'000'000;
+
+topology::Topology around_a_switch(uint32_t rank_count, uint32_t per_mille = 1000) {
+  topology::Topology topology(rank_count);
+  topology.set_fabric(std::make_shared<tests::GraphFabric>(tests::switch_shape(rank_count, kBytesPerS, per_mille)));
+  return topology;
+}
 
 class OneShotTest : public testing::TestWithParam<Collective> {};
 class TwoShotTest : public testing::TestWithParam<Collective> {};
@@ -96,6 +112,58 @@ TEST(TwoShotTest, BroadcastRootSendsEachByteOnce) {
       tests::build_all(two_shot(), {.collective = Collective::broadcast, .rank_count = 6, .root = 4});
   EXPECT_EQ(schedules[4].chunk_count, 5u);
   EXPECT_EQ(tests::count_chunks_sent(schedules[4]), 5u);
+}
+
+TEST(InSwitchTest, SolvesAllItAppliesTo) {
+  for (const planner::Algorithm* algorithm : {&in_switch(), &in_switch_tree()}) {
+    std::set<Collective> solved;
+    for (const uint32_t rank_count : {1u, 2u, 3u, 4u, 5u, 8u, 13u}) {
+      const topology::Topology topology = around_a_switch(rank_count);
+      for (const Collective collective : tests::kCollectives) {
+        for (const Problem& problem : tests::problems_of(collective, rank_count)) {
+          if (algorithm->applies(problem, topology)) {
+            EXPECT_GE(rank_count, 3u);
+            ASSERT_TRUE(tests::solves(*algorithm, problem, topology));
+            solved.insert(collective);
+          }
+        }
+      }
+    }
+    EXPECT_EQ(solved.size(), algorithm == &in_switch() ? 5u : 1u);
+  }
+}
+
+TEST(InSwitchTest, AppliesWhereSwitchesDoIt) {
+  const Problem reduce{.collective = Collective::all_reduce, .rank_count = 4};
+  const Problem gather{.collective = Collective::all_gather, .rank_count = 4};
+  EXPECT_TRUE(in_switch().applies(reduce, around_a_switch(4)));
+  EXPECT_FALSE(in_switch().applies(reduce, around_a_switch(4, 0)));
+  EXPECT_FALSE(in_switch().applies(reduce, tests::reaching_topology(4)));
+  topology::Topology copying(4);
+  tests::GraphFabric::Shape shape = tests::switch_shape(4, kBytesPerS, 1000);
+  shape.level.reduction_per_mille = 0;
+  copying.set_fabric(std::make_shared<tests::GraphFabric>(shape));
+  EXPECT_TRUE(in_switch().applies(gather, copying));
+  EXPECT_FALSE(in_switch().applies(reduce, copying));
+  shape.level.reduction_per_mille = 1000;
+  shape.level.reduces_to_all = false;
+  copying.set_fabric(std::make_shared<tests::GraphFabric>(shape));
+  EXPECT_TRUE(in_switch().applies(reduce, copying));
+  EXPECT_FALSE(in_switch_tree().applies(reduce, copying));
+}
+
+// With p ranks (1 + 1/p) n bytes leave each, where switches keep up.
+TEST(InSwitchTest, TakesTheTimeOfItsBytes) {
+  constexpr uint64_t kBytes = uint64_t{1} << 30;
+  const Problem problem{.collective = Collective::all_reduce, .rank_count = 8};
+  const topology::Topology topology = around_a_switch(8, 800);
+  const auto price = [&](const planner::Algorithm& algorithm) {
+    return static_cast<double>(
+        cost::price_ns(problem, tests::build_all(algorithm, problem, topology), topology, {.element_count = kBytes, .element_bytes = 1}));
+  };
+  EXPECT_NEAR(price(in_switch()) / kBytes, (1 + 1.0 / 8) / 0.8, 0.01);
+  EXPECT_NEAR(price(in_switch_tree()) / kBytes, 1 / 0.8, 0.01);
+  EXPECT_NEAR(price(two_shot()) / kBytes, 2 * 7.0 / 8, 0.01);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "algorithms/hierarchical/hierarchy.hpp"
+#include "support/graph_fabric.hpp"
 #include "support/planted_bugs.hpp"
 #include "support/schedule_support.hpp"
 
@@ -43,6 +44,12 @@ Domains domains_by(uint32_t rank_count, Domain domain) {
     domains.push_back(domain(rank));
   }
   return domains;
+}
+
+// Some algorithms want switches that reduce and copy.
+Topology on_switches(Topology topology) {
+  topology.set_fabric(std::make_shared<tests::GraphFabric>(tests::switch_shape(topology.rank_count(), 1'000'000'000, 1000)));
+  return topology;
 }
 
 struct Layout {
@@ -83,16 +90,20 @@ const planner::Algorithm& named(std::string_view name) {
   return *std::find_if(algorithms().begin(), algorithms().end(), [&](const planner::Algorithm& one) { return one.name == name; });
 }
 
-class HierarchicalTest : public testing::TestWithParam<const planner::Algorithm*> {};
+class HierarchicalTest : public testing::TestWithParam<const planner::Algorithm*> {
+ protected:
+  static Topology suitable(const Topology& topology) { return GetParam()->name == "in_switch_rails" ? on_switches(topology) : topology; }
+};
 
 TEST_P(HierarchicalTest, SolvesAllItAppliesTo) {
   size_t solved = 0;
   for (const uint32_t rank_count : {4u, 5u, 6u, 7u, 8u, 12u, 13u, 16u, 17u}) {
     for (const Layout& layout : layouts(rank_count)) {
+      const Topology topology = suitable(layout.topology);
       for (const Collective collective : tests::kCollectives) {
         for (const Problem& problem : tests::problems_of(collective, rank_count)) {
-          if (GetParam()->applies(problem, layout.topology)) {
-            ASSERT_TRUE(tests::solves(*GetParam(), problem, layout.topology)) << layout.name;
+          if (GetParam()->applies(problem, topology)) {
+            ASSERT_TRUE(tests::solves(*GetParam(), problem, topology)) << layout.name;
             ++solved;
           }
         }
@@ -107,14 +118,15 @@ TEST_P(HierarchicalTest, SolvesWhereRanksDifferInPlace) {
   std::mt19937 random(5);
   for (const uint32_t rank_count : {4u, 6u, 9u}) {
     for (const Layout& layout : layouts(rank_count)) {
+      const Topology topology = suitable(layout.topology);
       for (const Collective collective : tests::kCollectives) {
         for (Problem problem : tests::problems_of(collective, rank_count)) {
-          if (!GetParam()->applies(problem, layout.topology) || problem.in_place == InPlace::yes || collective == Collective::barrier) {
+          if (!GetParam()->applies(problem, topology) || problem.in_place == InPlace::yes || collective == Collective::barrier) {
             continue;
           }
-          std::vector<Schedule> mixed = tests::build_all(*GetParam(), problem, layout.topology);
+          std::vector<Schedule> mixed = tests::build_all(*GetParam(), problem, topology);
           problem.in_place = InPlace::yes;
-          const std::vector<Schedule> same = tests::build_all(*GetParam(), problem, layout.topology);
+          const std::vector<Schedule> same = tests::build_all(*GetParam(), problem, topology);
           const auto mask = static_cast<uint32_t>(random());
           const auto in_place = [&](uint32_t rank) { return (mask >> rank & 1) != 0 ? InPlace::yes : InPlace::no; };
           for (uint32_t rank = 0; rank < rank_count; ++rank) {
@@ -155,8 +167,9 @@ TEST(Hierarchical, AppliesWhereTwoDomainsHaveTwoRanks) {
   EXPECT_TRUE(applies("rails", one_alone, Collective::all_gather));
   const Topology nested = divided({{0, 0, 0, 0, 1, 1, 1, 1}, {0, 0, 1, 1, 2, 2, 3, 3}});
   for (const planner::Algorithm& algorithm : algorithms()) {
-    EXPECT_TRUE(applies(algorithm.name, nested)) << algorithm.name;
+    EXPECT_TRUE(applies(algorithm.name, on_switches(nested))) << algorithm.name;
   }
+  EXPECT_FALSE(applies("in_switch_rails", nested)) << "no switches";
   EXPECT_TRUE(applies("leaders", halves, Collective::barrier));
   EXPECT_FALSE(applies("rails", halves, Collective::all_to_all));
 }

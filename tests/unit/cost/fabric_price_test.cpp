@@ -142,5 +142,45 @@ TEST(PriceOnAFabric, IsPartOfWhatATopologyIs) {
   EXPECT_EQ(ring(8).hash(), ring(8).hash());
 }
 
+// Everybody sends to rank 0, which reduces and sends the result to all: gangs both ways, or not.
+std::vector<Schedule> up_and_down(uint32_t rank_count, bool is_in_gangs) {
+  std::vector<Schedule> schedules;
+  const auto gang = [&](uint32_t number) { return is_in_gangs ? Gang{.number = number, .message_count = rank_count - 1} : Gang{}; };
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    Builder builder({.rank = rank});
+    if (rank != 0) {
+      builder.send(builder.add_lane(), 0, {}, input(), {.gang = gang(0)});
+      builder.receive(builder.add_lane(), 0, {}, output());
+    } else {
+      std::vector<Span> sources = {input()};
+      std::vector<schedule::WaitFor> received;
+      for (uint32_t peer = 1; peer < rank_count; ++peer) {
+        sources.push_back({Buffer::scratch, builder.add_scratch(1)});
+        received.push_back({builder.receive(builder.add_lane(), peer, {}, sources.back()), WaitMode::complete});
+      }
+      const schedule::StepId reduced = builder.reduce(builder.add_lane(), {}, sources, output(), {.waits = received});
+      for (uint32_t peer = 1; peer < rank_count; ++peer) {
+        builder.send(builder.add_lane(), peer, {}, output(), {.waits = {{reduced, WaitMode::complete}}, .gang = gang(1)});
+      }
+    }
+    schedules.push_back(std::move(builder).build());
+  }
+  return schedules;
+}
+
+TEST(FabricPrice, OfWhatSwitchesReduceAndCopyLinksCarryEachByteOnce) {
+  const Topology topology = topology_of(tests::switch_shape(8, kBytesPerS, 500));
+  constexpr uint64_t kBytes = 1 << 20;
+  // Up and then down, each byte as two; four hops, and the switches' time once.
+  EXPECT_EQ(price(up_and_down(8, true), topology, kBytes), 2 * 2 * kBytes + 4 * 100 + 5'000);
+  // Seven vectors on rank 0's link each way.
+  EXPECT_GT(price(up_and_down(8, false), topology, kBytes), 7 * kBytes);
+}
+
+TEST(FabricPrice, AGangThatTheSwitchesCannotServeCostsWhatItsMessagesDo) {
+  const Topology topology = ring(5);
+  EXPECT_EQ(price(up_and_down(5, true), topology, 1'000), price(up_and_down(5, false), topology, 1'000));
+}
+
 }  // namespace
 }  // namespace tutti::cost::fabric_prices

@@ -61,9 +61,9 @@ TEST(Composition, TheSecondHalfWaitsForWhatItReadsAndOverwrites) {
             "  1 send chunks 0..0 from input[0] to rank 0\n"
             "lane 2 (channel 1)\n"
             "  2 receive chunks 0..0 from rank 0 to scratch[0]\n"
-            "  3 copy chunks 0..0 from scratch[0] to output[0] after 2, 1\n"
+            "  3 copy chunks 0..0 from scratch[0] to output[0] after 2, 1~\n"
             "lane 3 (channel 1)\n"
-            "  4 send chunks 1..1 from output[1] to rank 0 after 0\n");
+            "  4 send chunks 1..1 from output[1] to rank 0 after 0~\n");
 }
 
 }  // namespace

@@ -51,6 +51,32 @@ inline Schedules ring_all_reduce(const Problem& problem) {
   });
 }
 
+// All send to rank 0 in one gang, which reduces and sends the result to all in another. Rank 0's steps: a receive from each, the reduce, a send to
+// each; the others': a send, a receive.
+inline Schedules ganged_all_reduce(const Problem& problem) {
+  const uint32_t others = problem.rank_count - 1;
+  return for_each_rank(problem, [&](uint32_t rank) {
+    Builder builder({.rank = rank});
+    if (rank != 0) {
+      builder.send(builder.add_lane(), 0, {}, {kInput, 0}, {.gang = {.number = 0, .message_count = others}});
+      builder.receive(builder.add_lane(), 0, {}, {kOutput, 0});
+      return std::move(builder).build();
+    }
+    std::vector<Span> sources = {{kInput, 0}};
+    std::vector<WaitFor> received;
+    for (uint32_t peer = 1; peer <= others; ++peer) {
+      sources.push_back({kScratch, builder.add_scratch(1)});
+      received.push_back({builder.receive(builder.add_lane(), peer, {}, sources.back()), WaitMode::streaming});
+    }
+    const StepId reduced = builder.reduce(builder.add_lane(), {}, sources, {kOutput, 0}, {.final = Final::yes, .waits = received});
+    for (uint32_t peer = 1; peer <= others; ++peer) {
+      builder.send(builder.add_lane(), peer, {}, {kOutput, 0},
+                   {.waits = {{reduced, WaitMode::streaming}}, .gang = {.number = 1, .message_count = others}});
+    }
+    return std::move(builder).build();
+  });
+}
+
 // Every rank sends its block to every other rank, a lane for each direction and peer.
 inline Schedules direct_all_gather(const Problem& problem, uint32_t parts = 1) {
   return for_each_rank(problem, [&](uint32_t rank) {

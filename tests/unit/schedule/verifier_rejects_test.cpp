@@ -437,11 +437,42 @@ const PlantedBug kSharedMemoryBugs[] = {
 
 std::string name_of_case(const testing::TestParamInfo<PlantedBug>& info) { return info.param.name; }
 
+// Rank 0: receives 0..2, reduces in 3, sends in 4..6.
+const PlantedBug kGangBugs[] = {
+    {"GangOfMoreThanThereAre", kAllReduce, samples::ganged_all_reduce, [](Schedules& all) { all[2].steps[0].gang.message_count = 9; },
+     "rank 2 step 0 (send) is in gang 0 of 9 messages, which has 3"},
+    {"OneStaysAway", kAllReduce, samples::ganged_all_reduce, [](Schedules& all) { all[2].steps[0].gang = {}; },
+     "is in gang 0 of 3 messages, which has 2"},
+    {"ReceiveInAGang", kAllReduce, samples::ganged_all_reduce, [](Schedules& all) { all[2].steps[1].gang = {.number = 4, .message_count = 1}; },
+     "rank 2 step 1 (receive) is in gang 4, but only sends are in gangs"},
+    {"TwoGangsAreOne", kAllReduce, samples::ganged_all_reduce,
+     [](Schedules& all) {
+       for (Schedule& schedule : all) {
+         for (Step& step : schedule.steps) {
+           step.gang = step.gang.exists() ? Gang{.number = 5, .message_count = 6} : Gang{};
+         }
+       }
+     },
+     "gang 5 has no message from rank 1 to rank 2"},
+    {"CopiesOfTwoThings", kAllReduce, samples::ganged_all_reduce, [](Schedules& all) { all[0].steps[5].source = {Buffer::input, 0}; },
+     "rank 0 step 5 (send) sends something else than rank 0 step 4 (send), which is in the same gang 1"},
+    {"WhatIsReducedIsReadAgain", kAllReduce, samples::ganged_all_reduce,
+     [](Schedules& all) {
+       for (const uint32_t step : {4u, 5u, 6u}) {
+         all[0].steps[step].source = {Buffer::scratch, 1};
+       }
+     },
+     "receives in scratch[1] what one reduce, and nothing else, should read"},
+    {"WhatIsReducedIsPassedOnInstead", kAllReduce, samples::ganged_all_reduce, [](Schedules& all) { all[0].sources[2] = {Buffer::scratch, 0}; },
+     "what one reduce, and nothing else, should read"},
+};
+
 INSTANTIATE_TEST_SUITE_P(Order, VerifierRejects, testing::ValuesIn(kOrderBugs), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Races, VerifierRejects, testing::ValuesIn(kRaceBugs), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Contents, VerifierRejects, testing::ValuesIn(kContentBugs), name_of_case);
 INSTANTIATE_TEST_SUITE_P(SharedMemory, VerifierRejects, testing::ValuesIn(kSharedMemoryBugs), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Bounds, VerifierRejects, testing::ValuesIn(kBoundsBugs), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Gangs, VerifierRejects, testing::ValuesIn(kGangBugs), name_of_case);
 
 TEST(VerifierRejectsProblems, ThatAreNone) {
   const auto message = [](const Problem& problem) { return verify(problem, {}).message(); };

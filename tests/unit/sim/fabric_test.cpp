@@ -160,5 +160,56 @@ TEST(Network, TellsWhichNodesHaveSomethingNew) {
   EXPECT_TRUE(mesh.network.take_woken().empty());
 }
 
+TEST(NetworkOnAFabric, FramesOfAGangTravelAsOne) {
+  Mesh mesh(topology_of(tests::switch_shape(4, kBandwidth, 1000)), {});
+  const auto payload = pattern(500, 1);
+  const Gang gang{.number = 3, .message_count = 3};
+  for (const uint32_t source : {1u, 2u}) {
+    ASSERT_EQ(mesh.send_in_gang(source, 0, payload, gang), Transfer::done);
+  }
+  EXPECT_FALSE(mesh.network.advance()) << "they wait for the third";
+  ASSERT_EQ(mesh.send_in_gang(3, 0, payload, gang), Transfer::done);
+  EXPECT_EQ(arrivals_on_fabric(mesh), (std::vector<uint64_t>{700, 700, 700}));
+  for (const uint32_t source : {1u, 2u, 3u}) {
+    Message message;
+    ASSERT_EQ(mesh.peek(0, source, &message), Transfer::done);
+    EXPECT_TRUE(std::ranges::equal(message.payload, payload));
+  }
+}
+
+TEST(NetworkOnAFabric, AGangThatTheSwitchesCannotServeGoesOneByOne) {
+  Mesh mesh(topology_of(tests::switch_shape(4, kBandwidth, 0)), {});
+  const auto payload = pattern(500, 1);
+  for (const uint32_t source : {1u, 2u, 3u}) {
+    mesh.send_in_gang(source, 0, payload, {.number = 3, .message_count = 3});
+  }
+  for (const uint64_t at_ns : arrivals_on_fabric(mesh)) {
+    EXPECT_NEAR(static_cast<double>(at_ns), 1'500 + 1'200, 2) << "three on one link";
+  }
+}
+
+TEST(NetworkOnAFabric, WhoWaitsForADeadNodesFrameGoesOnAlone) {
+  for (const bool is_broken : {false, true}) {
+    Mesh mesh(topology_of(tests::switch_shape(4, kBandwidth, 1000)), {});
+    const auto payload = pattern(500, 1);
+    const Gang gang{.number = 3, .message_count = 3};
+    mesh.send_in_gang(1, 0, payload, gang);
+    mesh.send_in_gang(2, 0, payload, gang);
+    if (is_broken) {
+      mesh.network.break_link(3, 0);
+    } else {
+      mesh.network.crash(3);
+    }
+    while (mesh.network.advance()) {
+    }
+    for (const uint32_t source : {1u, 2u}) {
+      Message message;
+      EXPECT_EQ(mesh.peek(0, source, &message), Transfer::done) << source;
+    }
+    mesh.send_in_gang(1, 0, payload, gang);
+    EXPECT_TRUE(mesh.network.advance()) << "nor do later ones wait";
+  }
+}
+
 }  // namespace
 }  // namespace tutti::sim

@@ -54,6 +54,9 @@ class Mesh {
   Transfer send(uint32_t source, uint32_t target, std::span<const std::byte> payload, uint32_t channel = 0) {
     return network.send(end(source, target), channel, {.header = {sent_count++, 0}, .payload = payload});
   }
+  Transfer send_in_gang(uint32_t source, uint32_t target, std::span<const std::byte> payload, const Gang& gang) {
+    return network.send(end(source, target), 0, {.header = {sent_count++, 0}, .payload = payload, .gang = gang, .gang_group = 1});
+  }
   Transfer peek(uint32_t target, uint32_t source, Message* message, uint32_t channel = 0) {
     return network.peek(end(target, source), channel, {}, message);
   }

@@ -72,5 +72,77 @@ TEST(Traffic, ToOneselfNothingIsOnTheWay) {
   EXPECT_EQ(end_ns(traffic), 3u);
 }
 
+// Everybody's message to chip 0.
+std::vector<Traffic::Pair> to_first(uint32_t chip_count) {
+  std::vector<Traffic::Pair> pairs;
+  for (uint32_t chip = 1; chip < chip_count; ++chip) {
+    pairs.push_back({chip, 0});
+  }
+  return pairs;
+}
+
+std::vector<Traffic::Pair> from_first(uint32_t chip_count) {
+  std::vector<Traffic::Pair> pairs;
+  for (uint32_t chip = 1; chip < chip_count; ++chip) {
+    pairs.push_back({0, chip});
+  }
+  return pairs;
+}
+
+TEST(Traffic, WhatSwitchesReduceComesDownOnce) {
+  Traffic traffic(fabric_of(tests::switch_shape(4, kBytesPerS, 1000)));
+  const auto begun = traffic.begin_together({.messages = to_first(4), .bytes = 1'000}, 0, 7);
+  ASSERT_TRUE(begun.has_value());
+  EXPECT_EQ(begun->latency_ns, 200u) << "the switches' time is the collective's, once";
+  EXPECT_EQ(traffic.base_ns(), 5'000u);
+  EXPECT_EQ(end_ns(traffic), 1'000u) << "one at a time, three would take 3,000";
+  EXPECT_EQ(traffic.flows().flow_count(), 1u);
+  // The target's own bytes go up, too: what else it sends shares that link.
+  traffic.begin({.source = 0, .target = 3, .bytes = 1'000, .message_bytes = 1'000}, 0, 8);
+  EXPECT_EQ(end_ns(traffic), 2'000u);
+  traffic.begin_collective();
+  EXPECT_EQ(traffic.base_ns(), 0u);
+}
+
+TEST(Traffic, WhatSwitchesCopyGoesUpOnce) {
+  Traffic traffic(fabric_of(tests::switch_shape(4, kBytesPerS, 800)));
+  const auto begun = traffic.begin_together({.messages = from_first(4), .bytes = 1'000}, 0, 7);
+  ASSERT_TRUE(begun.has_value());
+  EXPECT_EQ(begun->link_bytes, 1'250u) << "at 80 %";
+  EXPECT_EQ(end_ns(traffic), 1'250u);
+}
+
+TEST(Traffic, ReductionsAndCopiesAtOnceTakeEachLinkOnceEachWay) {
+  Traffic traffic(fabric_of(tests::switch_shape(4, kBytesPerS, 1000)));
+  std::vector<Traffic::Pair> all;
+  for (uint32_t source = 0; source < 4; ++source) {
+    for (uint32_t target = 0; target < 4; ++target) {
+      if (source != target) {
+        all.push_back({source, target});
+      }
+    }
+  }
+  ASSERT_TRUE(traffic.begin_together({.messages = all, .bytes = 1'000}, 0, 7).has_value());
+  EXPECT_EQ(end_ns(traffic), 1'000u);
+}
+
+TEST(Traffic, SwitchesOfATreeReduceOnOneOfItsWays) {
+  tests::GraphFabric::Shape shape = tests::fat_tree_shape(8, 2, 2, kBytesPerS);
+  shape.level.reduction_per_mille = 1000;
+  Traffic traffic(fabric_of(shape));
+  ASSERT_TRUE(traffic.begin_together({.messages = to_first(8), .bytes = 1'000, .number = 1}, 0, 7).has_value());
+  EXPECT_EQ(end_ns(traffic), 1'000u);
+}
+
+TEST(Traffic, NoSwitchDoesWhatItsMachineDoesNotSay) {
+  Traffic plain(fabric_of(tests::ring_shape(4, kBytesPerS)));
+  EXPECT_FALSE(plain.begin_together({.messages = to_first(4), .bytes = 1'000}, 0, 7).has_value());
+  tests::GraphFabric::Shape shape = tests::switch_shape(4, kBytesPerS, 1000);
+  shape.level.multicast_per_mille = 0;
+  Traffic reducing(fabric_of(shape));
+  EXPECT_FALSE(reducing.begin_together({.messages = from_first(4), .bytes = 1'000}, 0, 7).has_value());
+  EXPECT_TRUE(reducing.begin_together({.messages = to_first(4), .bytes = 1'000}, 0, 7).has_value());
+}
+
 }  // namespace
 }  // namespace tutti::topology
