@@ -8,6 +8,7 @@
 
 #include "cost/arithmetic.hpp"
 #include "cost/wave.hpp"
+#include "topology/circles.hpp"
 #include "topology/fitting.hpp"
 
 namespace tutti::cost {
@@ -40,12 +41,20 @@ class Forms {
   std::optional<uint64_t> without_base(Pattern pattern) {
     switch (pattern) {
       case Pattern::ring: return ring();
+      case Pattern::rings: return rings();
       case Pattern::one_shot: return one_shot();
       case Pattern::two_shot: return two_shot();
       case Pattern::pairwise: return pairwise();
       case Pattern::recursive_doubling: return problem_.collective == Collective::all_gather ? doubling_blocks() : doubling();
+      case Pattern::recursive_halving: return recursive_halving();
+      case Pattern::circulant: return circulant();
       case Pattern::dissemination: return dissemination();
       case Pattern::bruck: return bruck();
+      case Pattern::bruck_four: return wide_bruck(4);
+      case Pattern::bruck_eight: return wide_bruck(8);
+      case Pattern::circulant_pipeline: return circulant_pipeline();
+      case Pattern::parallel_trees: return parallel_trees();
+      case Pattern::neighbour_exchange: return neighbour_exchange();
       case Pattern::flat_tree: return flat_tree();
       case Pattern::other: return std::nullopt;
     }
@@ -119,33 +128,76 @@ class Forms {
     return wave;
   }
 
-  // In the order of the circle, from each rank to the next.
-  std::vector<Wave::Hop> hops_of_ring(uint64_t bytes, const std::vector<uint32_t>& circle) {
+  using Circles = std::vector<std::vector<uint32_t>>;
+
+  // By circle, in its order, from each rank to the next.
+  std::vector<std::vector<Wave::Hop>> hops_of_rings(uint64_t bytes, const Circles& circles) {
     Wave wave = make_wave(bytes);
-    for (size_t place = 0; place < circle.size(); ++place) {
-      wave.add(circle[place], circle[(place + 1) % circle.size()]);
+    const auto for_each_hop = [](const std::vector<uint32_t>& circle, auto visit) {
+      for (size_t place = 0; place < circle.size(); ++place) {
+        visit(circle[place], circle[(place + 1) % circle.size()]);
+      }
+    };
+    for (const std::vector<uint32_t>& circle : circles) {
+      for_each_hop(circle, [&](uint32_t source, uint32_t target) { wave.add(source, target); });
     }
     base_ns_ = std::max(base_ns_, wave.base_ns());
-    std::vector<Wave::Hop> hops;
-    for (size_t place = 0; place < circle.size(); ++place) {
-      hops.push_back(wave.hop(circle[place], circle[(place + 1) % circle.size()], kSliceBytes));
+    std::vector<std::vector<Wave::Hop>> hops(circles.size());
+    for (size_t ring = 0; ring < circles.size(); ++ring) {
+      for_each_hop(circles[ring],
+                   [&](uint32_t source, uint32_t target) { hops[ring].push_back(wave.hop(source, target, kSliceBytes)); });
     }
     return hops;
   }
 
-  uint64_t ring() {
+  uint64_t ring() { return around_all({topology::circle_of(topology_)}); }
+
+  std::optional<uint64_t> rings() {
+    const Circles circles = topology::circles_of(topology_);
+    return circles.empty() ? std::nullopt : std::optional(around_all(circles));
+  }
+
+  // Each with a share.
+  uint64_t around_all(const Circles& circles) {
+    const uint64_t share_count = circles.size();
+    uint64_t longest = 0;
+    const auto for_each_ring = [&](uint64_t bytes, auto time_of) {
+      const std::vector<std::vector<Wave::Hop>> hops = hops_of_rings(bytes, circles);
+      for (size_t ring = 0; ring < circles.size(); ++ring) {
+        longest = std::max(longest, time_of(hops[ring], circles[ring]));
+      }
+    };
+    // Of a chain the first slices are under way by themselves.
+    const auto for_each_chain = [&](uint64_t bytes, uint64_t chunk_count) {
+      for_each_ring(bytes, [&](std::vector<Wave::Hop> hops, const std::vector<uint32_t>& circle) {
+        const std::vector<Wave::Hop> alone = hops_of_rings(bytes, {circle}).front();
+        for (size_t place = 0; place < hops.size(); ++place) {
+          hops[place].transfer_ns = add(alone[place].slice_ns, hops[place].transfer_ns - hops[place].slice_ns);
+          hops[place].slice_ns = alone[place].slice_ns;
+        }
+        return chain(hops, circle, chunk_count);
+      });
+    };
     switch (problem_.collective) {
-      case Collective::broadcast: return chain(1);
-      case Collective::reduce: return chain(kChainChunks);
-      case Collective::all_reduce: return around(part(ranks_), 2 * (uint64_t{ranks_} - 1));
-      default: return around(bytes_, uint64_t{ranks_} - 1);
+      case Collective::broadcast:
+      case Collective::reduce: {
+        const uint64_t chunk_count = problem_.collective == Collective::reduce ? kChainChunks : 1;
+        for_each_chain(part(chunk_count * share_count), chunk_count);
+        break;
+      }
+      case Collective::all_reduce:
+        for_each_ring(part(ranks_ * share_count), [&](const auto& hops, const auto&) { return around(hops, 2 * (uint64_t{ranks_} - 1)); });
+        break;
+      default:
+        for_each_ring(part(share_count), [&](const auto& hops, const auto&) { return around(hops, uint64_t{ranks_} - 1); });
+        break;
     }
+    return longest;
   }
 
   // Every rank passes on what came, `step_count` times. A message leaves when its predecessor from the same rank has left, and when its first slice has
   // come, so the end is that of the longest path on which each step either goes on to the next hop or stays, at the slowest of all.
-  uint64_t around(uint64_t chunk_bytes, uint64_t step_count) {
-    const std::vector<Wave::Hop> hops = hops_of_ring(chunk_bytes, topology::circle_of(topology_));
+  static uint64_t around(const std::vector<Wave::Hop>& hops, uint64_t step_count) {
     uint64_t slowest = 0;
     uint64_t more = 0;
     std::vector<uint64_t> sums = {0};
@@ -168,9 +220,7 @@ class Forms {
   }
 
   // From the root on, or towards it.
-  uint64_t chain(uint64_t chunk_count) {
-    const std::vector<uint32_t> circle = topology::circle_of(topology_);
-    const std::vector<Wave::Hop> hops = hops_of_ring(part(chunk_count), circle);
+  uint64_t chain(const std::vector<Wave::Hop>& hops, const std::vector<uint32_t>& circle, uint64_t chunk_count) const {
     uint64_t sum = 0;
     uint64_t longest = 0;
     uint64_t more = 0;  // that the slowest hop takes for a chunk than for a slice
@@ -242,11 +292,11 @@ class Forms {
    public:
     Rounds(Forms& forms, schedule::WaitMode mode) : forms_(forms), mode_(mode), ranks_(forms.ranks_) {}
 
-    // `target_of`: of a rank, itself for none.
-    void add(uint64_t bytes, auto target_of) {
+    // `target_of`: of a rank, itself for none. `count` messages each.
+    void add(uint64_t bytes, auto target_of, uint64_t count = 1) {
       Wave wave = forms_.make_wave(bytes);
       for (uint32_t rank = 0; rank < forms_.ranks_; ++rank) {
-        wave.add(rank, target_of(rank));
+        wave.add(rank, target_of(rank), count * Wave::kUnit);
       }
       forms_.base_ns_ = std::max(forms_.base_ns_, wave.base_ns());
       std::vector<Rank> next = ranks_;
@@ -312,6 +362,82 @@ class Forms {
     return rounds.end_ns();
   }
 
+  // Rounds of a reducescatter, given as how many chunks go how far; those of an allreduce then pass backwards.
+  struct Share {
+    uint32_t count = 0;
+    uint32_t distance = 0;
+  };
+  uint64_t there_and_back(const std::vector<Share>& shares, auto ahead_by, auto behind_by) {
+    Rounds rounds(*this, schedule::WaitMode::complete);
+    const bool is_whole = problem_.collective == Collective::all_reduce;
+    const uint64_t chunk = is_whole ? part(ranks_) : bytes_;
+    for (const Share& share : shares) {
+      rounds.add(multiply(share.count, chunk), [&](uint32_t rank) { return ahead_by(rank, share.distance); });
+    }
+    for (auto share = shares.rbegin(); is_whole && share != shares.rend(); ++share) {
+      rounds.add(multiply(share->count, chunk), [&](uint32_t rank) { return behind_by(rank, share->distance); });
+    }
+    return rounds.end_ns();
+  }
+
+  std::optional<uint64_t> recursive_halving() {
+    if (!std::has_single_bit(ranks_)) {
+      return std::nullopt;
+    }
+    std::vector<Share> shares;
+    for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
+      const uint32_t other = ranks_ / 2 / distance;
+      shares.push_back(problem_.collective == Collective::all_reduce ? Share{other, distance} : Share{other, other});
+    }
+    const auto partner = [](uint32_t rank, uint32_t distance) { return rank ^ distance; };
+    return there_and_back(shares, partner, partner);
+  }
+
+  uint64_t circulant() {
+    std::vector<Share> shares;
+    for (uint32_t span = ranks_; span > 1; span = (span + 1) / 2) {
+      shares.push_back({span / 2, (span + 1) / 2});
+    }
+    return there_and_back(
+        shares, [&](uint32_t rank, uint32_t distance) { return ahead(rank, distance); },
+        [&](uint32_t rank, uint32_t distance) { return ahead(rank, ranks_ - distance); });
+  }
+
+  uint64_t parallel_trees() {
+    Rounds rounds(*this, schedule::WaitMode::complete);
+    const bool is_whole = problem_.collective == Collective::all_reduce;
+    const uint32_t largest = std::bit_floor(ranks_ - 1);
+    const auto pass = [&](uint32_t distance, uint32_t way) {
+      const uint64_t block_count = (ranks_ - distance + 2 * uint64_t{distance} - 1) / (2 * uint64_t{distance});
+      rounds.add(is_whole ? part(ranks_) : bytes_, [&](uint32_t rank) { return ahead(rank, way); }, block_count);
+    };
+    for (uint32_t distance = 1; distance <= largest && problem_.collective != Collective::all_gather; distance *= 2) {
+      pass(distance, ranks_ - distance);
+    }
+    for (uint32_t distance = largest; distance > 0 && problem_.collective != Collective::reduce_scatter; distance /= 2) {
+      pass(distance, distance);
+    }
+    return rounds.end_ns();
+  }
+
+  // After the first round all are alike but for the side. A rank is as slow as both of its sides.
+  std::optional<uint64_t> neighbour_exchange() {
+    if (ranks_ % 2 != 0) {
+      return std::nullopt;
+    }
+    const auto exchange = [&](uint64_t bytes, uint32_t first) {
+      Wave wave = make_wave(bytes);
+      for (uint32_t rank = 0; rank < ranks_; ++rank) {
+        wave.add(rank, rank % 2 == first ? ahead(rank, 1) : ahead(rank, ranks_ - 1));
+      }
+      return whole(wave);
+    };
+    const uint64_t outwards = exchange(multiply(2, bytes_), 1);
+    const uint64_t inwards = exchange(multiply(2, bytes_), 0);
+    const uint64_t count = ranks_ / 2 - 1;
+    return add(exchange(bytes_, 0), add(multiply(count - count / 2, outwards), multiply(count / 2, inwards)));
+  }
+
   uint64_t dissemination() {
     Rounds rounds(*this, schedule::WaitMode::complete);
     for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
@@ -330,6 +456,43 @@ class Forms {
       rounds.add(multiply(count, bytes_), [&](uint32_t rank) { return ahead(rank, ranks_ - distance); });
     }
     return rounds.end_ns();
+  }
+
+  // All skips are busy at once, each with its share of the chunks; the last chunk then goes along some of them, by the way of most.
+  uint64_t circulant_pipeline() {
+    const auto skip_count = static_cast<uint64_t>(std::bit_width(ranks_ - 1));
+    const uint64_t chunk_count = 2 * skip_count * skip_count;
+    Wave together = make_wave(part(chunk_count));
+    uint64_t last = 0;
+    for (uint32_t skip = ranks_; skip > 1;) {
+      skip = (skip + 1) / 2;
+      const uint32_t distance = problem_.collective == Collective::broadcast ? skip : ranks_ - skip;
+      last = add(last, whole(shift(distance, part(chunk_count))));
+      for (uint32_t rank = 0; rank < ranks_; ++rank) {
+        together.add(rank, ahead(rank, distance), Wave::kUnit * chunk_count / skip_count);
+      }
+    }
+    return add(together.transfer_ns(), last / 3 * 2);
+  }
+
+  // Messages of one digit are under way together, the first being the longest.
+  uint64_t wide_bruck(uint32_t radix) {
+    uint64_t sum = 0;
+    for (uint64_t weight = 1; weight < ranks_; weight *= radix) {
+      const uint64_t period = weight * radix;
+      const auto count_of = [&](uint64_t distance) {
+        const uint64_t rest = ranks_ % period;
+        return ranks_ / period * weight + (rest > distance ? std::min(rest - distance, weight) : 0);
+      };
+      Wave wave = make_wave(multiply(count_of(weight), bytes_));
+      for (uint64_t distance = weight; distance < std::min<uint64_t>(period, ranks_); distance += weight) {
+        for (uint32_t rank = 0; rank < ranks_; ++rank) {
+          wave.add(rank, ahead(rank, ranks_ - static_cast<uint32_t>(distance)), Wave::kUnit * count_of(distance) / count_of(weight));
+        }
+      }
+      sum = add(sum, whole(wave));
+    }
+    return sum;
   }
 
   // To rank 0 at once, from there one after another.

@@ -17,8 +17,9 @@
 
 namespace tutti::cost {
 
-// Within a tenth of price_ns() for the pattern's schedules where ranks keep in step, and within 40 % where they do not: pairwise, bruck, two_shot with
-// a root, and doubling of other rank counts than powers of two (tests/planner/closed_forms_test.cpp). Of all pairs of more than two hundred ranks some
+// Within a tenth of price_ns() for the pattern's schedules where ranks keep in step, and within 40 % where they do not: rings, pairwise, bruck of any
+// base, circulant, parallel_trees, neighbour_exchange, two_shot with a root, doubling of other rank counts than powers of two, and, within half,
+// circulant_pipeline (tests/planner/closed_forms_test.cpp). Of all pairs of more than two hundred ranks some
 // distances are looked at, which stand for the rest. Takes time that grows with the ranks and the ways' lengths: 0.1 to 0.5 s
 // for 8,960. Nothing for topologies without a fabric, patterns without a form, variable blocks and single ranks.
 std::optional<uint64_t> closed_form_ns(schedule::Pattern pattern, const schedule::Problem& problem, const topology::Topology& topology,

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "topology/model.hpp"
@@ -59,12 +61,31 @@ topology::Topology reaching_topology(uint32_t rank_count) {
   return topology::Topology::uniform(rank_count, {.latency_ns = 0, .source = "", .reaches_memory = true});
 }
 
+// Each on a host of its own.
+topology::Topology distant_topology(uint32_t rank_count) { return topology::Topology::uniform(rank_count, {.latency_ns = 0, .source = ""}); }
+
+// Chips that are wired to the next. Nothing for fewer than three.
+std::optional<topology::Topology> wired_ring(uint32_t rank_count) {
+  topology::LevelModel level;
+  level.kind = topology::LevelKind::ring;
+  level.dims = {rank_count};
+  level.wrap = topology::Wrap::all;
+  level.bytes_per_s = {{.value = 1, .citation = {}}};
+  level.protocols.push_back({.protocol = {.name = ""}, .citation = {}, .efficiency_citation = {}});
+  const auto fabric = topology::make_fabric({.name = "", .title = "", .chip = "", .shapes = {}, .levels = {level}});
+  return rank_count > 2 && fabric ? std::optional(topology::Topology::of(*fabric)) : std::nullopt;
+}
+
 }  // namespace
 
 bool ever_applies(const Algorithm& algorithm, Collective collective) {
   for (uint32_t rank_count : {2u, 3u, 4u, 6u, 8u, 9u, 16u}) {
     std::vector<topology::Topology> topologies = switched_machines(rank_count);
     topologies.push_back(ordinary_topology(rank_count));
+    topologies.push_back(distant_topology(rank_count));
+    if (auto ring = wired_ring(rank_count)) {
+      topologies.push_back(std::move(*ring));
+    }
     for (schedule::InPlace in_place : {schedule::InPlace::no, schedule::InPlace::yes}) {
       for (schedule::Blocks blocks : {schedule::Blocks::equal, schedule::Blocks::variable}) {
         const schedule::Problem problem{
@@ -87,6 +108,9 @@ std::string why_not_applicable(const Algorithm& algorithm, const schedule::Probl
   equal.blocks = schedule::Blocks::equal;
   if (algorithm.applies(equal, topology)) {
     return "it does not solve that for blocks of different lengths";
+  }
+  if (algorithm.applies(problem, distant_topology(problem.rank_count))) {
+    return "it needs ranks on several hosts";
   }
   if (algorithm.applies(problem, reaching_topology(problem.rank_count))) {
     return "it needs ranks that reach each other's memory";

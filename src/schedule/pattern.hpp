@@ -9,12 +9,20 @@ namespace tutti::schedule {
 enum class Pattern : uint8_t {
   other,
   ring,                // chunks around a ring of all ranks, or a chain of them from the root or to it
+  rings,               // the same with several rings at once (topology/circles.hpp), each for a share
   one_shot,            // every block goes straight to where it is needed
   two_shot,            // the vector is cut among all ranks, then put together again
   pairwise,            // one partner after another
   recursive_doubling,  // partners at distances 1, 2, 4, ...
+  recursive_halving,   // the same, each time with half of what is left, and back
+  circulant,           // half of what is left to the rank p/2, p/4, ... ahead, and back
   dissemination,       // tokens to the ranks 1, 2, 4, ... ahead
   bruck,               // bundles of blocks travel distances 1, 2, 4, ...
+  bruck_four,          // of an alltoall: distances 1, 2, 3, then 4, 8, 12, ...
+  bruck_eight,         // of an alltoall: distances 1, 2, ... 7, then 8, 16, ...
+  parallel_trees,      // single blocks travel distances 2^k, ..., 4, 2, 1
+  neighbour_exchange,  // two blocks at a time to the next and to the previous rank in turn
+  circulant_pipeline,  // chunk after chunk, each round to the rank p/2, p/4, ... 1 ahead
   flat_tree,           // everybody speaks with rank 0
 };
 

@@ -45,7 +45,14 @@ std::vector<Algorithm> algorithms_with_forms() {
 bool falls_out_of_step(const Algorithm& algorithm, const Problem& problem) {
   switch (algorithm.pattern) {
     case Pattern::pairwise:
+    case Pattern::rings:
     case Pattern::bruck:
+    case Pattern::bruck_four:
+    case Pattern::bruck_eight:
+    case Pattern::circulant:
+    case Pattern::parallel_trees:
+    case Pattern::neighbour_exchange:
+    case Pattern::circulant_pipeline:
       return true;
     case Pattern::two_shot:
       return schedule::is_rooted(problem.collective);
@@ -75,7 +82,8 @@ class ClosedFormTest : public testing::TestWithParam<const char*> {
       ASSERT_TRUE(form.has_value()) << algorithm.name << " " << schedule::name_of(collective);
       const uint64_t price = cost::price_ns(problem, schedules, topology_, workload);
       const double ratio = static_cast<double>(*form) / static_cast<double>(price);
-      const double within = falls_out_of_step(algorithm, problem) ? 0.4 : 0.1;
+      const double out_of_step = algorithm.pattern == Pattern::circulant_pipeline ? 0.5 : 0.4;
+      const double within = falls_out_of_step(algorithm, problem) ? out_of_step : 0.1;
       ++compared_;
       EXPECT_TRUE(ratio > 1 - within && ratio < 1 + within) << fmt::format("{} by {}, {} bytes: form {} ns, priced {} ns, {:.3f}", schedule::name_of(collective),
                                                              algorithm.name, bytes, *form, price, ratio);
