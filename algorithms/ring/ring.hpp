@@ -8,7 +8,8 @@
 
 namespace tutti::algorithms::ring {
 
-// "ring": allreduce, reduce, broadcast; allgather and reducescatter, also with variable blocks.
+// "ring": allreduce, reduce, broadcast; allgather and reducescatter, also with variable blocks. "rings": the same where
+// topology::circles_of() knows several. "neighbour_exchange": allgather of even numbers of ranks over networks, also with variable blocks.
 std::span<const planner::Algorithm> algorithms();
 
 }  // namespace tutti::algorithms::ring

@@ -90,6 +90,9 @@ topology::Topology topology_of(const SimWorldOptions& options) {
 comm::Host host_of(const SimWorldOptions& options, uint32_t rank) {
   topology::ProcessorWords own(rank / 64 + 1);
   own.back() = uint64_t{1} << rank % 64;
+  if (options.places.empty()) {
+    return {.id = fmt::format("simulated {}", rank), .allowed_cores = std::move(own), .place = {}};
+  }
   return {.id = "simulated", .allowed_cores = std::move(own), .place = options.places[rank]};
 }
 
@@ -114,7 +117,7 @@ SimWorld::SimWorld(const SimWorldOptions& options) : options_(options), crashed_
     setup.exchange = std::move(exchanges[rank]);
     setup.clock = &network_->clock();
     setup.data = options.data;
-    if (!options.places.empty()) {
+    if (!options.places.empty() || options.hosts == SimHosts::many) {
       setup.host = host_of(options, rank);
     }
     setup.transports.push_back({"sim", std::make_unique<transports::sim::SimTransport>(*network_, context, rank)});

@@ -17,6 +17,9 @@
 
 namespace tutti::tests {
 
+// Where ranks are that have no places: on the host on which the test runs, or each on one of its own.
+enum class SimHosts : uint8_t { one, many };
+
 struct SimWorldOptions {
   uint32_t rank_count = 2;
   uint64_t seed = 1;
@@ -26,6 +29,7 @@ struct SimWorldOptions {
   std::string algorithms = {};
   // By rank: where each is on one host that they share, a processor for each. Empty: they find out as outside of a simulation.
   std::vector<topology::Place> places = {};
+  SimHosts hosts = SimHosts::one;
   // What the network is made of, instead of links between all pairs; ranks do not know of it, and plan for `link`.
   std::shared_ptr<const topology::Fabric> fabric = nullptr;
   engine::Data data = engine::Data::real;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -36,14 +37,21 @@ const std::vector<Family>& families() {
   return all;
 }
 
+// Between which ranks are: threads of one process, or the chips of a model, all joined by a switch.
+enum class Laid : uint8_t { nowhere, on_switch };
+
 struct Forced {
   const planner::Algorithm* algorithm;
   const Family* family;
+  Laid laid;
 };
 
-bool serves(const planner::Algorithm& algorithm, Collective collective, Blocks blocks, int rank_count) {
-  // As between threads of one process.
-  const auto topology = topology::Topology::uniform(static_cast<uint32_t>(rank_count), {.latency_ns = 0, .source = "", .reaches_memory = true});
+bool serves(const planner::Algorithm& algorithm, Collective collective, Blocks blocks, int rank_count, Laid laid) {
+  auto topology = topology::Topology::uniform(static_cast<uint32_t>(rank_count),
+                                              {.latency_ns = 0, .source = "", .reaches_memory = laid == Laid::nowhere});
+  for (uint32_t rank = 0; laid == Laid::nowhere && rank < topology.rank_count(); ++rank) {
+    topology.set_host(rank, 0);
+  }
   schedule::Problem problem{.collective = collective,
                             .rank_count = static_cast<uint32_t>(rank_count),
                             .root = 0,
@@ -59,8 +67,10 @@ std::vector<Forced> forced_algorithms() {
   for (const auto family_of_algorithms : registry::algorithm_families()) {
     for (const planner::Algorithm& algorithm : family_of_algorithms()) {
       for (const Family& family : families()) {
-        if (serves(algorithm, family.collective, Blocks::equal, 4)) {
-          all.push_back({&algorithm, &family});
+        if (serves(algorithm, family.collective, Blocks::equal, 4, Laid::nowhere)) {
+          all.push_back({&algorithm, &family, Laid::nowhere});
+        } else if (serves(algorithm, family.collective, Blocks::equal, 4, Laid::on_switch)) {
+          all.push_back({&algorithm, &family, Laid::on_switch});
         }
       }
     }
@@ -72,20 +82,29 @@ void PrintTo(const Forced& forced, std::ostream* out) {
   *out << schedule::name_of(forced.family->collective) << ':' << forced.algorithm->name;
 }
 
-class AlgorithmTest : public testing::TestWithParam<Forced> {};
+class AlgorithmTest : public testing::TestWithParam<Forced> {
+ protected:
+  void SetUp() override {
+    if (GetParam().laid == Laid::on_switch) {
+      ::setenv("TUTTI_TOPOLOGY", TUTTI_SOURCE_DIR "/topologies/nvidia-dgx-h100.toml", 1);
+    }
+  }
+  void TearDown() override { ::unsetenv("TUTTI_TOPOLOGY"); }
+};
 
 TEST_P(AlgorithmTest, SolvesItsCollective) {
   const Forced& forced = GetParam();
   const std::string override = fmt::format("{}:{}", schedule::name_of(forced.family->collective), forced.algorithm->name);
   size_t performed = 0;
-  const std::vector<int> rank_counts = test_size() == Size::small ? std::vector{3, 4} : std::vector{2, 3, 4, 5, 7, 8};
+  const std::vector<int> many = forced.laid == Laid::nowhere ? std::vector{2, 3, 4, 5, 7, 8} : std::vector{4, 5, 8};
+  const std::vector<int> rank_counts = test_size() == Size::small ? std::vector{3, 4} : many;
   for (const int rank_count : rank_counts) {
     std::vector<Exercise> exercises;
     for (Exercise& exercise : every_shape(rank_count, test_seed() + 3)) {
       const bool wanted = std::ranges::find(forced.family->operations, exercise.operation) != forced.family->operations.end();
       const Blocks blocks = has_variable_blocks(exercise.operation) ? Blocks::variable : Blocks::equal;
       const bool kept = test_size() == Size::full || exercise.seed % 8 == 0;
-      if (wanted && kept && serves(*forced.algorithm, forced.family->collective, blocks, rank_count)) {
+      if (wanted && kept && serves(*forced.algorithm, forced.family->collective, blocks, rank_count, forced.laid)) {
         exercises.push_back(exercise);
       }
     }

@@ -76,6 +76,11 @@ TEST_F(ModelledMachine, ATorusRunsCollectives) {
   expect_collectives(16);
 }
 
+TEST_F(ModelledMachine, SeveralRingsRunCollectives) {
+  lay("amd-mi300x.toml");
+  expect(5, "allreduce:rings;reduce:rings;broadcast:rings;allgather:rings;reducescatter:rings", is_solved);
+}
+
 TEST_F(ModelledMachine, AMeshOfTheSmallestShapeWithAChipForEachRankRunsCollectives) {
   lay("tesla-dojo.toml");
   expect_collectives(6);
