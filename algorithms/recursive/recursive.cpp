@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "algorithms/alone.hpp"
+#include "algorithms/hosts.hpp"
 #include "algorithms/ranks.hpp"
+#include "algorithms/recursive/halving.hpp"
 #include "schedule/builder.hpp"
 
 namespace tutti::algorithms::recursive {
@@ -180,6 +182,16 @@ Schedule dissemination_build(const Problem& problem, const topology::Topology&, 
   return problem.rank_count == 1 ? solve_alone(problem) : barrier(problem, rank);
 }
 
+template <bool (*solves)(const Problem&)>
+bool halving_applies(const Problem& problem, const topology::Topology& topology) {
+  return solves(problem) && has_network(topology);
+}
+
+template <Schedule (*solve)(const Problem&, uint32_t)>
+Schedule halving_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
+  return problem.rank_count == 1 ? solve_alone(problem) : solve(problem, rank);
+}
+
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "recursive_doubling",
                        .idea = "partners at distances 1, 2, 4, ... exchange all they have",
@@ -191,6 +203,16 @@ constexpr std::array kAlgorithms = {
                        .applies = dissemination_applies,
                        .build = dissemination_build,
                        .pattern = schedule::Pattern::dissemination},
+    planner::Algorithm{.name = "recursive_halving",
+                       .idea = "partners at distances 1, 2, 4, ... share out what they reduce, then exchange the results",
+                       .applies = halving_applies<halving_solves>,
+                       .build = halving_build<halving>,
+                       .pattern = schedule::Pattern::recursive_halving},
+    planner::Algorithm{.name = "circulant",
+                       .idea = "each rank passes on the farther half of what it has, p/2, p/4, ... ahead, and back",
+                       .applies = halving_applies<circulant_solves>,
+                       .build = halving_build<circulant>,
+                       .pattern = schedule::Pattern::circulant},
 };
 
 }  // namespace

@@ -8,7 +8,8 @@
 
 namespace tutti::algorithms::recursive {
 
-// "recursive_doubling": allreduce, and allgather on powers of two. "dissemination": barrier.
+// "recursive_doubling": allreduce, and allgather on powers of two. "dissemination": barrier. Over networks also "recursive_halving": allreduce and
+// reducescatter on powers of two; "circulant": allreduce and reducescatter, also with variable blocks.
 std::span<const planner::Algorithm> algorithms();
 
 }  // namespace tutti::algorithms::recursive
