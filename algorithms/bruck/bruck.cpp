@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// With p ranks and n bytes in all at a rank: allgather ceil(log2 p) a + (p-1)/p nb, alltoall ceil(log2 p) (a + nb/2)
+// With p ranks and n bytes in all at a rank: allgather ceil(log2 p) a + (p-1)/p nb, alltoall ceil(log2 p) (a + nb/2), with
+// base k ceil(log_k p) (a + (k-1)/k nb)
 // (Bruck, Ho, Kipnis, Upfal and Weathersby, "Efficient algorithms for all-to-all communications in multiport
-// message-passing systems", TPDS 1997).
+// message-passing systems", TPDS 1997). Parallel trees cost allgather and reducescatter the same, but send far what is
+// short (the PAT of NCCL 2.23: Jeaugey, "PAT: a new algorithm for all-gather and reduce-scatter operations at scale", arXiv
+// 2506.20252, 2025).
 #include "algorithms/bruck/bruck.hpp"
 
 #include <array>
@@ -9,6 +12,8 @@
 #include "algorithms/alone.hpp"
 #include "algorithms/bruck/all_gather.hpp"
 #include "algorithms/bruck/all_to_all.hpp"
+#include "algorithms/bruck/parallel_trees.hpp"
+#include "algorithms/hosts.hpp"
 
 namespace tutti::algorithms::bruck {
 namespace {
@@ -24,7 +29,22 @@ Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank)
   if (problem.rank_count == 1) {
     return solve_alone(problem);
   }
-  return problem.collective == Collective::all_to_all ? all_to_all(problem, rank) : all_gather(problem, rank);
+  return problem.collective == Collective::all_to_all ? all_to_all(problem, rank, 2) : all_gather(problem, rank);
+}
+
+bool trees_apply(const Problem& problem, const topology::Topology& topology) { return parallel_trees_solve(problem) && has_network(topology); }
+
+Schedule trees_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
+  return problem.rank_count == 1 ? solve_alone(problem) : parallel_trees(problem, rank);
+}
+
+bool wide_applies(const Problem& problem, const topology::Topology& topology) {
+  return problem.collective == Collective::all_to_all && problem.blocks == Blocks::equal && has_network(topology);
+}
+
+template <uint32_t radix>
+Schedule wide_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
+  return problem.rank_count == 1 ? solve_alone(problem) : all_to_all(problem, rank, radix);
 }
 
 constexpr std::array kAlgorithms = {
@@ -33,6 +53,21 @@ constexpr std::array kAlgorithms = {
                        .applies = applies,
                        .build = build,
                        .pattern = schedule::Pattern::bruck},
+    planner::Algorithm{.name = "bruck_four",
+                       .idea = "blocks travel distances 1, 2, 3, then 4, 8, 12, ... together with others",
+                       .applies = wide_applies,
+                       .build = wide_build<4>,
+                       .pattern = schedule::Pattern::bruck_four},
+    planner::Algorithm{.name = "bruck_eight",
+                       .idea = "blocks travel distances 1, 2, ... 7, then 8, 16, ... together with others",
+                       .applies = wide_applies,
+                       .build = wide_build<8>,
+                       .pattern = schedule::Pattern::bruck_eight},
+    planner::Algorithm{.name = "parallel_trees",
+                       .idea = "a binomial tree for each block, all at once: few blocks go far, many near",
+                       .applies = trees_apply,
+                       .build = trees_build,
+                       .pattern = schedule::Pattern::parallel_trees},
 };
 
 }  // namespace
