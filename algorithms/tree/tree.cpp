@@ -4,7 +4,9 @@
 #include <array>
 
 #include "algorithms/alone.hpp"
+#include "algorithms/hosts.hpp"
 #include "algorithms/tree/binomial.hpp"
+#include "algorithms/tree/circulant_pipeline.hpp"
 #include "algorithms/tree/double_binary.hpp"
 #include "algorithms/tree/flat.hpp"
 
@@ -20,6 +22,16 @@ bool applies(const Problem& problem, const topology::Topology&) {
   return solves(problem);
 }
 
+template <bool (*solves)(const Problem&)>
+bool applies_to_networks(const Problem& problem, const topology::Topology& topology) {
+  return solves(problem) && has_network(topology);
+}
+
+template <uint32_t radix>
+Schedule k_nomial_of(const Problem& problem, uint32_t rank) {
+  return k_nomial(problem, rank, radix);
+}
+
 template <Schedule (*solve)(const Problem&, uint32_t)>
 Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) {
   return problem.rank_count == 1 ? solve_alone(problem) : solve(problem, rank);
@@ -29,11 +41,28 @@ constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "binomial",
                        .idea = "a tree in which the ranks that take part double with each round",
                        .applies = applies<binomial_solves>,
-                       .build = build<binomial>},
+                       .build = build<k_nomial_of<2>>},
+    planner::Algorithm{.name = "bine",
+                       .idea = "a binomial tree whose partners are a third nearer, to either side",
+                       .applies = applies_to_networks<bine_solves>,
+                       .build = build<bine>},
+    planner::Algorithm{.name = "circulant_pipeline",
+                       .idea = "chunks leave the root one by one; each round everybody passes on what somebody lacks",
+                       .applies = applies_to_networks<circulant_pipeline_solves>,
+                       .build = build<circulant_pipeline>,
+                       .pattern = schedule::Pattern::circulant_pipeline},
     planner::Algorithm{.name = "double_binary_tree",
                        .idea = "two pipelined binary trees carry half of the vector each",
                        .applies = applies<double_binary_solves>,
                        .build = build<double_binary>},
+    planner::Algorithm{.name = "k_nomial_four",
+                       .idea = "a tree in which the ranks that take part become four times as many with each round",
+                       .applies = applies_to_networks<binomial_solves>,
+                       .build = build<k_nomial_of<4>>},
+    planner::Algorithm{.name = "k_nomial_eight",
+                       .idea = "a tree in which the ranks that take part become eight times as many with each round",
+                       .applies = applies_to_networks<binomial_solves>,
+                       .build = build<k_nomial_of<8>>},
     planner::Algorithm{.name = "flat_tree",
                        .idea = "everybody sends to one rank, which sends everybody the result",
                        .applies = applies<flat_solves>,
