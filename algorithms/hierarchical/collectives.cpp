@@ -86,7 +86,7 @@ Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, const Ma
       if (group.leader != rank) {
         weaver.send(group.leader, chunk, values[chunk], gangs.up(stage, group, chunk));
       } else if (group.members.size() > 1) {
-        values[chunk] = weaver.reduce(group, chunk, values[chunk], {.target = scratch(weaver.builder().add_scratch(1))});
+        values[chunk] = weaver.reduce(group, chunk, values[chunk], {.target = scratch(weaver.builder().add_scratch(1)), .stage = stage});
       }
     }
   }
@@ -96,7 +96,7 @@ Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, const Ma
       const bool overwrites = values[chunk].place == input(chunk) && problem.in_place == InPlace::yes;
       std::vector<WaitFor> sent = weaver.spread(group, chunk, values[chunk], {.gang = gangs.across(top, group, chunk)});
       values[chunk] = weaver.reduce(group, chunk, values[chunk],
-                                    {.target = output(chunk), .final = Final::yes, .before_writing = overwrites ? sent : std::vector<WaitFor>{}});
+                                    {.target = output(chunk), .stage = top, .final = Final::yes, .before_writing = overwrites ? sent : std::vector<WaitFor>{}});
     }
   }
   for (uint32_t stage = top; stage-- > 0;) {
@@ -136,7 +136,7 @@ Schedule reduce_up(const std::vector<Path>& paths, Weaver& weaver, uint32_t stag
       } else if (group.members.size() > 1) {
         const bool is_mine = is_last && owner_of(chunk) == rank;
         const Span target = is_mine ? output(slot_of(chunk)) : scratch(weaver.builder().add_scratch(1));
-        values[chunk] = weaver.reduce(group, chunk, values[chunk], {.target = target, .final = is_last ? Final::yes : Final::no});
+        values[chunk] = weaver.reduce(group, chunk, values[chunk], {.target = target, .stage = stage, .final = is_last ? Final::yes : Final::no});
       }
     }
   }

@@ -90,18 +90,23 @@ uint32_t Hierarchy::position(uint32_t rank) const {
   return static_cast<uint32_t>(std::find(members.begin(), members.end(), rank) - members.begin());
 }
 
+uint32_t Hierarchy::leader(uint32_t stage, uint32_t domain, const Choice& choice) const {
+  if (choice.first && domains_[stage][*choice.first] == domain) {
+    return *choice.first;
+  }
+  if (stage > 0 && choice.near && domains_[stage][*choice.near] == domain) {
+    return leader(stage - 1, domains_[stage - 1][*choice.near], choice);
+  }
+  const std::vector<uint32_t>& parts = stages_[stage][domain];
+  const uint32_t part = parts[choice.share % parts.size()];
+  return stage == 0 ? part : leader(stage - 1, part, choice);
+}
+
 Group Hierarchy::group(uint32_t stage, uint32_t domain, const Choice& choice) const {
-  Group group{.members = stages_[stage][domain], .leader = 0};
+  Group group{.members = stages_[stage][domain], .leader = leader(stage, domain, choice)};
   if (stage > 0) {
     for (uint32_t& member : group.members) {
-      member = this->group(stage - 1, member, choice).leader;
-    }
-  }
-  group.leader = group.members[choice.share % group.members.size()];
-  for (const uint32_t member : group.members) {
-    const bool is_near = choice.near && stage > 0 && domains_[stage - 1][member] == domains_[stage - 1][*choice.near];
-    if (is_near || choice.first == member) {
-      group.leader = member;
+      member = leader(stage - 1, member, choice);
     }
   }
   return group;

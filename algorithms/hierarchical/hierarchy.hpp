@@ -28,6 +28,11 @@ class Hierarchy {
   bool is_worth_it() const { return is_worth_it_; }
   // Stage 0 is within the innermost domains, the last one among the leaders of the outermost.
   uint32_t stage_count() const { return static_cast<uint32_t>(stages_.size()); }
+  // At stage `stage`, 0 to domain_count() - 1: what the domain is made of, ranks at stage 0 and domains of the stage before at others.
+  uint32_t domain_count(uint32_t stage) const { return static_cast<uint32_t>(stages_[stage].size()); }
+  const std::vector<uint32_t>& parts(uint32_t stage, uint32_t domain) const { return stages_[stage][domain]; }
+  uint32_t domain_of(uint32_t stage, uint32_t rank) const { return domains_[stage][rank]; }
+  uint32_t rank_count() const { return stages_.empty() ? 0 : static_cast<uint32_t>(domains_.front().size()); }
   // Ranks of the smallest innermost domain.
   uint32_t smallest_domain() const;
   // Of those that meet, the most.
@@ -43,6 +48,8 @@ class Hierarchy {
   };
   // The groups that `rank` is in, from stage 0 on; the last one is that in which it does not lead, or all meet.
   std::vector<Group> groups_of(uint32_t rank, const Choice& choice) const;
+  // Who leads a domain.
+  uint32_t leader(uint32_t stage, uint32_t domain, const Choice& choice) const;
 
  private:
   // At each stage the domains, each by its parts: ranks at stage 0, then domains of the stage before.

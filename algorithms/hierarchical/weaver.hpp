@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One rank's lanes to and from the ranks that it meets, made when they are first needed, and one in which it reduces. Steps are added stage by stage
+// One rank's lanes to and from the ranks that it meets, made when they are first needed, and one for each stage in which it reduces, so that no stage waits
+// for all of the one before. Steps are added stage by stage
 // and, within a stage, chunk by chunk, by all ranks alike: so what one lane sends comes in the order in which it is awaited, and a step waits only for
 // steps of stages before.
 #pragma once
@@ -31,7 +32,7 @@ struct Spread {
 
 class Weaver {
  public:
-  explicit Weaver(const schedule::Builder::Shape& shape) : rank_(shape.rank), builder_(shape), reducing_(builder_.add_lane()) {}
+  explicit Weaver(const schedule::Builder::Shape& shape) : rank_(shape.rank), builder_(shape), reducing_{{0, builder_.add_lane()}} {}
 
   Weaver(const Weaver&) = delete;
   Weaver& operator=(const Weaver&) = delete;
@@ -58,6 +59,7 @@ class Weaver {
   // Reduces the own value and those of all other members, in the group's order, so that all who do it get the same bits.
   struct Reduction {
     schedule::Span target;
+    uint32_t stage = 0;
     schedule::Final final = schedule::Final::no;
     std::vector<schedule::WaitFor> before_writing = {};
   };
@@ -85,7 +87,7 @@ class Weaver {
     for (const uint32_t member : group.members) {
       sources.push_back(places[member]);
     }
-    return written(builder_.reduce(reducing_, {chunk}, sources, reduction.target, std::move(options)), reduction.target);
+    return written(builder_.reduce(lane(reducing_, reduction.stage), {chunk}, sources, reduction.target, std::move(options)), reduction.target);
   }
 
   schedule::Schedule build() && { return std::move(builder_).build(); }
@@ -102,16 +104,16 @@ class Weaver {
     members.erase(members.begin());
     return members;
   }
-  schedule::LaneId lane(std::map<uint32_t, schedule::LaneId>& lanes, uint32_t peer) {
-    const auto found = lanes.find(peer);
-    return found != lanes.end() ? found->second : lanes.emplace(peer, builder_.add_lane()).first->second;
+  schedule::LaneId lane(std::map<uint32_t, schedule::LaneId>& lanes, uint32_t key) {
+    const auto found = lanes.find(key);
+    return found != lanes.end() ? found->second : lanes.emplace(key, builder_.add_lane()).first->second;
   }
 
   uint32_t rank_;
   schedule::Builder builder_;
-  schedule::LaneId reducing_;
-  std::map<uint32_t, schedule::LaneId> to_;
-  std::map<uint32_t, schedule::LaneId> from_;
+  std::map<uint32_t, schedule::LaneId> reducing_;  // by stage
+  std::map<uint32_t, schedule::LaneId> to_;        // by peer
+  std::map<uint32_t, schedule::LaneId> from_;      // by peer
 };
 
 }  // namespace tutti::algorithms::hierarchical
