@@ -49,14 +49,14 @@ std::vector<Collective> collectives() {
   return {all.begin(), all.end()};
 }
 
-// A fabric whose links are all so many times as fast.
-class FasterFabric final : public topology::Fabric {
+// Another fabric as it is.
+class SameFabric : public topology::Fabric {
  public:
-  FasterFabric(std::shared_ptr<const Fabric> inner, uint64_t factor) : inner_(std::move(inner)), factor_(factor) {}
+  explicit SameFabric(std::shared_ptr<const Fabric> inner) : inner_(std::move(inner)) {}
   uint32_t chip_count() const override { return inner_->chip_count(); }
   uint32_t link_count() const override { return inner_->link_count(); }
   uint32_t node_count() const override { return inner_->node_count(); }
-  uint64_t bytes_per_s(topology::LinkId link) const override { return inner_->bytes_per_s(link) * factor_; }
+  uint64_t bytes_per_s(topology::LinkId link) const override { return inner_->bytes_per_s(link); }
   topology::LinkEnds ends(topology::LinkId link) const override { return inner_->ends(link); }
   std::string name(topology::LinkId link) const override { return inner_->name(link); }
   uint32_t route_count(uint32_t source, uint32_t target) const override { return inner_->route_count(source, target); }
@@ -70,7 +70,26 @@ class FasterFabric final : public topology::Fabric {
 
  private:
   std::shared_ptr<const Fabric> inner_;
+};
+
+// With links that are all so many times as fast.
+class FasterFabric final : public SameFabric {
+ public:
+  FasterFabric(const std::shared_ptr<const Fabric>& inner, uint64_t factor) : SameFabric(inner), factor_(factor) {}
+  uint64_t bytes_per_s(topology::LinkId link) const override { return SameFabric::bytes_per_s(link) * factor_; }
+
+ private:
   uint64_t factor_;
+};
+
+// With one of the equally good ways between two chips, whatever else goes on.
+class FixedWaysFabric final : public SameFabric {
+ public:
+  explicit FixedWaysFabric(const std::shared_ptr<const Fabric>& inner) : SameFabric(inner) {}
+  uint32_t route_count(uint32_t, uint32_t) const override { return 1; }
+  void route(uint32_t source, uint32_t target, uint32_t, topology::Route* route) const override {
+    SameFabric::route(source, target, (source + target) % SameFabric::route_count(source, target), route);
+  }
 };
 
 class ModelPrices : public testing::TestWithParam<std::string> {
@@ -124,10 +143,10 @@ class ModelPrices : public testing::TestWithParam<std::string> {
     }
     return best;
   }
-  bool has_equal_ways() const {
+  bool has_equal_ways(const topology::Fabric& fabric) const {
     for (uint32_t source = 0; source < rank_count_; ++source) {
       for (uint32_t target = 0; target < rank_count_; ++target) {
-        if (source != target && fabric_->route_count(source, target) > 1) {
+        if (source != target && fabric.route_count(source, target) > 1) {
           return true;
         }
       }
@@ -184,16 +203,23 @@ TEST_P(ModelPrices, GrowWithTheMessageAndHaveNoCliffs) {
   }
 }
 
+// Where routing has equally good ways, it takes the one with fewer flows at that moment. Ranks that are ahead then leave some links idle that two collectives,
+// one after the other, would use evenly (docs/design/cost.md). Without that choice there is no such exception.
 TEST_P(ModelPrices, OfAnAllReduceAreNoHigherThanOfItsHalves) {
-  const Topology topology = this->topology();
-  // Where routing has equally good ways, it takes the one with fewer flows at that moment. In a torus, ranks that are ahead then leave some links idle
-  // that two collectives, one after the other, would use evenly.
-  const uint64_t allowed_percent = has_equal_ways() ? 112 : 100;
-  for (const uint64_t bytes : {uint64_t{64}, uint64_t{4} << 10, uint64_t{64} << 10, uint64_t{1} << 20, uint64_t{64} << 20}) {
-    const uint64_t whole = best_price(Collective::all_reduce, topology, bytes);
-    EXPECT_LE(whole, best_price(Collective::reduce, topology, bytes) + best_price(Collective::broadcast, topology, bytes)) << bytes;
-    const uint64_t halves = best_price(Collective::reduce_scatter, topology, bytes) + best_price(Collective::all_gather, topology, bytes);
-    EXPECT_LE(whole * 100, halves * allowed_percent) << bytes;
+  const Topology adaptive = topology();
+  Topology fixed = adaptive;
+  fixed.set_fabric(std::make_shared<FixedWaysFabric>(fabric_));
+  for (const Topology& topology : {adaptive, fixed}) {
+    const uint64_t allowed_percent = has_equal_ways(*topology.fabric()) ? 112 : 100;
+    for (const uint64_t bytes : {uint64_t{64}, uint64_t{4} << 10, uint64_t{64} << 10, uint64_t{1} << 20, uint64_t{64} << 20}) {
+      const uint64_t whole = best_price(Collective::all_reduce, topology, bytes);
+      EXPECT_LE(whole, best_price(Collective::reduce, topology, bytes) + best_price(Collective::broadcast, topology, bytes)) << bytes;
+      const uint64_t halves = best_price(Collective::reduce_scatter, topology, bytes) + best_price(Collective::all_gather, topology, bytes);
+      EXPECT_LE(whole * 100, halves * allowed_percent) << bytes << " bytes, " << allowed_percent << " % allowed";
+    }
+    if (!has_equal_ways(*fabric_)) {
+      break;
+    }
   }
 }
 
