@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "algorithms/hierarchical/collectives.hpp"
+#include "algorithms/hierarchical/outline.hpp"
 #include "schedule/composition.hpp"
 
 namespace tutti::algorithms::hierarchical {
@@ -65,6 +66,11 @@ Schedule build_switched_rails(const Problem& problem, const topology::Topology& 
   return solve(problem, hierarchy_of<depth>(topology), kInSwitches, rank);
 }
 
+template <Leading leading, Depth depth>
+void outline_at(const Problem& problem, const topology::Topology& topology, schedule::Outline& outline) {
+  hierarchical::outline(problem, hierarchy_of<depth>(topology), leading, outline);
+}
+
 // A rank's steps go by the blocks of all ranks, and so does the work of finding who leads for each.
 constexpr uint32_t kMostRanksInHalves = 1024;
 
@@ -86,6 +92,11 @@ Schedule build_halves(const Problem& problem, const topology::Topology& topology
   return schedule::all_reduce_of({solve(first, hierarchy, manner, rank), solve(second, hierarchy, manner, rank)});
 }
 
+template <Depth depth>
+void outline_halves_at(const Problem& problem, const topology::Topology& topology, schedule::Outline& outline) {
+  outline_of_halves(problem, hierarchy_of<depth>(topology), outline);
+}
+
 constexpr std::string_view kLeadersIdea = "each domain reduces to a leader and hears from it; leaders meet for all";
 constexpr std::string_view kRailsIdea = "each rank leads its domain for a share; those who lead for the same meet";
 
@@ -94,7 +105,8 @@ constexpr planner::Algorithm algorithm(std::string_view name) {
   return {.name = name,
           .idea = leading == Leading::leader ? kLeadersIdea : kRailsIdea,
           .applies = applies<leading, depth>,
-          .build = build<leading, depth>};
+          .build = build<leading, depth>,
+          .outline = outline_at<leading, depth>};
 }
 
 template <Depth depth>
@@ -102,7 +114,8 @@ constexpr planner::Algorithm halves(std::string_view name) {
   return {.name = name,
           .idea = "rails bring each rank its chunk of everybody's vector, reduced on the way, and then to everybody",
           .applies = halves_apply<depth>,
-          .build = build_halves<depth>};
+          .build = build_halves<depth>,
+          .outline = outline_halves_at<depth>};
 }
 
 constexpr std::array kAlgorithms = {

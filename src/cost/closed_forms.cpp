@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cost/arithmetic.hpp"
+#include "cost/stages.hpp"
 #include "cost/wave.hpp"
 #include "topology/circles.hpp"
 #include "topology/fitting.hpp"
@@ -22,6 +23,8 @@ using topology::Fabric;
 // All pairs of so many ranks are looked at one by one, and of more about as many pairs altogether as kMostPairs.
 constexpr uint32_t kMostRanksInPairs = 192;
 constexpr uint64_t kMostPairs = 400'000;
+// Rounds of so many ranks are looked at message by message, if their ways are not too long (cost/stages.cpp).
+constexpr uint32_t kMostRanksInRounds = 2048;
 // Of a ring's hops, how many of how many steps are taken along the ring rather than at its slowest hop.
 constexpr uint32_t kMixes = 64;
 // In which ring's reduce cuts the vector.
@@ -30,12 +33,17 @@ constexpr uint64_t kChainChunks = 8;
 class Forms {
  public:
   Forms(const Problem& problem, const topology::Topology& topology, const Workload& workload)
-      : problem_(problem), topology_(topology), fabric_(*topology.fabric()), bytes_(multiply(workload.element_count, workload.element_bytes)), ranks_(problem.rank_count) {}
+      : problem_(problem), topology_(topology), fabric_(*topology.fabric()), bytes_(multiply(workload.element_count, workload.element_bytes)), slice_bytes_(workload.slice_bytes), ranks_(problem.rank_count) {}
 
-  std::optional<uint64_t> price(Pattern pattern) {
-    const std::optional<uint64_t> time = without_base(pattern);
+  std::optional<uint64_t> price(const Messages& messages) {
+    const std::optional<uint64_t> time = messages.outline ? as_told(messages.outline) : without_base(messages.pattern);
     return time ? std::optional(add(*time, base_ns_)) : std::nullopt;
   }
+  uint64_t base_ns() const { return base_ns_; }
+
+  // Before price(): has it note what links carry.
+  void note_loads() { carried_bytes_.assign(fabric_.link_count(), 0); }
+  const std::vector<uint64_t>& carried_bytes() const { return carried_bytes_; }
 
  private:
   std::optional<uint64_t> without_base(Pattern pattern) {
@@ -65,10 +73,29 @@ class Forms {
   uint32_t ahead(uint32_t rank, uint32_t distance) const { return static_cast<uint32_t>((uint64_t{rank} + distance) % ranks_); }
 
   Wave make_wave(uint64_t bytes) const { return Wave(fabric_, bytes); }
+  // A wave that goes so many times.
+  void note(const Wave& wave, uint64_t times = 1) {
+    base_ns_ = std::max(base_ns_, wave.base_ns());
+    for (topology::LinkId link = 0; link < carried_bytes_.size(); ++link) {
+      carried_bytes_[link] = add(carried_bytes_[link], multiply(times, wave.link_bytes(link)));
+    }
+  }
   // What a wave takes from its beginning to its end.
   uint64_t whole(const Wave& wave) {
-    base_ns_ = std::max(base_ns_, wave.base_ns());
+    note(wave);
     return add(wave.latency_ns(), wave.transfer_ns());
+  }
+
+  uint64_t as_told(const std::function<void(schedule::Outline&)>& tell) {
+    Stages stages(fabric_, {.bytes = bytes_, .least_bytes = problem_.collective == Collective::barrier ? 1u : 0u, .slice_bytes = slice_bytes_});
+    tell(stages);
+    note(stages);
+    return stages.price_ns();
+  }
+  void note(const Stages& stages) {
+    for (const Wave& wave : stages.waves()) {
+      note(wave);
+    }
   }
 
   // All ranks to the one so far ahead.
@@ -130,8 +157,8 @@ class Forms {
 
   using Circles = std::vector<std::vector<uint32_t>>;
 
-  // By circle, in its order, from each rank to the next.
-  std::vector<std::vector<Wave::Hop>> hops_of_rings(uint64_t bytes, const Circles& circles) {
+  // By circle, in its order, from each rank to the next. `times`: that messages go around.
+  std::vector<std::vector<Wave::Hop>> hops_of_rings(uint64_t bytes, uint64_t times, const Circles& circles) {
     Wave wave = make_wave(bytes);
     const auto for_each_hop = [](const std::vector<uint32_t>& circle, auto visit) {
       for (size_t place = 0; place < circle.size(); ++place) {
@@ -141,11 +168,10 @@ class Forms {
     for (const std::vector<uint32_t>& circle : circles) {
       for_each_hop(circle, [&](uint32_t source, uint32_t target) { wave.add(source, target); });
     }
-    base_ns_ = std::max(base_ns_, wave.base_ns());
+    note(wave, times);
     std::vector<std::vector<Wave::Hop>> hops(circles.size());
     for (size_t ring = 0; ring < circles.size(); ++ring) {
-      for_each_hop(circles[ring],
-                   [&](uint32_t source, uint32_t target) { hops[ring].push_back(wave.hop(source, target, kSliceBytes)); });
+      for_each_hop(circles[ring], [&](uint32_t source, uint32_t target) { hops[ring].push_back(wave.hop(source, target, slice_bytes_)); });
     }
     return hops;
   }
@@ -161,22 +187,25 @@ class Forms {
   uint64_t around_all(const Circles& circles) {
     const uint64_t share_count = circles.size();
     uint64_t longest = 0;
-    const auto for_each_ring = [&](uint64_t bytes, auto time_of) {
-      const std::vector<std::vector<Wave::Hop>> hops = hops_of_rings(bytes, circles);
+    const auto for_each_ring = [&](uint64_t bytes, uint64_t times, auto time_of) {
+      const std::vector<std::vector<Wave::Hop>> hops = hops_of_rings(bytes, times, circles);
       for (size_t ring = 0; ring < circles.size(); ++ring) {
         longest = std::max(longest, time_of(hops[ring], circles[ring]));
       }
     };
     // Of a chain the first slices are under way by themselves.
     const auto for_each_chain = [&](uint64_t bytes, uint64_t chunk_count) {
-      for_each_ring(bytes, [&](std::vector<Wave::Hop> hops, const std::vector<uint32_t>& circle) {
-        const std::vector<Wave::Hop> alone = hops_of_rings(bytes, {circle}).front();
+      for_each_ring(bytes, chunk_count, [&](std::vector<Wave::Hop> hops, const std::vector<uint32_t>& circle) {
+        const std::vector<Wave::Hop> alone = hops_of_rings(bytes, 0, {circle}).front();
         for (size_t place = 0; place < hops.size(); ++place) {
           hops[place].transfer_ns = add(alone[place].slice_ns, hops[place].transfer_ns - hops[place].slice_ns);
           hops[place].slice_ns = alone[place].slice_ns;
         }
         return chain(hops, circle, chunk_count);
       });
+    };
+    const auto for_each_around = [&](uint64_t bytes, uint64_t step_count) {
+      for_each_ring(bytes, step_count, [&](const auto& hops, const auto&) { return around(hops, step_count); });
     };
     switch (problem_.collective) {
       case Collective::broadcast:
@@ -186,10 +215,10 @@ class Forms {
         break;
       }
       case Collective::all_reduce:
-        for_each_ring(part(ranks_ * share_count), [&](const auto& hops, const auto&) { return around(hops, 2 * (uint64_t{ranks_} - 1)); });
+        for_each_around(part(ranks_ * share_count), 2 * (uint64_t{ranks_} - 1));
         break;
       default:
-        for_each_ring(part(share_count), [&](const auto& hops, const auto&) { return around(hops, uint64_t{ranks_} - 1); });
+        for_each_around(part(share_count), uint64_t{ranks_} - 1);
         break;
     }
     return longest;
@@ -253,37 +282,73 @@ class Forms {
     }
   }
 
-  // Chunks of more than a slice stream: both halves are then under way at once.
+  void add_pairs(Stages& stages, std::optional<uint32_t> not_to) const {
+    for (uint32_t distance = 1; distance < ranks_; ++distance) {
+      for (uint32_t rank = 0; rank < ranks_; ++rank) {
+        if (rank != not_to && ahead(rank, distance) != not_to) {
+          stages.add({.source = rank, .target = ahead(rank, distance)});
+        }
+      }
+    }
+  }
+  void add_rooted(Stages& stages) const {
+    for (uint32_t distance = 1; distance < ranks_; ++distance) {
+      const uint32_t other = ahead(problem_.root, distance);
+      problem_.collective == Collective::broadcast ? stages.add({.source = problem_.root, .target = other})
+                                                   : stages.add({.source = other, .target = problem_.root});
+    }
+  }
+
   uint64_t two_shot() {
-    const bool is_broadcast = problem_.collective == Collective::broadcast;
-    const uint64_t chunk = part(is_broadcast ? ranks_ - 1 : ranks_);
-    Wave among_all = all_pairs(chunk, is_broadcast ? std::optional(problem_.root) : std::nullopt);
     if (problem_.collective == Collective::all_reduce) {
+      const Wave among_all = all_pairs(part(ranks_));
+      note(among_all);
       return multiply(2, whole(among_all));
     }
+    const uint64_t chunk = part(problem_.collective == Collective::broadcast ? ranks_ - 1 : ranks_);
+    const uint64_t by_waves = rooted_two_shot(chunk);
+    const std::optional<uint64_t> by_messages = ranks_ <= kMostRanksInPairs ? rooted_two_shot_by_messages(chunk) : std::nullopt;
+    return by_messages && (chunk <= slice_bytes_ || *by_messages < by_waves) ? *by_messages : by_waves;
+  }
+
+  // Chunks of more than a slice stream: both halves are then under way at once.
+  uint64_t rooted_two_shot(uint64_t chunk) {
+    const bool is_broadcast = problem_.collective == Collective::broadcast;
+    Wave among_all = all_pairs(chunk, is_broadcast ? std::optional(problem_.root) : std::nullopt);
     const Wave other = is_broadcast ? from_root(problem_.root, chunk) : to_root(problem_.root, chunk);
-    if (chunk <= kSliceBytes) {
+    if (chunk <= slice_bytes_) {
       return add(whole(among_all), whole(other));
     }
-    const uint64_t last = (is_broadcast ? among_all : other).transfer_ns(kSliceBytes);
+    const uint64_t last = (is_broadcast ? among_all : other).transfer_ns(slice_bytes_);
     const uint64_t latency_ns = add(among_all.latency_ns(), other.latency_ns());
-    base_ns_ = std::max({base_ns_, among_all.base_ns(), other.base_ns()});
     among_all.add(other);
+    note(among_all);
     return add(add(among_all.transfer_ns(), last), latency_ns);
   }
 
-  // Sends follow one another without waiting for what comes.
+  std::optional<uint64_t> rooted_two_shot_by_messages(uint64_t chunk) const {
+    const bool is_broadcast = problem_.collective == Collective::broadcast;
+    Stages stages(fabric_, {.slice_bytes = slice_bytes_, .detail = Detail::messages});
+    for (const bool is_rooted : {is_broadcast, !is_broadcast}) {
+      stages.begin_stage_of(chunk);
+      is_rooted ? add_rooted(stages) : add_pairs(stages, is_broadcast ? std::optional(problem_.root) : std::nullopt);
+    }
+    return stages.price_by_messages_ns();
+  }
+
+  // Sends follow one another without waiting for what comes. Ranks whose way is fast for some rounds run ahead and meet messages of others at their targets:
+  // that is left out.
   std::optional<uint64_t> pairwise() {
     const std::vector<uint32_t> some = distances();
     uint64_t sum = 0;
     uint64_t latency_ns = 0;
     for (const uint32_t distance : some) {
       const Wave wave = shift(distance, bytes_);
-      base_ns_ = std::max(base_ns_, wave.base_ns());
+      note(wave, (ranks_ - 1) / some.size());
       sum = add(sum, wave.transfer_ns());
       latency_ns = std::max(latency_ns, wave.latency_ns());
     }
-    return add(multiply_divide(sum, ranks_ - 1, some.size()), latency_ns);
+    return add(std::max(multiply_divide(sum, ranks_ - 1, some.size()), all_pairs(bytes_).transfer_ns()), latency_ns);
   }
 
   // Rounds of one message from every rank, or from some, to one other. A rank sends when it has sent what went before and, as `mode` says, when what
@@ -298,7 +363,7 @@ class Forms {
       for (uint32_t rank = 0; rank < forms_.ranks_; ++rank) {
         wave.add(rank, target_of(rank), count * Wave::kUnit);
       }
-      forms_.base_ns_ = std::max(forms_.base_ns_, wave.base_ns());
+      forms_.note(wave);
       std::vector<Rank> next = ranks_;
       for (uint32_t rank = 0; rank < forms_.ranks_; ++rank) {
         const uint32_t target = target_of(rank);
@@ -306,7 +371,7 @@ class Forms {
           continue;
         }
         const Rank& now = ranks_[rank];
-        const Wave::Hop hop = wave.hop(rank, target, kSliceBytes);
+        const Wave::Hop hop = wave.hop(rank, target, forms_.slice_bytes_);
         const uint64_t begin_ns = std::max(now.left_ns, mode_ == schedule::WaitMode::streaming ? now.begun_ns : now.came_ns);
         const uint64_t left_ns = std::max(cost::add(begin_ns, hop.transfer_ns), cost::add(now.came_ns, hop.slice_ns));
         next[rank].left_ns = left_ns;
@@ -331,6 +396,30 @@ class Forms {
     std::vector<Rank> ranks_;
   };
 
+  // Rounds of which each has messages of so many bytes, as many as it says from every rank to one other, itself for none; `tell` calls what it is given for
+  // each.
+  uint64_t in_rounds(schedule::WaitMode mode, auto tell) {
+    if (ranks_ <= kMostRanksInRounds) {
+      Stages stages(fabric_, {.waits = mode == schedule::WaitMode::streaming ? StageWaits::first_slices : StageWaits::all,
+                              .sends = StageSends::in_turn,
+                              .slice_bytes = slice_bytes_,
+                              .detail = Detail::messages});
+      tell([&](uint64_t bytes, auto target_of, uint64_t count = 1) {
+        stages.begin_stage_of(bytes);
+        for (uint32_t rank = 0; rank < ranks_ && stages.is_detailed(); ++rank) {
+          stages.add({.source = rank, .target = target_of(rank), .count = count});
+        }
+      });
+      if (const auto price = stages.price_by_messages_ns()) {
+        note(stages);
+        return *price;
+      }
+    }
+    Rounds rounds(*this, mode);
+    tell([&](uint64_t bytes, auto target_of, uint64_t count = 1) { rounds.add(bytes, target_of, count); });
+    return rounds.end_ns();
+  }
+
   uint64_t doubling() {
     const uint32_t core_count = std::bit_floor(ranks_);
     const uint32_t extra_count = ranks_ - core_count;
@@ -338,28 +427,28 @@ class Forms {
     const auto is_lent_to = [&](uint32_t rank) { return rank < 2 * extra_count && rank % 2 == 1; };
     const auto seat_of = [&](uint32_t rank) { return rank < 2 * extra_count ? rank / 2 : rank - extra_count; };
     const auto rank_at = [&](uint32_t seat) { return seat < extra_count ? 2 * seat + 1 : seat + extra_count; };
-    Rounds rounds(*this, schedule::WaitMode::streaming);
-    if (extra_count != 0) {
-      rounds.add(bytes_, [&](uint32_t rank) { return is_extra(rank) ? rank + 1 : rank; });
-    }
-    for (uint32_t distance = 1; distance < core_count; distance *= 2) {
-      rounds.add(bytes_, [&](uint32_t rank) { return is_extra(rank) ? rank : rank_at(seat_of(rank) ^ distance); });
-    }
-    if (extra_count != 0) {
-      rounds.add(bytes_, [&](uint32_t rank) { return is_lent_to(rank) ? rank - 1 : rank; });
-    }
-    return rounds.end_ns();
+    return in_rounds(schedule::WaitMode::streaming, [&](auto round) {
+      if (extra_count != 0) {
+        round(bytes_, [&](uint32_t rank) { return is_extra(rank) ? rank + 1 : rank; });
+      }
+      for (uint32_t distance = 1; distance < core_count; distance *= 2) {
+        round(bytes_, [&](uint32_t rank) { return is_extra(rank) ? rank : rank_at(seat_of(rank) ^ distance); });
+      }
+      if (extra_count != 0) {
+        round(bytes_, [&](uint32_t rank) { return is_lent_to(rank) ? rank - 1 : rank; });
+      }
+    });
   }
 
   std::optional<uint64_t> doubling_blocks() {
     if (!std::has_single_bit(ranks_)) {
       return std::nullopt;
     }
-    Rounds rounds(*this, schedule::WaitMode::complete);
-    for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
-      rounds.add(multiply(distance, bytes_), [&](uint32_t rank) { return rank ^ distance; });
-    }
-    return rounds.end_ns();
+    return in_rounds(schedule::WaitMode::complete, [&](auto round) {
+      for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
+        round(multiply(distance, bytes_), [&](uint32_t rank) { return rank ^ distance; });
+      }
+    });
   }
 
   // Rounds of a reducescatter, given as how many chunks go how far; those of an allreduce then pass backwards.
@@ -368,16 +457,16 @@ class Forms {
     uint32_t distance = 0;
   };
   uint64_t there_and_back(const std::vector<Share>& shares, auto ahead_by, auto behind_by) {
-    Rounds rounds(*this, schedule::WaitMode::complete);
     const bool is_whole = problem_.collective == Collective::all_reduce;
     const uint64_t chunk = is_whole ? part(ranks_) : bytes_;
-    for (const Share& share : shares) {
-      rounds.add(multiply(share.count, chunk), [&](uint32_t rank) { return ahead_by(rank, share.distance); });
-    }
-    for (auto share = shares.rbegin(); is_whole && share != shares.rend(); ++share) {
-      rounds.add(multiply(share->count, chunk), [&](uint32_t rank) { return behind_by(rank, share->distance); });
-    }
-    return rounds.end_ns();
+    return in_rounds(schedule::WaitMode::complete, [&](auto round) {
+      for (const Share& share : shares) {
+        round(multiply(share.count, chunk), [&](uint32_t rank) { return ahead_by(rank, share.distance); });
+      }
+      for (auto share = shares.rbegin(); is_whole && share != shares.rend(); ++share) {
+        round(multiply(share->count, chunk), [&](uint32_t rank) { return behind_by(rank, share->distance); });
+      }
+    });
   }
 
   std::optional<uint64_t> recursive_halving() {
@@ -404,20 +493,20 @@ class Forms {
   }
 
   uint64_t parallel_trees() {
-    Rounds rounds(*this, schedule::WaitMode::complete);
     const bool is_whole = problem_.collective == Collective::all_reduce;
     const uint32_t largest = std::bit_floor(ranks_ - 1);
-    const auto pass = [&](uint32_t distance, uint32_t way) {
-      const uint64_t block_count = (ranks_ - distance + 2 * uint64_t{distance} - 1) / (2 * uint64_t{distance});
-      rounds.add(is_whole ? part(ranks_) : bytes_, [&](uint32_t rank) { return ahead(rank, way); }, block_count);
-    };
-    for (uint32_t distance = 1; distance <= largest && problem_.collective != Collective::all_gather; distance *= 2) {
-      pass(distance, ranks_ - distance);
-    }
-    for (uint32_t distance = largest; distance > 0 && problem_.collective != Collective::reduce_scatter; distance /= 2) {
-      pass(distance, distance);
-    }
-    return rounds.end_ns();
+    return in_rounds(schedule::WaitMode::complete, [&](auto round) {
+      const auto pass = [&](uint32_t distance, uint32_t way) {
+        const uint64_t block_count = (ranks_ - distance + 2 * uint64_t{distance} - 1) / (2 * uint64_t{distance});
+        round(is_whole ? part(ranks_) : bytes_, [&](uint32_t rank) { return ahead(rank, way); }, block_count);
+      };
+      for (uint32_t distance = 1; distance <= largest && problem_.collective != Collective::all_gather; distance *= 2) {
+        pass(distance, ranks_ - distance);
+      }
+      for (uint32_t distance = largest; distance > 0 && problem_.collective != Collective::reduce_scatter; distance /= 2) {
+        pass(distance, distance);
+      }
+    });
   }
 
   // After the first round all are alike but for the side. A rank is as slow as both of its sides.
@@ -425,37 +514,36 @@ class Forms {
     if (ranks_ % 2 != 0) {
       return std::nullopt;
     }
-    const auto exchange = [&](uint64_t bytes, uint32_t first) {
+    const auto exchange = [&](uint64_t bytes, uint32_t first, uint64_t times) {
       Wave wave = make_wave(bytes);
       for (uint32_t rank = 0; rank < ranks_; ++rank) {
         wave.add(rank, rank % 2 == first ? ahead(rank, 1) : ahead(rank, ranks_ - 1));
       }
-      return whole(wave);
+      note(wave, times);
+      return multiply(times, add(wave.latency_ns(), wave.transfer_ns()));
     };
-    const uint64_t outwards = exchange(multiply(2, bytes_), 1);
-    const uint64_t inwards = exchange(multiply(2, bytes_), 0);
     const uint64_t count = ranks_ / 2 - 1;
-    return add(exchange(bytes_, 0), add(multiply(count - count / 2, outwards), multiply(count / 2, inwards)));
+    return add(exchange(bytes_, 0, 1), add(exchange(multiply(2, bytes_), 1, count - count / 2), exchange(multiply(2, bytes_), 0, count / 2)));
   }
 
   uint64_t dissemination() {
-    Rounds rounds(*this, schedule::WaitMode::complete);
-    for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
-      rounds.add(1, [&](uint32_t rank) { return ahead(rank, distance); });
-    }
-    return rounds.end_ns();
+    return in_rounds(schedule::WaitMode::complete, [&](auto round) {
+      for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
+        round(1, [&](uint32_t rank) { return ahead(rank, distance); });
+      }
+    });
   }
 
   // In round k the blocks with bit k of their number go, or as many as still lack.
   uint64_t bruck() {
-    Rounds rounds(*this, schedule::WaitMode::complete);
-    for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
-      const uint32_t rest = ranks_ % (2 * distance);
-      const uint64_t moved = uint64_t{ranks_ / (2 * distance)} * distance + (rest > distance ? rest - distance : 0);
-      const uint64_t count = problem_.collective == Collective::all_to_all ? moved : std::min(distance, ranks_ - distance);
-      rounds.add(multiply(count, bytes_), [&](uint32_t rank) { return ahead(rank, ranks_ - distance); });
-    }
-    return rounds.end_ns();
+    return in_rounds(schedule::WaitMode::complete, [&](auto round) {
+      for (uint32_t distance = 1; distance < ranks_; distance *= 2) {
+        const uint32_t rest = ranks_ % (2 * distance);
+        const uint64_t moved = uint64_t{ranks_ / (2 * distance)} * distance + (rest > distance ? rest - distance : 0);
+        const uint64_t count = problem_.collective == Collective::all_to_all ? moved : std::min(distance, ranks_ - distance);
+        round(multiply(count, bytes_), [&](uint32_t rank) { return ahead(rank, ranks_ - distance); });
+      }
+    });
   }
 
   // All skips are busy at once, each with its share of the chunks; the last chunk then goes along some of them, by the way of most.
@@ -467,11 +555,13 @@ class Forms {
     for (uint32_t skip = ranks_; skip > 1;) {
       skip = (skip + 1) / 2;
       const uint32_t distance = problem_.collective == Collective::broadcast ? skip : ranks_ - skip;
-      last = add(last, whole(shift(distance, part(chunk_count))));
+      const Wave one = shift(distance, part(chunk_count));
+      last = add(last, add(one.latency_ns(), one.transfer_ns()));
       for (uint32_t rank = 0; rank < ranks_; ++rank) {
         together.add(rank, ahead(rank, distance), Wave::kUnit * chunk_count / skip_count);
       }
     }
+    note(together);
     return add(together.transfer_ns(), last / 3 * 2);
   }
 
@@ -515,7 +605,7 @@ class Forms {
       last = std::max(last, add(answers, hop.latency_ns));
       alone.add(0, rank, 0);
     }
-    base_ns_ = std::max(base_ns_, alone.base_ns());
+    note(from_root(0, got));
     return add(whole(to_root(0, given)), last);
   }
 
@@ -523,17 +613,54 @@ class Forms {
   const topology::Topology& topology_;
   const Fabric& fabric_;
   uint64_t bytes_;  // of the vector, or of a block
+  uint64_t slice_bytes_;
   uint32_t ranks_;
   uint64_t base_ns_ = 0;
+  std::vector<uint64_t> carried_bytes_;  // by link; empty: not asked for
 };
+
+bool has_none(const Messages& messages, const Problem& problem, const topology::Topology& topology) {
+  return topology.fabric() == nullptr || problem.rank_count < 2 || problem.blocks == schedule::Blocks::variable ||
+         (messages.pattern == Pattern::other && !messages.outline);
+}
 
 }  // namespace
 
-std::optional<uint64_t> closed_form_ns(Pattern pattern, const Problem& problem, const topology::Topology& topology, const Workload& workload) {
-  if (topology.fabric() == nullptr || problem.rank_count < 2 || problem.blocks == schedule::Blocks::variable) {
+std::optional<uint64_t> closed_form_ns(const Messages& messages, const Problem& problem, const topology::Topology& topology, const Workload& workload) {
+  return has_none(messages, problem, topology) ? std::nullopt : Forms(problem, topology, workload).price(messages);
+}
+
+std::optional<Bill> closed_form_bill(const Messages& messages, const Problem& problem, const topology::Topology& topology, const Workload& workload) {
+  if (has_none(messages, problem, topology)) {
     return std::nullopt;
   }
-  return Forms(problem, topology, workload).price(pattern);
+  Forms forms(problem, topology, workload);
+  forms.note_loads();
+  const std::optional<uint64_t> price = forms.price(messages);
+  if (!price) {
+    return std::nullopt;
+  }
+  Bill bill;
+  bill.price_ns = *price;
+  bill.start_ns = std::min(forms.base_ns(), *price);
+  const uint64_t least = schedule::is_cut_vector(problem.collective) ? problem.rank_count : 1;
+  Forms of_bytes(problem, topology, {.element_count = std::min(least, multiply(workload.element_count, workload.element_bytes)), .element_bytes = 1});
+  const uint64_t latency = of_bytes.price(messages).value_or(0);
+  bill.latency_ns = std::min(*price - bill.start_ns, latency - std::min(latency, of_bytes.base_ns()));
+  bill.transfer_ns = *price - bill.start_ns - bill.latency_ns;
+  const topology::Fabric& fabric = *topology.fabric();
+  std::optional<topology::LinkId> busiest;
+  for (topology::LinkId link = 0; link < fabric.link_count(); ++link) {
+    const uint64_t bytes = forms.carried_bytes()[link];
+    const uint64_t ns = duration_ns(bytes, fabric.bytes_per_s(link));
+    if (bytes != 0 && (!busiest || ns > bill.bottleneck_ns)) {
+      busiest = link;
+      bill.bottleneck_bytes = bytes;
+      bill.bottleneck_ns = ns;
+    }
+  }
+  bill.bottleneck = busiest ? fabric.name(*busiest) : std::string();
+  return bill;
 }
 
 }  // namespace tutti::cost

@@ -8,21 +8,31 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
+#include "cost/bill.hpp"
 #include "cost/cost.hpp"
+#include "schedule/outline.hpp"
 #include "schedule/pattern.hpp"
 #include "schedule/problem.hpp"
 #include "topology/topology.hpp"
 
 namespace tutti::cost {
 
-// Within a tenth of price_ns() for the pattern's schedules where ranks keep in step, and within 40 % where they do not: rings, pairwise, bruck of any
-// base, circulant, parallel_trees, neighbour_exchange, two_shot with a root, doubling of other rank counts than powers of two, and, within half,
-// circulant_pipeline (tests/planner/closed_forms_test.cpp). Of all pairs of more than two hundred ranks some
-// distances are looked at, which stand for the rest. Takes time that grows with the ranks and the ways' lengths: 0.1 to 0.5 s
-// for 8,960. Nothing for topologies without a fabric, patterns without a form, variable blocks and single ranks.
-std::optional<uint64_t> closed_form_ns(schedule::Pattern pattern, const schedule::Problem& problem, const topology::Topology& topology,
+// What an algorithm's ranks send each other: by a pattern, or as an outline tells it.
+struct Messages {
+  schedule::Pattern pattern = schedule::Pattern::other;
+  std::function<void(schedule::Outline&)> outline = {};  // for patterns that are other
+};
+
+// Within a tenth of price_ns() for the schedules, but for what docs/design/cost.md names (tests/planner/closed_forms_test.cpp). Of all pairs of more than
+// two hundred ranks some distances are looked at, which stand for the rest. Takes time that grows with the ranks and the ways' lengths: 0.1 to 0.5 s
+// for 8,960. Nothing for topologies without a fabric, messages without a form, variable blocks and single ranks.
+std::optional<uint64_t> closed_form_ns(const Messages& messages, const schedule::Problem& problem, const topology::Topology& topology,
                                        const Workload& workload);
+// The same with its parts and the link that carries most for its bandwidth; latency is what messages of a byte would take. The step count is left out.
+std::optional<Bill> closed_form_bill(const Messages& messages, const schedule::Problem& problem, const topology::Topology& topology,
+                                     const Workload& workload);
 
 }  // namespace tutti::cost

@@ -98,6 +98,7 @@ struct Workload {
   uint64_t element_count = 0;  // as LayoutRequest::element_count: the vector's length, or a block's
   uint64_t element_bytes = 1;
   Memory memory = Memory::ordinary;
+  uint64_t slice_bytes = kSliceBytes;  // on a fabric: what is passed on at a time of messages that stream
 };
 
 // What the bytes that a rank fetches were to their owner: an input it may have in its caches, or an output it has just written.

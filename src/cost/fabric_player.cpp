@@ -137,8 +137,9 @@ void FabricPlayer::send_piece(uint32_t index) {
   }
   const bool is_in_pieces = state.is_in_pieces || (node.match != kNone && states_[node.match].is_in_pieces);
   uint64_t piece = remaining;
-  if (is_in_pieces && remaining > kSliceBytes) {
-    piece = state.left_bytes == 0 ? kSliceBytes : remaining - kSliceBytes;
+  const uint64_t slice_bytes = play_.workload.slice_bytes;
+  if (is_in_pieces && remaining > slice_bytes) {
+    piece = state.left_bytes == 0 ? slice_bytes : remaining - slice_bytes;
   }
   if (piece == remaining && state.end_pending != 0) {
     return;

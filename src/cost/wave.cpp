@@ -26,9 +26,9 @@ uint64_t share_ns(uint64_t bytes, uint64_t units, uint64_t bytes_per_s) {
 Wave::Wave(const topology::Fabric& fabric, uint64_t message_bytes)
     : fabric_(fabric), message_bytes_(message_bytes), units_(fabric.link_count(), 0) {}
 
-void Wave::add(uint32_t source, uint32_t target, uint64_t weight) {
+Wave::Way Wave::add(uint32_t source, uint32_t target, uint64_t weight) {
   if (source == target) {
-    return;
+    return {};
   }
   choose_way(source, target);
   uint64_t slowest = UINT64_MAX;
@@ -42,6 +42,7 @@ void Wave::add(uint32_t source, uint32_t target, uint64_t weight) {
   }
   latency_ns_ = std::max(latency_ns_, protocol.step_ns + route_.latency_ns);
   base_ns_ = std::max(base_ns_, protocol.base_ns);
+  return {.links = route_.links, .units = units, .latency_ns = protocol.step_ns + route_.latency_ns};
 }
 
 void Wave::add(const Wave& other) {
@@ -58,6 +59,24 @@ uint64_t Wave::transfer_ns(uint64_t bytes) const {
     if (units_[link] != 0) {
       longest = std::max(longest, share_ns(bytes, units_[link], fabric_.bytes_per_s(link)));
     }
+  }
+  return longest;
+}
+
+uint64_t Wave::link_bytes(topology::LinkId link) const {
+  const Wide bytes = Wide{message_bytes_} * units_[link] / kUnit;
+  return bytes > kNever ? kNever : static_cast<uint64_t>(bytes);
+}
+
+uint64_t busiest_ns(std::span<const Wave> waves) {
+  uint64_t longest = 0;
+  const size_t link_count = waves.empty() ? 0 : waves.front().units_.size();
+  for (topology::LinkId link = 0; link < link_count; ++link) {
+    uint64_t bytes = 0;
+    for (const Wave& wave : waves) {
+      bytes = add(bytes, wave.link_bytes(link));
+    }
+    longest = std::max(longest, bytes == 0 ? 0 : duration_ns(bytes, waves.front().fabric_.bytes_per_s(link)));
   }
   return longest;
 }

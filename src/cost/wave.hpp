@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "topology/fabric.hpp"
@@ -15,8 +16,14 @@ class Wave {
   // `message_bytes`: of each message.
   Wave(const topology::Fabric& fabric, uint64_t message_bytes);
 
+  // What a message takes: valid until the next is added.
+  struct Way {
+    std::span<const topology::LinkId> links;
+    uint64_t units = 0;  // it is as so many on the links, in 1/kUnit
+    uint64_t latency_ns = 0;
+  };
   // `weight`: how many like it the message stands for, in 1/kUnit.
-  void add(uint32_t source, uint32_t target, uint64_t weight = kUnit);
+  Way add(uint32_t source, uint32_t target, uint64_t weight = kUnit);
 
   // The messages of another, of the same size and on the same fabric, too.
   void add(const Wave& other);
@@ -26,6 +33,9 @@ class Wave {
   // Until the busiest link has carried `bytes` of each message.
   uint64_t transfer_ns(uint64_t bytes) const;
   uint64_t transfer_ns() const { return transfer_ns(message_bytes_); }
+  uint64_t message_bytes() const { return message_bytes_; }
+  // What the links carry for all of it.
+  uint64_t link_bytes(topology::LinkId link) const;
 
   // Of one message, when all have been added: what it takes alone but for those it shares links with.
   struct Hop {
@@ -42,6 +52,8 @@ class Wave {
   void choose_way(uint32_t source, uint32_t target);
   uint64_t load_of(const topology::Route& route) const;
 
+  friend uint64_t busiest_ns(std::span<const Wave> waves);
+
   const topology::Fabric& fabric_;
   uint64_t message_bytes_;
   std::vector<uint64_t> units_;  // by link: messages, in 1/kUnit, as long as what they put on the link
@@ -50,5 +62,8 @@ class Wave {
   topology::Route route_;
   topology::Route other_;
 };
+
+// Until the link that all of them together keep busiest has carried what they put there; on one fabric.
+uint64_t busiest_ns(std::span<const Wave> waves);
 
 }  // namespace tutti::cost

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "schedule/outline.hpp"
 #include "schedule/pattern.hpp"
 #include "schedule/schedule.hpp"
 #include "topology/topology.hpp"
@@ -19,8 +20,10 @@ struct Algorithm {
   bool (*applies)(const schedule::Problem& problem, const topology::Topology& topology);
   // Rank `rank`'s schedule. Deterministic; equal inputs give equal schedules on every machine.
   schedule::Schedule (*build)(const schedule::Problem& problem, const topology::Topology& topology, uint32_t rank);
-  // That its schedules follow: machines with many ranks are priced by it (cost/closed_forms.hpp).
+  // That its schedules follow: on machines with many ranks they are priced by it (cost/closed_forms.hpp).
   schedule::Pattern pattern = schedule::Pattern::other;
+  // For schedules of other patterns the same: what they send, of a problem that applies. Null: they are played.
+  void (*outline)(const schedule::Problem& problem, const topology::Topology& topology, schedule::Outline& outline) = nullptr;
 };
 
 }  // namespace tutti::planner

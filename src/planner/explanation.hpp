@@ -19,7 +19,8 @@ struct Explanation {
     std::string algorithm;
     std::string idea;
     cost::Bill bill;
-    bool is_estimate = false;  // priced by a few ranks played alone
+    bool is_estimate = false;         // priced by a closed form, or by a few ranks played alone
+    bool leaves_out_sharing = false;  // the latter where messages share links: such prices come after all others
   };
   struct Excluded {
     std::string algorithm;

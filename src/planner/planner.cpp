@@ -9,7 +9,6 @@
 
 #include "base/hash.hpp"
 #include "base/log.hpp"
-#include "cost/closed_forms.hpp"
 #include "cost/cost.hpp"
 #include "planner/pricing.hpp"
 
@@ -242,15 +241,12 @@ std::vector<Schedule> Planner::schedules_of_all(const Algorithm& algorithm, cons
   return schedules;
 }
 
-std::optional<uint64_t> Planner::closed_form_ns(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
-  return problem.rank_count <= kMostPlayedRanks ? std::nullopt
-                                                : cost::closed_form_ns(algorithm.pattern, problem, options_->topology, workload);
-}
-
 Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
   const topology::Topology& topology = options_->topology;
-  if (const auto form = closed_form_ns(algorithm, problem, workload)) {
-    return {&algorithm, *form, Fidelity::closed_form};
+  if (problem.rank_count > kMostPlayedRanks) {
+    if (const auto form = cost::closed_form_ns(messages_of(algorithm, problem, topology), problem, topology, workload)) {
+      return {&algorithm, *form, Fidelity::closed_form};
+    }
   }
   const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
   if (schedules.size() == problem.rank_count) {

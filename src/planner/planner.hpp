@@ -125,12 +125,11 @@ class Planner {
   // Those of all ranks; of rank 0 alone if all would be too many to play.
   std::vector<schedule::Schedule> schedules_of_all(const Algorithm& algorithm, const schedule::Problem& problem) const;
   Explanation::Candidate explain_candidate(const Algorithm& algorithm, const Call& call) const;
+  uint32_t step_count_of_one(const Algorithm& algorithm, const schedule::Problem& problem) const;
   std::string why_not_applicable(const Algorithm& algorithm, const schedule::Problem& problem) const;
   std::vector<Explanation::Range> find_ranges(const Call& call) const;
   std::string_view chosen_for(Call call, uint64_t bytes) const;
   uint64_t step_count(const Algorithm& algorithm, const schedule::Problem& problem) const;
-  // With more than kMostPlayedRanks ranks, if the algorithm has one.
-  std::optional<uint64_t> closed_form_ns(const Algorithm& algorithm, const schedule::Problem& problem, const cost::Workload& workload) const;
   Candidate price(const Algorithm& algorithm, const schedule::Problem& problem, const cost::Workload& workload) const;
   // Cheapest first; of equal prices the first name.
   std::vector<Candidate> price_all(const std::vector<const Algorithm*>& algorithms, const Call& call, cost::Memory memory) const;

@@ -19,6 +19,7 @@ using schedule::Schedule;
 constexpr uint32_t kPowersApart = 3;
 constexpr uint32_t kPowersApartOfMany = 9;
 constexpr uint32_t kMany = 1024;
+constexpr uint32_t kManySteps = 500'000;
 constexpr uint64_t kSmallestBytes = 8;
 constexpr uint64_t kLargestBytes = uint64_t{1} << 30;
 
@@ -38,19 +39,13 @@ Explanation::Candidate Planner::explain_candidate(const Algorithm& algorithm, co
   const Problem problem = common_to_ranks(call.problem);
   const cost::Workload workload{.element_count = priced_bytes(call), .element_bytes = 1};
   Explanation::Candidate candidate{.algorithm = std::string(algorithm.name), .idea = std::string(algorithm.idea), .bill = {}};
-  if (const auto form = closed_form_ns(algorithm, problem, workload)) {
-    candidate.is_estimate = true;
-    candidate.bill.price_ns = *form;
-    // What messages of a byte would take.
-    const uint64_t least = schedule::is_cut_vector(problem.collective) ? problem.rank_count : 1;
-    const auto latency = closed_form_ns(algorithm, problem, {.element_count = std::min(least, workload.element_count), .element_bytes = 1});
-    candidate.bill.latency_ns = std::min(*form, latency.value_or(0));
-    candidate.bill.transfer_ns = *form - candidate.bill.latency_ns;
-    for (const uint32_t rank : {0u, problem.rank_count / 2}) {
-      const auto steps = static_cast<uint32_t>(algorithm.build(problem, topology, rank).steps.size());
-      candidate.bill.step_count = std::max(candidate.bill.step_count, steps);
+  if (problem.rank_count > kMostPlayedRanks) {
+    if (const auto bill = cost::closed_form_bill(messages_of(algorithm, problem, topology), problem, topology, workload)) {
+      candidate.is_estimate = true;
+      candidate.bill = *bill;
+      candidate.bill.step_count = step_count_of_one(algorithm, problem);
+      return candidate;
     }
-    return candidate;
   }
   const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
   if (schedules.size() == problem.rank_count) {
@@ -58,6 +53,7 @@ Explanation::Candidate Planner::explain_candidate(const Algorithm& algorithm, co
     return candidate;
   }
   candidate.is_estimate = true;
+  candidate.leaves_out_sharing = topology.fabric() != nullptr;
   candidate.bill = cost::bill_in_step_of(problem, schedules.front(), topology, workload);
   for (const uint32_t rank : ranks_played_alone(problem)) {
     cost::Bill bill = cost::bill_in_step_of(problem, algorithm.build(problem, topology, rank), topology, workload);
@@ -69,6 +65,13 @@ Explanation::Candidate Planner::explain_candidate(const Algorithm& algorithm, co
     }
   }
   return candidate;
+}
+
+// The most of some ranks. Where one has very many, which take seconds to build, so have the others.
+uint32_t Planner::step_count_of_one(const Algorithm& algorithm, const Problem& problem) const {
+  const auto count_of = [&](uint32_t rank) { return static_cast<uint32_t>(algorithm.build(problem, options_->topology, rank).steps.size()); };
+  const uint32_t count = count_of(0);
+  return count > kManySteps ? count : std::max(count, count_of(problem.rank_count / 2));
 }
 
 std::string Planner::why_not_applicable(const Algorithm& algorithm, const Problem& problem) const {
@@ -144,7 +147,7 @@ Result<Explanation> Planner::explanation(const Call& call, Ranges ranges) const 
   }
   // Algorithms come by name, and a stable sort leaves equal prices so.
   std::stable_sort(result.candidates.begin(), result.candidates.end(), [](const auto& left, const auto& right) {
-    return left.bill.price_ns < right.bill.price_ns;
+    return left.leaves_out_sharing != right.leaves_out_sharing ? right.leaves_out_sharing : left.bill.price_ns < right.bill.price_ns;
   });
   for (const Algorithm& algorithm : options_->algorithms) {
     if (std::find(applying.begin(), applying.end(), &algorithm) == applying.end()) {

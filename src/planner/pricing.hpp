@@ -5,7 +5,10 @@
 #include <array>
 #include <cstdint>
 
+#include "cost/closed_forms.hpp"
+#include "planner/algorithm.hpp"
 #include "schedule/problem.hpp"
+#include "topology/topology.hpp"
 
 namespace tutti::planner {
 
@@ -25,6 +28,15 @@ inline schedule::Problem common_to_ranks(schedule::Problem problem) {
 // Of more ranks than are played together, those that are beside rank 0.
 inline std::array<uint32_t, 3> ranks_played_alone(const schedule::Problem& problem) {
   return {problem.root, problem.rank_count / 2, problem.rank_count - 1};
+}
+
+// What its closed form is made from; it asks the algorithm about `problem` and `topology`, which outlive it.
+inline cost::Messages messages_of(const Algorithm& algorithm, const schedule::Problem& problem, const topology::Topology& topology) {
+  cost::Messages messages{.pattern = algorithm.pattern};
+  if (algorithm.outline != nullptr) {
+    messages.outline = [tell = algorithm.outline, &problem, &topology](schedule::Outline& outline) { tell(problem, topology, outline); };
+  }
+  return messages;
 }
 
 }  // namespace tutti::planner

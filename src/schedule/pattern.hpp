@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who sends what to whom in an algorithm whose schedules follow one pattern: what its price at scale can be worked out from without building them.
+// Who sends what to whom in an algorithm whose schedules follow one pattern: what its price at scale can be worked out from without building them. For
+// compositions of stages that differ, schedule/outline.hpp.
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,7 @@
 
 #include "cost/closed_forms.hpp"
 #include "cost/cost.hpp"
+#include "planner/pricing.hpp"
 #include "registry/registry.hpp"
 #include "schedule/names.hpp"
 
@@ -25,11 +26,6 @@ std::vector<planner::Algorithm> all_algorithms() {
     algorithms.insert(algorithms.end(), family().begin(), family().end());
   }
   return algorithms;
-}
-
-schedule::Pattern pattern_of(std::string_view algorithm) {
-  const std::vector<planner::Algorithm> algorithms = all_algorithms();
-  return std::ranges::find(algorithms, algorithm, &planner::Algorithm::name)->pattern;
 }
 
 sim::NetworkOptions network_options(const WorldOptions& options) {
@@ -114,7 +110,11 @@ Result<Outcome> World::run(const Collective& what, const Report& report) {
   if (!plan) {
     return tl::make_unexpected(plan.error());
   }
-  Outcome outcome{.price_ns = price_ns(*part, **plan), .algorithm = std::string((*plan)->algorithm), .too_large = std::string((*plan)->too_large)};
+  Outcome outcome{.price_ns = price_ns(*part, **plan, cost::kSliceBytes),
+                  .frame_bytes = frame_bytes(*part),
+                  .algorithm = std::string((*plan)->algorithm),
+                  .too_large = std::string((*plan)->too_large)};
+  outcome.price_in_frames_ns = outcome.frame_bytes == cost::kSliceBytes ? outcome.price_ns : price_ns(*part, **plan, outcome.frame_bytes);
   const uint64_t begin_ns = network_->now_ns();
   const uint64_t frames_before = network_->delivered_frame_count();
   const uint64_t bytes_before = network_->delivered_bytes();
@@ -149,11 +149,17 @@ Result<World::Part> World::prepare(const Collective& what) {
   return part;
 }
 
-uint64_t World::price_ns(const Part& part, const planner::Plan& plan) const {
+uint64_t World::frame_bytes(const Part& part) const {
+  const uint64_t most_frames = options_.most_frames != 0 ? options_.most_frames : std::max(kMostFrames, kFramesOfRank * rank_count());
+  return std::clamp<uint64_t>(part.all_bytes / most_frames, cost::kSliceBytes, sim::kMaxFrameBytes);
+}
+
+uint64_t World::price_ns(const Part& part, const planner::Plan& plan, uint64_t slice_bytes) const {
   const schedule::Problem problem{.collective = part.call.collective, .rank_count = rank_count(), .root = static_cast<uint32_t>(part.call.root)};
-  const cost::Workload workload{.element_count = part.call.count, .element_bytes = 1};
+  const cost::Workload workload{.element_count = part.call.count, .element_bytes = 1, .slice_bytes = slice_bytes};
   if (rank_count() > planner::kMostPlayedRanks) {
-    const auto form = cost::closed_form_ns(pattern_of(plan.algorithm), problem, options_.topology, workload);
+    const planner::Algorithm& algorithm = *leader_.find(plan.algorithm);
+    const auto form = cost::closed_form_ns(planner::messages_of(algorithm, problem, options_.topology), problem, options_.topology, workload);
     if (form || part.all_steps > planner::kMostPlayedSteps) {
       return form.value_or(plan.price_ns);
     }
@@ -167,8 +173,7 @@ uint64_t World::price_ns(const Part& part, const planner::Plan& plan) const {
 }
 
 Status World::submit(Part part) {
-  const uint64_t most_frames = options_.most_frames != 0 ? options_.most_frames : std::max(kMostFrames, kFramesOfRank * rank_count());
-  network_->set_max_frame_bytes(std::max<uint64_t>(cost::kSliceBytes, part.all_bytes / most_frames));
+  network_->set_max_frame_bytes(frame_bytes(part));
   is_finished_.assign(rank_count(), 0);
   finished_count_ = 0;
   for (uint32_t rank = 0; rank < rank_count(); ++rank) {

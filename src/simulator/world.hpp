@@ -47,6 +47,10 @@ struct Outcome {
   // What cost::price_ns expects, or with more than planner::kMostPlayedRanks ranks cost::closed_form_ns; if neither can, what the planner did for the next
   // smaller power of two.
   uint64_t price_ns = 0;
+  // The same if ranks pass on frames of this size rather than slices of cost::kSliceBytes: what the simulation is to agree with. Pipelines of long frames
+  // take longer to fill.
+  uint64_t price_in_frames_ns = 0;
+  uint64_t frame_bytes = 0;
   std::string algorithm;
   std::string too_large;  // the algorithm that the planner would take, had its schedules not more than WorldOptions::most_steps; empty: none
   uint64_t bytes_moved = 0;  // by all messages
@@ -89,7 +93,9 @@ class World {
   Result<Part> prepare(const Collective& what);
   Status submit(Part part);
   Status finish(uint64_t all_bytes, const Report& report);
-  uint64_t price_ns(const Part& part, const planner::Plan& plan) const;
+  // The most that a frame of the call takes.
+  uint64_t frame_bytes(const Part& part) const;
+  uint64_t price_ns(const Part& part, const planner::Plan& plan, uint64_t slice_bytes) const;
   void link_peers_of(uint32_t rank, const schedule::Schedule& schedule);
   void link(uint32_t rank, uint32_t peer);
   bool take_turns();

@@ -67,6 +67,31 @@ TEST(Explanations, AreOfThePlanAndAddUp) {
   }
 }
 
+// Of more ranks than are played, too: a ring's are the links that all its steps pass.
+TEST(Explanations, OfClosedFormsNameTheBottleneck) {
+  Planner planner = planner_of(laid("nvidia-superpod-h100.toml", 72));
+  const uint64_t bytes = uint64_t{64} << 20;
+  const Call call = all_reduce(72, bytes);
+  const auto explanation = planner.explanation(call);
+  ASSERT_TRUE(explanation);
+  EXPECT_EQ(explanation->chosen, (*planner.plan(call))->algorithm);
+  size_t form_count = 0;
+  for (const Explanation::Candidate& candidate : explanation->candidates) {
+    const cost::Bill& bill = candidate.bill;
+    form_count += candidate.is_estimate ? 1 : 0;
+    EXPECT_FALSE(candidate.leaves_out_sharing) << candidate.algorithm;
+    EXPECT_EQ(bill.start_ns + bill.latency_ns + bill.reduction_ns + bill.transfer_ns, bill.price_ns) << candidate.algorithm;
+    EXPECT_NE(bill.bottleneck, "") << candidate.algorithm;
+    EXPECT_LE(bill.bottleneck_ns, bill.price_ns) << candidate.algorithm;
+  }
+  EXPECT_GE(form_count, 8u);
+  const Explanation::Candidate* const ring = explanation->find("ring");
+  ASSERT_NE(ring, nullptr);
+  EXPECT_THAT(ring->bill.bottleneck, HasSubstr("InfiniBand"));
+  EXPECT_GE(ring->bill.bottleneck_bytes, 2 * 71 * (bytes / 72));
+  EXPECT_LE(ring->bill.bottleneck_bytes, 2 * 71 * (bytes / 72) * 11 / 10);  // what protocols add
+}
+
 TEST(Explanations, TellWhichSizesHaveWhichPlan) {
   Planner planner = planner_of(laid("google-tpu-v5p.toml:2x2x4", 16));
   const auto explanation = planner.explanation(all_reduce(16, 1 << 20), Ranges::find);

@@ -43,7 +43,7 @@ class Explain(Tool):
                     parts = sum(candidate[part] for part in ("start_ns", "latency_ns", "reduction_ns", "transfer_ns"))
                     self.assertEqual(parts, candidate["price_ns"])
                     self.assertGreater(candidate["step_count"], 0)
-                    self.assertTrue(candidate["bottleneck"]["name"] or candidate["is_estimate"])
+                    self.assertTrue(candidate["bottleneck"]["name"])
 
     def test_ranges(self):
         text = self.expect(run("explain", "barrier", "--topology", "google-tpu-v5p:16x16x20"), 0)

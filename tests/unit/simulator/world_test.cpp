@@ -42,6 +42,24 @@ TEST(World, RunsWhatThePlannerChoosesInAboutTheTimeItPrices) {
   }
 }
 
+// Frames longer than slices pass on later what they bring, and the price that is given for them knows it.
+TEST(World, SaysWhatLongFramesTake) {
+  auto model = topology::read_model(std::string(TUTTI_SOURCE_DIR) + "/topologies/xai-colossus-h100.toml");
+  ASSERT_TRUE(model.has_value()) << model.error().message();
+  ASSERT_TRUE(topology::apply_shape(&*model, "4").ok());
+  uint64_t before_ns = 0;
+  for (const uint64_t most_frames : {100'000u, 2'000u, 500u}) {
+    const auto world = world_of({.topology = topology::Topology::of(*topology::make_fabric(*model)), .algorithms = "allreduce:rails", .most_frames = most_frames});
+    const auto outcome = world->run({.collective = Collective::all_reduce, .bytes = uint64_t{256} << 20});
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().message();
+    EXPECT_LE(outcome->frame_count, 2 * most_frames);
+    EXPECT_NEAR(static_cast<double>(outcome->price_in_frames_ns), static_cast<double>(outcome->elapsed_ns), static_cast<double>(outcome->elapsed_ns) / 10);
+    EXPECT_GE(outcome->price_in_frames_ns, outcome->price_ns);
+    EXPECT_GT(outcome->elapsed_ns, before_ns);
+    before_ns = outcome->elapsed_ns;
+  }
+}
+
 // A rank that has ended one lane in a turn, for which another waits, gets a further turn though nothing more happens to it.
 TEST(World, RunsLanesThatWaitForTheEndOfLaterOnes) {
   auto model = topology::read_model(std::string(TUTTI_SOURCE_DIR) + "/topologies/nvidia-superpod-h100.toml");

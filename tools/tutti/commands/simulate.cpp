@@ -114,6 +114,10 @@ void print_text(const Result& result) {
   fmt::print("algorithm  {}{}\n", outcome.algorithm,
              outcome.too_large.empty() ? "" : fmt::format("; {} is priced lower, but has too many steps unless --algo asks for it", outcome.too_large));
   fmt::print("time       {:.2f} us, priced {:.2f} us\n", static_cast<double>(outcome.elapsed_ns) / 1e3, static_cast<double>(outcome.price_ns) / 1e3);
+  if (outcome.price_in_frames_ns != outcome.price_ns) {
+    fmt::print("           priced {:.2f} us if passed on by {} bytes, as simulated to save time (--frames)\n",
+               static_cast<double>(outcome.price_in_frames_ns) / 1e3, grouped(outcome.frame_bytes));
+  }
   fmt::print("bandwidth  {:.2f} GB/s, {:.2f} GB/s on the bus\n", gigabytes_per_s(result), bus_gigabytes_per_s(result));
   fmt::print("messages   {} bytes in {} frames\n", grouped(outcome.bytes_moved), grouped(outcome.frame_count));
   fmt::print("trace      {}\n", trace_text(result));
@@ -143,6 +147,8 @@ void print_json(const Result& result) {
                                {"too_large", result.outcome.too_large},
                                {"time_ns", result.outcome.elapsed_ns},
                                {"price_ns", result.outcome.price_ns},
+                               {"price_in_frames_ns", result.outcome.price_in_frames_ns},
+                               {"frame_bytes", result.outcome.frame_bytes},
                                {"algbw_gb_per_s", gigabytes_per_s(result)},
                                {"busbw_gb_per_s", bus_gigabytes_per_s(result)},
                                {"moved_bytes", result.outcome.bytes_moved},
