@@ -9,9 +9,11 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "planner/planner.hpp"
@@ -127,6 +129,52 @@ TEST_P(ClosedFormTest, IsWithinATenthOfThePrice) {
     }
   }
   EXPECT_GT(compared_, are_many ? 20u : 50u);
+}
+
+// How many messages go from each rank to each other.
+using MessageCounts = std::map<std::pair<uint32_t, uint32_t>, uint64_t>;
+
+class CountingOutline final : public schedule::Outline {
+ public:
+  void begin_stage(uint32_t part_count, Follows) override { EXPECT_GT(part_count, 0u); }
+  void add(const Message& message) override {
+    EXPECT_EQ(message.weight, kOne);  // there are few enough
+    counts_[{message.source, message.target}] += message.count;
+  }
+  const MessageCounts& counts() const { return counts_; }
+
+ private:
+  MessageCounts counts_;
+};
+
+TEST(Outline, TellsTheMessagesOfTheSchedules) {
+  size_t compared = 0;
+  for (const char* machine : {"nvidia-superpod-h100:3", "hpe-slingshot-frontier:3", "meta-h100-24k:6", "nvidia-gb200-nvl72:5x3"}) {
+    const auto model = topology::load_model(machine, TUTTI_SOURCE_DIR "/topologies");
+    ASSERT_TRUE(model.has_value()) << model.error().message();
+    const topology::Topology topology = topology::Topology::of(*topology::make_fabric(*model));
+    for (const Algorithm& algorithm : algorithms_with_forms()) {
+      for (const Collective collective : kCollectives) {
+        const Problem problem{.collective = collective, .rank_count = topology.rank_count(), .root = schedule::is_rooted(collective) ? 5u : 0u};
+        if (algorithm.outline == nullptr || !algorithm.applies(problem, topology)) {
+          continue;
+        }
+        CountingOutline told;
+        algorithm.outline(problem, topology, told);
+        MessageCounts counts;
+        for (uint32_t rank = 0; rank < problem.rank_count; ++rank) {
+          for (const schedule::Step& step : algorithm.build(problem, topology, rank).steps) {
+            if (step.kind == schedule::StepKind::send) {
+              ++counts[{rank, step.peer}];
+            }
+          }
+        }
+        EXPECT_EQ(told.counts(), counts) << algorithm.name << ", " << to_string(problem) << ", " << machine;
+        ++compared;
+      }
+    }
+  }
+  EXPECT_GT(compared, 40u);
 }
 
 // All pairs of 16x16 chips around a torus: in each of four directions a chip's link carries an eighth of a line's 16 chips from each of 256.
