@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cost/arithmetic.hpp"
+#include "cost/grid_forms.hpp"
 #include "cost/stages.hpp"
 #include "cost/wave.hpp"
 #include "topology/circles.hpp"
@@ -33,9 +34,19 @@ constexpr uint64_t kChainChunks = 8;
 class Forms {
  public:
   Forms(const Problem& problem, const topology::Topology& topology, const Workload& workload)
-      : problem_(problem), topology_(topology), fabric_(*topology.fabric()), bytes_(multiply(workload.element_count, workload.element_bytes)), slice_bytes_(workload.slice_bytes), ranks_(problem.rank_count) {}
+      : problem_(problem),
+        topology_(topology),
+        fabric_(*topology.fabric()),
+        workload_(workload),
+        bytes_(multiply(workload.element_count, workload.element_bytes)),
+        slice_bytes_(workload.slice_bytes),
+        ranks_(problem.rank_count) {}
 
   std::optional<uint64_t> price(const Messages& messages) {
+    if (follows_grid(messages.pattern)) {
+      const auto note_wave = [this](const Wave& wave, uint64_t times) { note(wave, times); };
+      return grid_form_ns(messages.pattern, problem_, topology_, workload_, carried_bytes_.empty() ? NoteWave() : note_wave);
+    }
     const std::optional<uint64_t> time = messages.outline ? as_told(messages.outline) : without_base(messages.pattern);
     return time ? std::optional(add(*time, base_ns_)) : std::nullopt;
   }
@@ -64,9 +75,8 @@ class Forms {
       case Pattern::parallel_trees: return parallel_trees();
       case Pattern::neighbour_exchange: return neighbour_exchange();
       case Pattern::flat_tree: return flat_tree();
-      case Pattern::other: return std::nullopt;
+      default: return std::nullopt;
     }
-    return std::nullopt;
   }
 
   uint64_t part(uint64_t count) const { return bytes_ / count + (bytes_ % count != 0 ? 1 : 0); }
@@ -612,6 +622,7 @@ class Forms {
   const Problem& problem_;
   const topology::Topology& topology_;
   const Fabric& fabric_;
+  Workload workload_;
   uint64_t bytes_;  // of the vector, or of a block
   uint64_t slice_bytes_;
   uint32_t ranks_;

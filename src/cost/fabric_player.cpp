@@ -17,11 +17,11 @@ constexpr uint64_t kGangTag = uint64_t{1} << 32;
 bool is_send(const Graph::Node& node) { return node.step->kind == StepKind::send || node.step->kind == StepKind::signal; }
 bool is_local(const Graph::Node& node) { return node.step->kind == StepKind::copy || node.step->kind == StepKind::reduce; }
 
-// A vector's last chunk is shorter than the others. It is taken to be as long: what comes of a chunk that ends early, on links that are shared, would
+// A vector's last chunk, or the last part of a block, is shorter than the others. It is taken to be as long: what comes of a chunk that ends early, on links that are shared, would
 // make longer vectors cheaper than those whose chunks are alike.
 schedule::Layout even_layout_of(const Play& play) {
   const schedule::Layout layout = layout_of(play);
-  if (!schedule::is_cut_vector(play.problem.collective)) {
+  if (!schedule::is_cut_vector(play.problem.collective) && play.schedules.front().parts == 1) {
     return layout;
   }
   Workload even = play.workload;

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -57,6 +59,28 @@ std::vector<topology::Topology> switched_machines(uint32_t rank_count) {
   return machines;
 }
 
+// Chips on two axes that wrap, where they are long enough, or on two that do not. Nothing for numbers that are no product of two.
+std::vector<topology::Topology> grids(uint32_t rank_count) {
+  std::vector<topology::Topology> found;
+  for (const topology::Wrap wrap : {topology::Wrap::all, topology::Wrap::none}) {
+    for (uint32_t length = 2; length * length <= rank_count; ++length) {
+      if (rank_count % length != 0) {
+        continue;
+      }
+      topology::LevelModel level;
+      level.kind = topology::LevelKind::torus;
+      level.dims = {length, rank_count / length};
+      level.wrap = wrap;
+      level.bytes_per_s = {{.value = 1, .citation = {}}};
+      level.protocols.push_back({.protocol = {.name = ""}, .citation = {}, .efficiency_citation = {}});
+      if (auto fabric = topology::make_fabric({.name = "", .title = "", .chip = "", .shapes = {}, .levels = {level}})) {
+        found.push_back(topology::Topology::of(*fabric));
+      }
+    }
+  }
+  return found;
+}
+
 topology::Topology reaching_topology(uint32_t rank_count) {
   return topology::Topology::uniform(rank_count, {.latency_ns = 0, .source = "", .reaches_memory = true});
 }
@@ -76,11 +100,21 @@ std::optional<topology::Topology> wired_ring(uint32_t rank_count) {
   return rank_count > 2 && fabric ? std::optional(topology::Topology::of(*fabric)) : std::nullopt;
 }
 
+bool applies_on_grids_alone(const Algorithm& algorithm, Collective collective) {
+  const auto applies_to = [&](const topology::Topology& topology) {
+    return algorithm.applies({.collective = collective, .rank_count = topology.rank_count(), .root = 0}, topology);
+  };
+  return std::ranges::any_of(std::array{9u, 16u}, [&](uint32_t rank_count) {
+    return !applies_to(ordinary_topology(rank_count)) && !applies_to(distant_topology(rank_count)) && std::ranges::any_of(grids(rank_count), applies_to);
+  });
+}
+
 }  // namespace
 
 bool ever_applies(const Algorithm& algorithm, Collective collective) {
   for (uint32_t rank_count : {2u, 3u, 4u, 6u, 8u, 9u, 16u}) {
     std::vector<topology::Topology> topologies = switched_machines(rank_count);
+    std::ranges::move(grids(rank_count), std::back_inserter(topologies));
     topologies.push_back(ordinary_topology(rank_count));
     topologies.push_back(distant_topology(rank_count));
     if (auto ring = wired_ring(rank_count)) {
@@ -122,6 +156,9 @@ std::string why_not_applicable(const Algorithm& algorithm, const schedule::Probl
     if (algorithm.applies({.collective = problem.collective, .rank_count = 8, .root = 0}, machine)) {
       return "it needs a machine whose switches reduce and copy what passes between these ranks, and at least three of them";
     }
+  }
+  if (applies_on_grids_alone(algorithm, problem.collective)) {
+    return "it needs ranks that are all chips of one torus, or of one mesh";
   }
   return fmt::format("it does not solve {} for these {} ranks", collective, problem.rank_count);
 }

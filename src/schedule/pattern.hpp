@@ -25,6 +25,11 @@ enum class Pattern : uint8_t {
   neighbour_exchange,  // two blocks at a time to the next and to the previous rank in turn
   circulant_pipeline,  // chunk after chunk, each round to the rank p/2, p/4, ... 1 ahead
   flat_tree,           // everybody speaks with rank 0
+  bucket,              // blocks along the axes of a torus or mesh, one after another
+  swing,               // halves of the vector between partners that are near each other on a torus
+  swing_whole,         // all of it
+  axis_exchange,       // everybody hears everybody along one axis after another
+  axis_trees,          // down trees along the axes of a torus, or up
 };
 
 }  // namespace tutti::schedule

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "golden/registered_algorithms.hpp"
-#include "support/schedule_support.hpp"
+#include "support/grids.hpp"
 
 namespace tutti {
 namespace {
@@ -35,8 +35,27 @@ std::vector<Problem> problems_of_file(Collective collective) {
   return problems;
 }
 
-std::string text_of(const planner::Algorithm& algorithm, Collective collective) {
+// Of what goes along the axes of a torus or mesh: a ring, a line, and two axes of each, of which one rank speaks for all.
+std::string text_on_grids(const planner::Algorithm& algorithm, Collective collective) {
   std::string text;
+  for (const uint32_t rank_count : {2u, 3u, 4u, 9u}) {
+    const Problem problem{.collective = collective, .rank_count = rank_count, .root = is_rooted(collective) ? 1u : 0u};
+    for (const tests::GridShape& shape : tests::small_grids(rank_count)) {
+      const topology::Topology topology = tests::topology_of(shape);
+      if (tests::applies(algorithm, problem) || !algorithm.applies(problem, topology)) {
+        continue;
+      }
+      text += "== " + to_string(problem) + ", " + tests::to_string(shape) + "\n";
+      for (uint32_t rank = 0; rank < (rank_count < 4 ? rank_count : 1); ++rank) {
+        text += to_string(algorithm.build(problem, topology, rank));
+      }
+    }
+  }
+  return text;
+}
+
+std::string text_of(const planner::Algorithm& algorithm, Collective collective) {
+  std::string text = text_on_grids(algorithm, collective);
   for (const Problem& problem : problems_of_file(collective)) {
     if (!tests::applies(algorithm, problem)) {
       continue;

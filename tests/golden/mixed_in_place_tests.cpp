@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "registry/registry.hpp"
-#include "tests/support/schedule_support.hpp"
+#include "tests/support/grids.hpp"
 
 namespace tutti {
 namespace {
@@ -51,17 +51,16 @@ TEST(MixedInPlace, MessagesAreTheSameInPlaceAndNot) {
             Problem in_place = problem;
             in_place.in_place = InPlace::yes;
             ASSERT_EQ(algorithm.applies(problem, topology), algorithm.applies(in_place, topology)) << algorithm.name << ": " << to_string(problem);
-            if (collective == Collective::barrier || !algorithm.applies(problem, topology)) {
-              continue;
-            }
-            for (uint32_t rank = 0; rank < rank_count; ++rank) {
-              const Schedule apart = algorithm.build(problem, topology, rank);
-              const Schedule same = algorithm.build(in_place, topology, rank);
-              ASSERT_EQ(traffic_of(apart), traffic_of(same)) << algorithm.name << ", rank " << rank << ": " << to_string(problem);
-              ASSERT_EQ(apart.chunk_count, same.chunk_count) << algorithm.name << ": " << to_string(problem);
-              ASSERT_EQ(apart.parts, same.parts) << algorithm.name << ": " << to_string(problem);
-              ASSERT_EQ(apart.channel_count, same.channel_count) << algorithm.name << ": " << to_string(problem);
-              ++compared;
+            for (const topology::Topology& where : tests::topologies_for(algorithm, problem)) {
+              for (uint32_t rank = 0; collective != Collective::barrier && rank < rank_count; ++rank) {
+                const Schedule apart = algorithm.build(problem, where, rank);
+                const Schedule same = algorithm.build(in_place, where, rank);
+                ASSERT_EQ(traffic_of(apart), traffic_of(same)) << algorithm.name << ", rank " << rank << ": " << to_string(problem);
+                ASSERT_EQ(apart.chunk_count, same.chunk_count) << algorithm.name << ": " << to_string(problem);
+                ASSERT_EQ(apart.parts, same.parts) << algorithm.name << ": " << to_string(problem);
+                ASSERT_EQ(apart.channel_count, same.channel_count) << algorithm.name << ": " << to_string(problem);
+                ++compared;
+              }
             }
           }
         }
@@ -76,18 +75,16 @@ TEST(MixedInPlace, EveryRankCountsTheSameChannels) {
   for (const auto family : registry::algorithm_families()) {
     for (const planner::Algorithm& algorithm : family()) {
       for (uint32_t rank_count = 1; rank_count <= 17; ++rank_count) {
-        const topology::Topology topology = tests::reaching_topology(rank_count);
         for (const Collective collective : tests::kCollectives) {
           for (const Problem& problem : tests::problems_of(collective, rank_count)) {
-            if (!algorithm.applies(problem, topology)) {
-              continue;
-            }
-            const Schedule first = algorithm.build(problem, topology, 0);
-            for (uint32_t rank = 1; rank < rank_count; ++rank) {
-              const Schedule other = algorithm.build(problem, topology, rank);
-              ASSERT_EQ(first.channel_count, other.channel_count) << algorithm.name << ", rank " << rank << ": " << to_string(problem);
-              ASSERT_EQ(first.chunk_count, other.chunk_count) << algorithm.name << ", rank " << rank << ": " << to_string(problem);
-              ASSERT_EQ(first.parts, other.parts) << algorithm.name << ", rank " << rank << ": " << to_string(problem);
+            for (const topology::Topology& topology : tests::topologies_for(algorithm, problem)) {
+              const Schedule first = algorithm.build(problem, topology, 0);
+              for (uint32_t rank = 1; rank < rank_count; ++rank) {
+                const Schedule other = algorithm.build(problem, topology, rank);
+                ASSERT_EQ(first.channel_count, other.channel_count) << algorithm.name << ", rank " << rank << ": " << to_string(problem);
+                ASSERT_EQ(first.chunk_count, other.chunk_count) << algorithm.name << ", rank " << rank << ": " << to_string(problem);
+                ASSERT_EQ(first.parts, other.parts) << algorithm.name << ", rank " << rank << ": " << to_string(problem);
+              }
             }
           }
         }

@@ -64,6 +64,7 @@ Allowed allowed_of(const Algorithm& algorithm, const Problem& problem) {
     case Pattern::circulant:
     case Pattern::parallel_trees:
     case Pattern::neighbour_exchange:
+    case Pattern::axis_exchange:
       return {.least = 0.6, .most = 1.4};
     default:
       break;

@@ -30,8 +30,10 @@ struct SimWorldOptions {
   // By rank: where each is on one host that they share, a processor for each. Empty: they find out as outside of a simulation.
   std::vector<topology::Place> places = {};
   SimHosts hosts = SimHosts::one;
-  // What the network is made of, instead of links between all pairs; ranks do not know of it, and plan for `link`.
+  // What the network is made of, instead of links between all pairs; ranks do not know of it.
   std::shared_ptr<const topology::Fabric> fabric = nullptr;
+  // The machine that ranks plan for, as TUTTI_TOPOLOGY names it; empty: they plan for `link`.
+  std::string machine = {};
   engine::Data data = engine::Data::real;
 };
 

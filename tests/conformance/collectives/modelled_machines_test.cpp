@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,8 +47,10 @@ class ModelledMachine : public testing::Test {
   // By the algorithms that `algorithms` asks for.
   static void expect(int rank_count, const std::string& algorithms, bool (*is_wanted)(Operation)) {
     std::vector<Exercise> exercises;
+    const int one_of = algorithms.empty() && test_size() != Size::small ? 8 : 32;
+    std::set<Operation> seen;
     for (const Exercise& exercise : every_shape(rank_count, test_seed() + 5)) {
-      if (is_wanted(exercise.operation) && !is_too_narrow(exercise.datatype) && exercise.seed % (test_size() == Size::small ? 32 : 8) == 0) {
+      if (is_wanted(exercise.operation) && !is_too_narrow(exercise.datatype) && (seen.insert(exercise.operation).second || exercise.seed % one_of == 0)) {
         exercises.push_back(exercise);
       }
     }
@@ -98,6 +101,15 @@ TEST_F(ModelledMachine, WhatSwitchesWouldReduceAndCopyIsTheSame) {
   expect(4, "allreduce:in_switch_tree;allgather:in_switch;reducescatter:in_switch", [](Operation operation) {
     return operation == Operation::all_reduce || operation == Operation::all_gather || operation == Operation::reduce_scatter;
   });
+}
+
+TEST_F(ModelledMachine, ATorusRunsEachAlgorithmForItsAxes) {
+  lay("aws-trn2.toml");
+  expect(16, "allreduce:torus;reducescatter:torus;allgather:torus;broadcast:axis_trees;reduce:axis_trees;alltoall:dimension_order",
+         [](Operation operation) { return operation == Operation::all_to_all || (is_solved(operation) && !has_variable_blocks(operation)); });
+  for (const char* const algorithm : {"allreduce:swing", "allreduce:swing_whole", "allreduce:axis_exchange"}) {
+    expect(16, algorithm, [](Operation operation) { return operation == Operation::all_reduce; });
+  }
 }
 
 TEST_F(ModelledMachine, CarriesMessagesBetweenLinkedChipsOnly) {
