@@ -8,11 +8,11 @@
 #include "algorithms/torus/axis_exchange.hpp"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 #include <vector>
 
 #include "algorithms/ranks.hpp"
+#include "algorithms/torus/lanes.hpp"
 #include "schedule/builder.hpp"
 
 namespace tutti::algorithms::torus {
@@ -50,41 +50,21 @@ struct Line {
   uint32_t upper = 0;
 };
 
-class Lanes {
- public:
-  explicit Lanes(Builder& builder) : builder_(builder) {}
-  LaneId to(uint32_t channel, uint32_t peer) { return find(sending_, channel, peer); }
-  LaneId from(uint32_t channel, uint32_t peer) { return find(receiving_, channel, peer); }
-
- private:
-  using Known = std::map<std::pair<uint32_t, uint32_t>, LaneId>;
-  LaneId find(Known& known, uint32_t channel, uint32_t peer) {
-    const auto [lane, is_new] = known.try_emplace({channel, peer}, 0);
-    if (is_new) {
-      lane->second = builder_.add_lane(channel);
-    }
-    return lane->second;
-  }
-  Builder& builder_;
-  Known sending_;
-  Known receiving_;
-};
-
-struct Value {
+struct HeardValue {
   Span place;
   std::vector<WaitFor> made;
 };
 
 // One share, which is one chunk.
-class Share {
+class ExchangedShare {
  public:
-  Share(const Problem& problem, const Grid& grid, uint32_t rank, uint32_t chunk, Builder& builder, Lanes& lanes)
+  ExchangedShare(const Problem& problem, const Grid& grid, uint32_t rank, uint32_t chunk, Builder& builder, Lanes& lanes)
       : problem_(problem), grid_(grid), order_(grid, chunk), rank_(rank), chunk_(chunk), builder_(builder), lanes_(lanes), value_{input(chunk), {}} {}
 
   // From the last turn to the first: what later turns have joined is one already.
   void exchange(uint32_t turn) {
     const Line line(grid_, order_, turn, rank_);
-    std::vector<Value> values(line.length);
+    std::vector<HeardValue> values(line.length);
     values[line.place] = value_;
     pass_on(line, Direction::up, values);
     pass_on(line, Direction::down, values);
@@ -92,7 +72,7 @@ class Share {
     const Span target = is_last ? output(chunk_) : scratch(builder_.add_scratch(1));
     std::vector<Span> sources;
     StepOptions options{.final = is_last ? Final::yes : Final::no};
-    for (const Value& value : values) {
+    for (const HeardValue& value : values) {
       sources.push_back(value.place);
       options.waits.insert(options.waits.end(), value.made.begin(), value.made.end());
     }
@@ -105,7 +85,7 @@ class Share {
 
  private:
   // Up the line goes what comes from below, the nearest first, and the other way about.
-  void pass_on(const Line& line, Direction direction, std::vector<Value>& values) {
+  void pass_on(const Line& line, Direction direction, std::vector<HeardValue>& values) {
     const bool is_up = direction == Direction::up;
     const Circle circle{line.length};
     const uint32_t heard = is_up ? line.below : line.above;
@@ -135,19 +115,19 @@ class Share {
   uint32_t chunk_;
   Builder& builder_;
   Lanes& lanes_;
-  Value value_;
+  HeardValue value_;
   std::vector<WaitFor> input_left_;
 };
 
 Schedule all_reduce(const Problem& problem, const Grid& grid, uint32_t rank) {
   Builder builder({.rank = rank, .chunk_count = grid.axis_count(), .parts = 1});
   Lanes lanes(builder);
-  std::vector<Share> shares;
+  std::vector<ExchangedShare> shares;
   for (uint32_t chunk = 0; chunk < grid.axis_count(); ++chunk) {
     shares.emplace_back(problem, grid, rank, chunk, builder, lanes);
   }
   for (uint32_t turn = grid.axis_count(); turn-- > 0;) {
-    for (Share& share : shares) {
+    for (ExchangedShare& share : shares) {
       share.exchange(turn);
     }
   }

@@ -5,11 +5,11 @@
 #include "algorithms/torus/swing.hpp"
 
 #include <array>
-#include <map>
 #include <utility>
 #include <vector>
 
 #include "algorithms/ranks.hpp"
+#include "algorithms/torus/lanes.hpp"
 #include "schedule/builder.hpp"
 #include "topology/swing.hpp"
 
@@ -20,14 +20,14 @@ using namespace schedule;
 using topology::Grid;
 using topology::Swing;
 
-struct Share {
+struct SwingShare {
   Swing swing;
   uint32_t channel;
 };
 
 // Shares that begin with one axis have a channel.
-std::vector<Share> shares_of(const Grid& grid) {
-  std::vector<Share> shares;
+std::vector<SwingShare> swing_shares_of(const Grid& grid) {
+  std::vector<SwingShare> shares;
   for (uint32_t first = 0; first < grid.axis_count(); ++first) {
     for (const Swing::Mirror mirror : {Swing::Mirror::no, Swing::Mirror::yes}) {
       shares.push_back({Swing(grid, first, mirror), first});
@@ -35,27 +35,6 @@ std::vector<Share> shares_of(const Grid& grid) {
   }
   return shares;
 }
-
-// One lane for what goes to a peer on a channel, and one for what comes from it.
-class Lanes {
- public:
-  explicit Lanes(Builder& builder) : builder_(builder) {}
-  LaneId to(uint32_t channel, uint32_t peer) { return find(sending_, channel, peer); }
-  LaneId from(uint32_t channel, uint32_t peer) { return find(receiving_, channel, peer); }
-
- private:
-  using Known = std::map<std::pair<uint32_t, uint32_t>, LaneId>;
-  LaneId find(Known& known, uint32_t channel, uint32_t peer) {
-    const auto [lane, is_new] = known.try_emplace({channel, peer}, 0);
-    if (is_new) {
-      lane->second = builder_.add_lane(channel);
-    }
-    return lane->second;
-  }
-  Builder& builder_;
-  Known sending_;
-  Known receiving_;
-};
 
 }  // namespace
 
@@ -66,7 +45,7 @@ bool swing_solves(const Problem& problem, const Grid& grid) {
 // In step s a rank keeps the half of its range that has its own bit, and gives the other; partial results stand in the output. Then the halves come back
 // in reverse order, each over what has been given for it.
 Schedule swing(const Problem& problem, const Grid& grid, uint32_t rank) {
-  const std::vector<Share> shares = shares_of(grid);
+  const std::vector<SwingShare> shares = swing_shares_of(grid);
   const uint32_t step_count = shares.front().swing.step_count();
   Builder builder({.rank = rank, .chunk_count = static_cast<uint32_t>(shares.size()) * problem.rank_count, .parts = 1});
   Lanes lanes(builder);
@@ -112,7 +91,7 @@ bool swing_whole_solves(const Problem& problem, const Grid& grid) { return swing
 // reduce in one order. What a share's chunk has grown to leaves in one lane, while in another its successor is made from it in another place: two in turn, and at last the
 // output. A place is written again only when it has left.
 Schedule swing_whole(const Problem& problem, const Grid& grid, uint32_t rank) {
-  const std::vector<Share> shares = shares_of(grid);
+  const std::vector<SwingShare> shares = swing_shares_of(grid);
   const uint32_t step_count = shares.front().swing.step_count();
   Builder builder({.rank = rank, .chunk_count = static_cast<uint32_t>(shares.size()), .parts = 1});
   Lanes lanes(builder);
