@@ -98,6 +98,11 @@ class ParallelTrees {
 }  // namespace
 
 bool parallel_trees_solve(const Problem& problem) {
+  // Each block is a message of its own: of more ranks a rank would send too many.
+  constexpr uint32_t kMostRanks = 1024;
+  if (problem.rank_count > kMostRanks) {
+    return false;
+  }
   return problem.collective == Collective::all_gather || problem.collective == Collective::reduce_scatter ||
          (problem.collective == Collective::all_reduce && problem.blocks == Blocks::equal);
 }

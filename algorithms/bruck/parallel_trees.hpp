@@ -7,7 +7,7 @@
 
 namespace tutti::algorithms::bruck {
 
-// allgather, reducescatter, also with variable blocks; allreduce. Of two ranks at least.
+// allgather, reducescatter, also with variable blocks; allreduce. Of two to 1024 ranks.
 bool parallel_trees_solve(const schedule::Problem& problem);
 schedule::Schedule parallel_trees(const schedule::Problem& problem, uint32_t rank);
 

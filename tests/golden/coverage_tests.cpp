@@ -22,15 +22,15 @@ struct Promise {
   std::vector<std::string_view> bandwidth;
 };
 
-// With equal blocks, for any rank count, root and kind of buffers. A barrier has no bandwidth.
+// With equal blocks, for any rank count, root and kind of buffers, over networks. A barrier has no bandwidth.
 const std::map<Collective, Promise>& promises() {
   static const std::map<Collective, Promise> table = {
-      {Collective::all_reduce, {{"recursive_doubling", "one_shot"}, {"ring", "two_shot", "double_binary_tree"}}},
-      {Collective::reduce, {{"binomial", "one_shot"}, {"ring", "two_shot", "double_binary_tree"}}},
-      {Collective::broadcast, {{"binomial", "one_shot"}, {"ring", "two_shot", "double_binary_tree"}}},
-      {Collective::all_gather, {{"bruck", "one_shot"}, {"ring"}}},
-      {Collective::reduce_scatter, {{"one_shot"}, {"ring"}}},
-      {Collective::all_to_all, {{"bruck", "one_shot"}, {"pairwise"}}},
+      {Collective::all_reduce, {{"recursive_doubling", "one_shot"}, {"ring", "two_shot", "double_binary_tree", "circulant", "parallel_trees"}}},
+      {Collective::reduce, {{"binomial", "k_nomial_four", "one_shot"}, {"ring", "two_shot", "double_binary_tree", "circulant_pipeline"}}},
+      {Collective::broadcast, {{"binomial", "k_nomial_four", "one_shot"}, {"ring", "two_shot", "double_binary_tree", "circulant_pipeline"}}},
+      {Collective::all_gather, {{"bruck", "parallel_trees", "one_shot"}, {"ring"}}},
+      {Collective::reduce_scatter, {{"circulant", "parallel_trees", "one_shot"}, {"ring"}}},
+      {Collective::all_to_all, {{"bruck", "bruck_four", "bruck_eight", "one_shot"}, {"pairwise"}}},
       {Collective::gather, {{"binomial"}, {"one_shot"}}},
       {Collective::scatter, {{"binomial"}, {"one_shot"}}},
       {Collective::barrier, {{"dissemination"}, {"dissemination"}}},
