@@ -369,19 +369,30 @@ class Forms {
 
     // `target_of`: of a rank, itself for none. `count` messages each.
     void add(uint64_t bytes, auto target_of, uint64_t count = 1) {
+      struct Sent {
+        uint32_t target = 0;
+        size_t first_link = 0;
+        size_t link_count = 0;
+        uint64_t units = 0;
+        uint64_t latency_ns = 0;
+      };
       Wave wave = forms_.make_wave(bytes);
+      std::vector<Sent> sent;  // by rank
+      std::vector<topology::LinkId> links;
       for (uint32_t rank = 0; rank < forms_.ranks_; ++rank) {
-        wave.add(rank, target_of(rank), count * Wave::kUnit);
+        const Wave::Way way = wave.add(rank, target_of(rank), count * Wave::kUnit);
+        sent.push_back({target_of(rank), links.size(), way.links.size(), way.units, way.latency_ns});
+        links.insert(links.end(), way.links.begin(), way.links.end());
       }
       forms_.note(wave);
       std::vector<Rank> next = ranks_;
       for (uint32_t rank = 0; rank < forms_.ranks_; ++rank) {
-        const uint32_t target = target_of(rank);
+        const auto& [target, first_link, link_count, units, latency_ns] = sent[rank];
         if (target == rank) {
           continue;
         }
         const Rank& now = ranks_[rank];
-        const Wave::Hop hop = wave.hop(rank, target, forms_.slice_bytes_);
+        const Wave::Hop hop = wave.hop({.links = {links.data() + first_link, link_count}, .units = units, .latency_ns = latency_ns}, forms_.slice_bytes_);
         const uint64_t begin_ns = std::max(now.left_ns, mode_ == schedule::WaitMode::streaming ? now.begun_ns : now.came_ns);
         const uint64_t left_ns = std::max(cost::add(begin_ns, hop.transfer_ns), cost::add(now.came_ns, hop.slice_ns));
         next[rank].left_ns = left_ns;
@@ -410,10 +421,8 @@ class Forms {
   // each.
   uint64_t in_rounds(schedule::WaitMode mode, auto tell) {
     if (ranks_ <= kMostRanksInRounds) {
-      Stages stages(fabric_, {.waits = mode == schedule::WaitMode::streaming ? StageWaits::first_slices : StageWaits::all,
-                              .sends = StageSends::in_turn,
-                              .slice_bytes = slice_bytes_,
-                              .detail = Detail::messages});
+      const uint64_t passed_on = mode == schedule::WaitMode::streaming ? slice_bytes_ : UINT64_MAX;
+      Stages stages(fabric_, {.sends = StageSends::in_turn, .slice_bytes = passed_on, .detail = Detail::messages});
       tell([&](uint64_t bytes, auto target_of, uint64_t count = 1) {
         stages.begin_stage_of(bytes);
         for (uint32_t rank = 0; rank < ranks_ && stages.is_detailed(); ++rank) {
@@ -533,6 +542,14 @@ class Forms {
       return multiply(times, add(wave.latency_ns(), wave.transfer_ns()));
     };
     const uint64_t count = ranks_ / 2 - 1;
+    if (ranks_ <= kMostRanksInPairs) {
+      return in_rounds(schedule::WaitMode::complete, [&](auto round) {
+        for (uint32_t index = 0; index <= count; ++index) {
+          const auto target_of = [&](uint32_t rank) { return rank % 2 == index % 2 ? ahead(rank, 1) : ahead(rank, ranks_ - 1); };
+          round(index == 0 ? bytes_ : multiply(2, bytes_), target_of);
+        }
+      });
+    }
     return add(exchange(bytes_, 0, 1), add(exchange(multiply(2, bytes_), 1, count - count / 2), exchange(multiply(2, bytes_), 0, count / 2)));
   }
 

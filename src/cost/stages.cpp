@@ -58,13 +58,15 @@ void Stages::add(const schedule::Outline::Message& message) {
     return;
   }
   const uint64_t bytes = wave.message_bytes();
-  const uint64_t slice_share = bytes == 0 ? kShares : multiply_divide(std::min(bytes, options_.slice_bytes), kShares, bytes);
+  const uint64_t slice_share = (bytes == 0 ? kShares : multiply_divide(std::min(bytes, options_.slice_bytes), kShares, bytes)) / message.count;
+  // Those that several ranks send come together in the end, and the first of them keeps the others from being passed on till then.
+  const bool is_kept = message.count > 1 && options_.sends == StageSends::side_by_side;
   messages_.push_back({.source = message.source,
                        .target = message.target,
                        .first_link = static_cast<uint32_t>(links_.size()),
                        .bytes = multiply_divide(bytes, way.units, Wave::kUnit),
-                       .first_share = slice_share / message.count,
-                       .last_share = message.count == 1 ? slice_share : kShares - kShares / message.count,
+                       .first_share = slice_share,
+                       .last_share = is_kept ? kShares - kShares / message.count : slice_share,
                        .latency_ns = way.latency_ns});
   links_.insert(links_.end(), way.links.begin(), way.links.end());
 }
@@ -131,7 +133,7 @@ uint64_t Stages::price_ns() const {
   uint64_t sum = longest_latency_ns_;
   size_t first = 0;
   for (size_t stage = 1; stage <= waves_.size(); ++stage) {
-    if (stage == waves_.size() || options_.waits != StageWaits::first_slices || begins_anew(stage)) {
+    if (stage == waves_.size() || begins_anew(stage)) {
       sum = cost::add(sum, together_ns(first, stage));
       first = stage;
     }
@@ -150,10 +152,8 @@ uint64_t Stages::time_messages() {
       const Rank& source = ranks[message.source];
       const uint64_t first_ns = multiply_divide(message.transfer_ns, message.first_share, kShares);
       const uint64_t last_ns = multiply_divide(message.transfer_ns, message.last_share, kShares);
-      const bool streams = options_.waits == StageWaits::first_slices;
-      const uint64_t waited_ns = streams ? source.begun_ns : source.came_ns;
-      message.begin_ns = std::max(waited_ns, options_.sends == StageSends::in_turn ? source.left_ns : 0);
-      const uint64_t left_ns = std::max(message.begin_ns + message.transfer_ns, streams ? source.came_ns + last_ns : 0);
+      message.begin_ns = std::max(source.begun_ns, options_.sends == StageSends::in_turn ? source.left_ns : 0);
+      const uint64_t left_ns = std::max(message.begin_ns + message.transfer_ns, source.came_ns + last_ns);
       news.push_back({message.source, {.left_ns = left_ns}});
       news.push_back({message.target, {.begun_ns = message.begin_ns + first_ns + message.latency_ns, .came_ns = left_ns + message.latency_ns}});
       end_ns = std::max(end_ns, left_ns + message.latency_ns);

@@ -18,8 +18,6 @@
 
 namespace tutti::cost {
 
-// What a rank's messages of a stage wait for, of those that earlier stages send to it.
-enum class StageWaits : uint8_t { first_slices, all };
 // Whether a rank's messages go side by side or each when the one before has left.
 enum class StageSends : uint8_t { side_by_side, in_turn };
 
@@ -32,9 +30,8 @@ class Stages final : public schedule::Outline {
   struct Options {
     uint64_t bytes = 0;        // of the vector, or of a block
     uint64_t least_bytes = 0;  // that a message has
-    StageWaits waits = StageWaits::first_slices;
     StageSends sends = StageSends::side_by_side;
-    uint64_t slice_bytes = kSliceBytes;
+    uint64_t slice_bytes = kSliceBytes;  // that are passed on at a time; a message that is shorter, as a whole
     Detail detail = Detail::stages;
   };
   Stages(const topology::Fabric& fabric, const Options& options);

@@ -13,8 +13,10 @@ namespace {
 __extension__ using Wide = unsigned __int128;
 
 constexpr uint64_t kBillion = 1'000'000'000;
-// Of more equally good ways, as many are compared, as in topology/traffic.cpp.
+// Of more equally good ways, as many are compared, as in topology/traffic.cpp; on machines of many chips, where that is most of the work, fewer.
 constexpr uint32_t kMostWaysCompared = 16;
+constexpr uint32_t kMostWaysComparedOfMany = 8;
+constexpr uint32_t kManyChips = 2048;
 
 uint64_t share_ns(uint64_t bytes, uint64_t units, uint64_t bytes_per_s) {
   const Wide ns = Wide{bytes} * units / Wave::kUnit * kBillion / std::max<uint64_t>(bytes_per_s, 1);
@@ -88,9 +90,13 @@ Wave::Hop Wave::hop(uint32_t source, uint32_t target, uint64_t slice_bytes) {
     slowest = std::min(slowest, fabric_.bytes_per_s(link));
   }
   const topology::Protocol& protocol = topology::cheapest_protocol(fabric_.protocols(source, target), message_bytes_, slowest);
-  Hop hop{.latency_ns = protocol.step_ns + route_.latency_ns};
-  for (const topology::LinkId link : route_.links) {
-    const uint64_t units = std::max(units_[link], topology::bytes_on_links(kUnit, protocol));
+  return hop({.links = route_.links, .units = topology::bytes_on_links(kUnit, protocol), .latency_ns = protocol.step_ns + route_.latency_ns}, slice_bytes);
+}
+
+Wave::Hop Wave::hop(const Way& way, uint64_t slice_bytes) const {
+  Hop hop{.latency_ns = way.latency_ns};
+  for (const topology::LinkId link : way.links) {
+    const uint64_t units = std::max(units_[link], way.units);
     hop.transfer_ns = std::max(hop.transfer_ns, share_ns(message_bytes_, units, fabric_.bytes_per_s(link)));
     hop.slice_ns = std::max(hop.slice_ns, share_ns(std::min(message_bytes_, slice_bytes), units, fabric_.bytes_per_s(link)));
   }
@@ -99,7 +105,7 @@ Wave::Hop Wave::hop(uint32_t source, uint32_t target, uint64_t slice_bytes) {
 
 void Wave::choose_way(uint32_t source, uint32_t target) {
   const uint32_t count = std::max(fabric_.route_count(source, target), 1u);
-  const uint32_t compared = std::min(count, kMostWaysCompared);
+  const uint32_t compared = std::min(count, fabric_.chip_count() > kManyChips ? kMostWaysComparedOfMany : kMostWaysCompared);
   uint64_t least = UINT64_MAX;
   for (uint32_t index = 0; index < compared && least != 0; ++index) {
     fabric_.route(source, target, static_cast<uint32_t>((target + uint64_t{index} * (count / compared)) % count), &other_);

@@ -44,6 +44,8 @@ class Wave {
     uint64_t slice_ns = 0;  // of its first `slice_bytes`
   };
   Hop hop(uint32_t source, uint32_t target, uint64_t slice_bytes);
+  // Of one whose way is known.
+  Hop hop(const Way& way, uint64_t slice_bytes) const;
 
   static constexpr uint64_t kUnit = 1024;
 

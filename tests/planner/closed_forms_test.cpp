@@ -57,15 +57,18 @@ Allowed allowed_of(const Algorithm& algorithm, const Problem& problem) {
     case Pattern::pairwise:
       return {.least = 0.5, .most = 2};  // ranks that run ahead
     case Pattern::circulant_pipeline:
-      return {.least = 0.5, .most = 1.5};
+      return {.least = 0.5, .most = 1.5};  // chunks of many rounds at once
     case Pattern::rings:
+      return {.least = 0.75, .most = 1.2};  // rings that meet at different places
     case Pattern::bruck_four:
     case Pattern::bruck_eight:
+      return {.least = 0.75, .most = 1.3};  // bundles of different lengths at once
     case Pattern::circulant:
+      return {.least = 0.8, .most = 1.1};  // ways of a dragonfly that are chosen by what is on them
     case Pattern::parallel_trees:
-    case Pattern::neighbour_exchange:
+      return {.least = 0.8, .most = 1.3};  // likewise, and single blocks that are passed on as they come
     case Pattern::axis_exchange:
-      return {.least = 0.6, .most = 1.4};
+      return {.least = 0.8, .most = 1.1};  // chips in the middle of a line that are on the next axis already
     default:
       break;
   }
