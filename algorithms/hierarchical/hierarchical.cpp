@@ -97,6 +97,11 @@ void outline_halves_at(const Problem& problem, const topology::Topology& topolog
   outline_of_halves(problem, hierarchy_of<depth>(topology), outline);
 }
 
+constexpr std::string_view kLeadersCost = "allreduce with d domains of g ranks: 3a + (2(g-1) + d-1) nb at a leader";
+constexpr std::string_view kRailsCost = "allreduce with d domains of g ranks: 3a + (2(g-1) + d-1)/g nb";
+constexpr std::string_view kHalvesCost = "allreduce with d domains of g ranks: 4a + 2(g-1)/g nb inside a domain, 2(d-1)/(dg) nb across";
+constexpr std::string_view kSource = "split_rail of UCC, HCCL";
+
 constexpr std::string_view kLeadersIdea = "each domain reduces to a leader and hears from it; leaders meet for all";
 constexpr std::string_view kRailsIdea = "each rank leads its domain for a share; those who lead for the same meet";
 
@@ -104,6 +109,8 @@ template <Leading leading, Depth depth>
 constexpr planner::Algorithm algorithm(std::string_view name) {
   return {.name = name,
           .idea = leading == Leading::leader ? kLeadersIdea : kRailsIdea,
+          .cost = leading == Leading::leader ? kLeadersCost : kRailsCost,
+          .source = kSource,
           .applies = applies<leading, depth>,
           .build = build<leading, depth>,
           .outline = outline_at<leading, depth>};
@@ -113,6 +120,8 @@ template <Depth depth>
 constexpr planner::Algorithm halves(std::string_view name) {
   return {.name = name,
           .idea = "rails bring each rank its chunk of everybody's vector, reduced on the way, and then to everybody",
+          .cost = kHalvesCost,
+          .source = kSource,
           .applies = halves_apply<depth>,
           .build = build_halves<depth>,
           .outline = outline_halves_at<depth>};
@@ -127,6 +136,8 @@ constexpr std::array kAlgorithms = {
     algorithm<Leading::rails, Depth::innermost>("inner_rails"),
     planner::Algorithm{.name = "in_switch_rails",
                        .idea = "as rails; switches reduce what goes to those who lead, and copy what comes back",
+                       .cost = "domains of g: 3a + 2(1+1/g) nb/e inside, nb/g across",
+                       .source = "Graham and others, SHArP, COM-HPC 2016; UCC, HCCL",
                        .applies = switched_rails_apply<Depth::all>,
                        .build = build_switched_rails<Depth::all>},
     halves<Depth::all>("rail_halves"),

@@ -107,6 +107,8 @@ Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank)
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "pairwise",
                        .idea = "each round sends to one rank and receives from one",
+                       .cost = "(p-1) a + (p-1)/p nb",
+                       .source = "Thakur, Rabenseifner and Gropp, IJHPCA 2005",
                        .applies = applies,
                        .build = build,
                        .pattern = schedule::Pattern::pairwise},

@@ -41,10 +41,14 @@ Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank)
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "shared_memory",
                        .idea = "each rank works straight in its peers' memory",
+                       .cost = "a signal each way; each byte of the inputs is read once by who needs it, results are written where they belong",
+                       .source = "Chakraborty, Subramoni and Panda, CLUSTER 2017; YHCCL, SC 2023",
                        .applies = applies<shared_memory_solves>,
                        .build = build<shared_memory>},
     planner::Algorithm{.name = "root_reads",
                        .idea = "the root reads and reduces its peers' memory",
+                       .cost = "a signal each way; the root reads (p-1) n bytes",
+                       .source = "Chakraborty, Subramoni and Panda, CLUSTER 2017",
                        .applies = applies<root_reads_solves>,
                        .build = build<root_reads>},
 };

@@ -16,6 +16,9 @@ struct Algorithm {
   std::string_view name;
   // One line for explanations: "chunks travel around a ring twice".
   std::string_view idea;
+  // With p ranks, n bytes of a rank, a the latency of a message and b the time of a byte; and who has published it. For docs/algorithms.md.
+  std::string_view cost = "-";
+  std::string_view source = "-";
   // Whether build() can solve `problem` on `topology`. True for no problem that build() cannot solve.
   bool (*applies)(const schedule::Problem& problem, const topology::Topology& topology);
   // Rank `rank`'s schedule. Deterministic; equal inputs give equal schedules on every machine.

@@ -111,15 +111,19 @@ bool applies_on_grids_alone(const Algorithm& algorithm, Collective collective) {
 
 }  // namespace
 
+std::vector<topology::Topology> sample_topologies(uint32_t rank_count) {
+  std::vector<topology::Topology> topologies = {distant_topology(rank_count), reaching_topology(rank_count), ordinary_topology(rank_count)};
+  if (auto ring = wired_ring(rank_count)) {
+    topologies.push_back(std::move(*ring));
+  }
+  std::ranges::move(switched_machines(rank_count), std::back_inserter(topologies));
+  std::ranges::move(grids(rank_count), std::back_inserter(topologies));
+  return topologies;
+}
+
 bool ever_applies(const Algorithm& algorithm, Collective collective) {
   for (uint32_t rank_count : {2u, 3u, 4u, 6u, 8u, 9u, 16u}) {
-    std::vector<topology::Topology> topologies = switched_machines(rank_count);
-    std::ranges::move(grids(rank_count), std::back_inserter(topologies));
-    topologies.push_back(ordinary_topology(rank_count));
-    topologies.push_back(distant_topology(rank_count));
-    if (auto ring = wired_ring(rank_count)) {
-      topologies.push_back(std::move(*ring));
-    }
+    const std::vector<topology::Topology> topologies = sample_topologies(rank_count);
     for (schedule::InPlace in_place : {schedule::InPlace::no, schedule::InPlace::yes}) {
       for (schedule::Blocks blocks : {schedule::Blocks::equal, schedule::Blocks::variable}) {
         const schedule::Problem problem{

@@ -17,6 +17,8 @@ text { font-family: sans-serif; fill: #1a202c; }
 .switch { fill: #ffedd5; stroke: #c2410c; }
 .link { stroke: #64748b; fill: none; }
 .faint { stroke: #cbd5e1; fill: none; }
+.copied { stroke: #1e40af; fill: #1e40af; }
+.reduced { stroke: #c2410c; fill: #c2410c; }
 .wrap { stroke: #64748b; fill: none; stroke-dasharray: 4 3; }
 </style>
 )";

@@ -15,7 +15,7 @@ struct Point {
 
 enum class Anchor { start, middle, end };
 
-// Shapes have one of these looks: "unit", "switch", "link", "faint", "wrap", "title", "note", "small".
+// Shapes have one of these looks: "unit", "switch", "link", "faint", "wrap", "copied", "reduced", "title", "note", "small".
 class Drawing {
  public:
   void line(Point from, Point to, std::string_view look);
