@@ -40,7 +40,7 @@ class Algorithms(unittest.TestCase):
                 self.assertRegex(told.stdout, r"\n +1 +\d")
 
     def test_rounds_of_a_ring(self):
-        rounds = [line.split() for line in run("ring").stdout.splitlines() if line.startswith("   ")]
+        rounds = [line.split() for line in run("ring").stdout.splitlines() if line.startswith("  ")]
         self.assertEqual(len(rounds), 2 * 5)
         self.assertEqual([line.count("=>") for line in rounds], [6] * 5 + [0] * 5)
 

@@ -63,9 +63,9 @@ inline schedule::Schedule build_nothing(const schedule::Problem&, const topology
   return schedule;
 }
 
-inline constexpr Algorithm kFlat{"flat", "the root sends to each rank", is_broadcast, build_flat};
-inline constexpr Algorithm kChain{"chain", "the vector travels from rank to rank", is_broadcast, build_chain};
-inline constexpr Algorithm kCopyOfFlat{"also_flat", "as flat", is_broadcast, build_flat};
-inline constexpr Algorithm kTrust{"trust", "everyone is here anyway", is_small_barrier, build_nothing};
+inline constexpr Algorithm kFlat{.name = "flat", .idea = "the root sends to each rank", .applies = is_broadcast, .build = build_flat};
+inline constexpr Algorithm kChain{.name = "chain", .idea = "the vector travels from rank to rank", .applies = is_broadcast, .build = build_chain};
+inline constexpr Algorithm kCopyOfFlat{.name = "also_flat", .idea = "as flat", .applies = is_broadcast, .build = build_flat};
+inline constexpr Algorithm kTrust{.name = "trust", .idea = "everyone is here anyway", .applies = is_small_barrier, .build = build_nothing};
 
 }  // namespace tutti::planner::example
