@@ -29,6 +29,8 @@ Schedule build(const Problem& problem, const topology::Topology& topology, uint3
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "mesh",
                        .idea = "blocks travel to both ends of the lines of one axis after another",
+                       .cost = "d axes of k: 2d(k-1) a + 2(p-1)/p nb/d",
+                       .source = "as torus",
                        .applies = applies,
                        .build = build,
                        .pattern = schedule::Pattern::bucket},
