@@ -66,24 +66,26 @@ class Bucket {
     std::vector<WaitFor> waits;
   };
 
+  // Scratch slots for partial results that are passed on, used again when their oldest has left.
+  struct Slots {
+    size_t most = 0;
+    size_t count = 0;
+    std::deque<std::pair<uint32_t, StepId>> left = {};  // by when they were read
+  };
+
   // What goes through the axes in one order and direction.
   struct Share {
     topology::AxisOrder order;
     topology::GridPoint place;  // this rank's
     uint32_t channel = 0;       // one for each order, so that no share waits behind one that comes to the axis in another turn
     Direction direction = Direction::up;
-    uint32_t part = 0;  // of each block
+    uint32_t part = 0;   // of each block
+    uint32_t index = 0;  // among those of one order and direction
     std::unordered_map<uint32_t, Value> values = {};  // by first chunk, what has come; the rest stands in `standing`
     schedule::Buffer standing = schedule::Buffer::input;
     std::vector<WaitFor> closing = {};  // what has ended the turns so far
     std::vector<LaneId> heeding = {};   // lanes of which a step has waited for `closing`, so that the rest need not
-  };
-
-  // Scratch slots for partial results that are passed on, used again when their oldest has left.
-  struct Slots {
-    size_t most = 0;
-    size_t count = 0;
-    std::deque<std::pair<uint32_t, StepId>> left = {};  // by when they were read
+    Slots slots = {};
   };
 
   struct Side {
@@ -109,7 +111,8 @@ class Bucket {
                               .place = order.place_of(rank),
                               .channel = channel,
                               .direction = direction,
-                              .part = static_cast<uint32_t>(shares.size())});
+                              .part = static_cast<uint32_t>(shares.size()),
+                              .index = index});
           }
         }
       }
@@ -118,41 +121,65 @@ class Bucket {
     return shares;
   }
 
-  // ---- Turns. Shares of one order alternate, turn by turn, the same on all ranks, since they may share lanes. ----
+  // ---- Turns, the same on all ranks, since shares of one order use the same lanes ----
 
-  template <typename Act>
-  void for_each_share(uint32_t turn, Act act) {
-    for (Share& share : shares_) {
-      act(share, turn, grid_.axis(share.order.axis(turn)).wraps);
+  bool is_in_ring(const Share& share, uint32_t turn) const { return grid_.axis(share.order.axis(turn)).wraps; }
+
+  // Shares that follow one another on a ring take their rounds in waves, each half a turn behind the one before it: a message waits for what has come in its
+  // share's round before, and meanwhile one of another share leaves. The less they overlap, the sooner the first is on the next axis.
+  template <typename Take>
+  void take_rings(uint32_t turn, Take take_round) {
+    bool more = true;
+    for (uint32_t wave = 0; more; ++wave) {
+      more = false;
+      for (Share& share : shares_) {
+        const uint32_t begin = share.index * (share.order.window(turn) / 2);
+        const bool has_ended = !is_in_ring(share, turn) || wave >= begin + share.order.window(turn) - 1;
+        more = more || !has_ended;
+        if (!has_ended && wave >= begin) {
+          take_round(share, wave - begin);
+        }
+      }
     }
   }
 
   void reduce_in_turns() {
     for (uint32_t turn = 0; turn < grid_.axis_count(); ++turn) {
-      for_each_share(turn, [&](Share& share, uint32_t at, bool wraps) { wraps ? reduce_in_ring(share, at) : reduce_in_line(share, at); });
+      take_rings(turn, [&](Share& share, uint32_t round) { reduce_round(share, turn, round); });
+      for (Share& share : shares_) {
+        if (!is_in_ring(share, turn)) {
+          reduce_in_line(share, turn);
+        }
+      }
     }
   }
   void gather_in_turns() {
     for (uint32_t turn = grid_.axis_count(); turn-- > 0;) {
-      for_each_share(turn, [&](Share& share, uint32_t at, bool wraps) { wraps ? gather_in_ring(share, at) : gather_in_line(share, at); });
+      take_rings(turn, [&](Share& share, uint32_t round) { gather_round(share, turn, round); });
+      for (Share& share : shares_) {
+        if (!is_in_ring(share, turn)) {
+          gather_in_line(share, turn);
+        }
+      }
     }
   }
 
   // Block b of a ring starts at the rank after b and comes to b last.
-  void reduce_in_ring(Share& share, uint32_t turn) {
-    const Circle ring{share.order.window(turn)};
+  void reduce_round(Share& share, uint32_t turn, uint32_t round) {
     const Side side = side_of(share, turn, share.direction);
-    Slots slots{.most = blocks_of(share, turn, 0).size() + 2};
-    for (uint32_t round = 0; round + 1 < ring.size; ++round) {
-      for (const Chunks& chunks : blocks_of(share, turn, behind(share, turn, round + 1))) {
-        send(share, side, chunks, turn == 0 ? &slots : nullptr);
-      }
-      const bool last = round + 2 == ring.size;
-      for (const Chunks& chunks : blocks_of(share, turn, behind(share, turn, round + 2))) {
-        last ? reduce_own(share, turn, side, chunks, schedule::Final::yes) : reduce_passing(share, turn, side, chunks, slots);
-      }
+    const bool is_last = round + 2 == share.order.window(turn);
+    if (round == 0) {
+      share.slots = {.most = blocks_of(share, turn, 0).size() + 2};
     }
-    end_reducing(share);
+    for (const Chunks& chunks : blocks_of(share, turn, behind(share, turn, round + 1))) {
+      send(share, side, chunks, turn == 0 ? &share.slots : nullptr);
+    }
+    for (const Chunks& chunks : blocks_of(share, turn, behind(share, turn, round + 2))) {
+      is_last ? reduce_own(share, turn, side, chunks, schedule::Final::yes) : reduce_passing(share, turn, side, chunks, share.slots);
+    }
+    if (is_last) {
+      end_reducing(share);
+    }
   }
 
   // From each side come the blocks that go beyond this rank, those for the farthest first, and then its own. Its own is reduced with what comes from the
@@ -184,17 +211,17 @@ class Bucket {
     end_reducing(share);
   }
 
-  void gather_in_ring(Share& share, uint32_t turn) {
+  void gather_round(Share& share, uint32_t turn, uint32_t round) {
     const Side side = side_of(share, turn, share.direction);
-    for (uint32_t round = 0; round + 1 < share.order.window(turn); ++round) {
-      for (const Chunks& chunks : blocks_of(share, turn, behind(share, turn, round))) {
-        send(share, side, chunks, nullptr);
-      }
-      for (const Chunks& chunks : blocks_of(share, turn, behind(share, turn, round + 1))) {
-        receive(share, side, chunks);
-      }
+    for (const Chunks& chunks : blocks_of(share, turn, behind(share, turn, round))) {
+      send(share, side, chunks, nullptr);
     }
-    end_gathering(share, {side});
+    for (const Chunks& chunks : blocks_of(share, turn, behind(share, turn, round + 1))) {
+      receive(share, side, chunks);
+    }
+    if (round + 2 == share.order.window(turn)) {
+      end_gathering(share, {side});
+    }
   }
 
   // The nearest blocks first.
