@@ -13,10 +13,8 @@ namespace {
 __extension__ using Wide = unsigned __int128;
 
 constexpr uint64_t kBillion = 1'000'000'000;
-// Of more equally good ways, as many are compared, as in topology/traffic.cpp; on machines of many chips, where that is most of the work, fewer.
+// Of more equally good ways, as many are compared, as in topology/traffic.cpp: with fewer, ranks that send alike would leave some aside.
 constexpr uint32_t kMostWaysCompared = 16;
-constexpr uint32_t kMostWaysComparedOfMany = 8;
-constexpr uint32_t kManyChips = 2048;
 
 uint64_t share_ns(uint64_t bytes, uint64_t units, uint64_t bytes_per_s) {
   const Wide ns = Wide{bytes} * units / Wave::kUnit * kBillion / std::max<uint64_t>(bytes_per_s, 1);
@@ -105,7 +103,7 @@ Wave::Hop Wave::hop(const Way& way, uint64_t slice_bytes) const {
 
 void Wave::choose_way(uint32_t source, uint32_t target) {
   const uint32_t count = std::max(fabric_.route_count(source, target), 1u);
-  const uint32_t compared = std::min(count, fabric_.chip_count() > kManyChips ? kMostWaysComparedOfMany : kMostWaysCompared);
+  const uint32_t compared = std::min(count, kMostWaysCompared);
   uint64_t least = UINT64_MAX;
   for (uint32_t index = 0; index < compared && least != 0; ++index) {
     fabric_.route(source, target, static_cast<uint32_t>((target + uint64_t{index} * (count / compared)) % count), &other_);
