@@ -87,6 +87,12 @@ Allowed allowed_of(const Algorithm& algorithm, const Problem& problem) {
   return {};
 }
 
+// In sanitizer builds.
+bool is_small() {
+  const char* const size = std::getenv("TUTTI_TEST_SIZE");
+  return size != nullptr && std::string_view(size) == "small";
+}
+
 class ClosedFormTest : public testing::TestWithParam<const char*> {
  protected:
   void compare(const Algorithm& algorithm, Collective collective) {
@@ -133,6 +139,28 @@ TEST_P(ClosedFormTest, IsWithinATenthOfThePrice) {
     }
   }
   EXPECT_GT(compared_, are_many ? 20u : 50u);
+}
+
+TEST(ClosedForm, OfAThousandChipsIsThePriceOfTheSchedules) {
+  const auto model = topology::load_model(is_small() ? "nvidia-superpod-h100:16" : "nvidia-superpod-h100:128", TUTTI_SOURCE_DIR "/topologies");
+  ASSERT_TRUE(model.has_value()) << model.error().message();
+  const topology::Topology topology = topology::Topology::of(*topology::make_fabric(*model));
+  const Problem problem{.collective = Collective::all_reduce, .rank_count = topology.rank_count()};
+  const cost::Workload workload{.element_count = 1 << 20, .element_bytes = 1};
+  for (const Algorithm& algorithm : algorithms_with_forms()) {
+    if (algorithm.name != "rails" && algorithm.name != "recursive_doubling" && algorithm.name != "recursive_halving" && algorithm.name != "circulant") {
+      continue;
+    }
+    ASSERT_TRUE(algorithm.applies(problem, topology)) << algorithm.name;
+    std::vector<schedule::Schedule> schedules;
+    for (uint32_t rank = 0; rank < problem.rank_count; ++rank) {
+      schedules.push_back(algorithm.build(problem, topology, rank));
+    }
+    const auto form = cost::closed_form_ns(messages_of(algorithm, problem, topology), problem, topology, workload);
+    ASSERT_TRUE(form.has_value()) << algorithm.name;
+    const auto price = static_cast<double>(cost::price_ns(problem, schedules, topology, workload));
+    EXPECT_NEAR(static_cast<double>(*form), price, price / 20) << algorithm.name;
+  }
 }
 
 // How many messages go from each rank to each other.
@@ -212,8 +240,7 @@ std::vector<const char*> machines() {
   std::vector<const char*> names = {"nvidia-dgx-h100", "amd-mi300x", "nvidia-superpod-h100:2",    "google-tpu-v5p:2x2x4",
                                     "google-tpu-v5e:4x4", "aws-trn2", "huawei-cloudmatrix384:8x1", "nvidia-gb200-nvl72:18x1",
                                     "tesla-dojo:5x5"};
-  const char* const size = std::getenv("TUTTI_TEST_SIZE");
-  if (size == nullptr || std::string_view(size) != "small") {
+  if (!is_small()) {
     names.insert(names.end(), {"nvidia-superpod-h100:8", "hpe-slingshot-frontier:8", "nvidia-gb200-nvl72:18x2", "xai-colossus-h100:16", "meta-h100-24k:16",
                                "hpe-slingshot-aurora:16"});
   }
