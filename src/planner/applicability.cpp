@@ -7,7 +7,6 @@
 #include <array>
 #include <cstdint>
 #include <iterator>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -33,52 +32,63 @@ topology::Topology ordinary_topology(uint32_t rank_count) {
   return topology;
 }
 
-// Chips around a switch, or those of several around another, all of which reduce and copy what passes.
-std::vector<topology::Topology> switched_machines(uint32_t rank_count) {
+// A level as slow as can be: algorithms do not ask how fast a machine is.
+topology::LevelModel level_of(topology::LevelKind kind, std::vector<uint32_t> dims) {
   topology::LevelModel level;
-  level.kind = topology::LevelKind::switched;
+  level.kind = kind;
+  level.dims = std::move(dims);
   level.bytes_per_s = {{.value = 1, .citation = {}}};
   level.protocols.push_back({.protocol = {.name = ""}, .citation = {}, .efficiency_citation = {}});
-  level.reduction = level.multicast = {.efficiency_per_mille = 1000, .is_to_all = true, .citation = {}};
-  level.multicast->is_to_all = false;
-  std::vector<topology::Topology> machines;
-  const auto add = [&](const std::vector<uint32_t>& unit_counts) {
-    topology::Model model{.name = "", .title = "", .chip = "", .shapes = {}, .levels = {}};
-    for (const uint32_t count : unit_counts) {
-      level.dims = {count};
-      model.levels.push_back(level);
-    }
-    if (const auto fabric = topology::make_fabric(model)) {
-      machines.push_back(topology::Topology::of(*fabric));
-    }
+  return level;
+}
+
+// Into `machines` the one of these levels, if there can be one.
+void add_machine(std::vector<topology::LevelModel> levels, std::vector<topology::Topology>& machines) {
+  if (const auto fabric = topology::make_fabric({.name = "", .title = "", .chip = "", .shapes = {}, .levels = std::move(levels)})) {
+    machines.push_back(topology::Topology::of(*fabric));
+  }
+}
+
+// Chips around a switch, or those of several around another, all of which reduce and copy what passes.
+std::vector<topology::Topology> switched_machines(uint32_t rank_count) {
+  const auto switch_of = [](uint32_t count) {
+    topology::LevelModel level = level_of(topology::LevelKind::switched, {count});
+    level.multicast = {.efficiency_per_mille = 1000, .citation = {}};
+    level.reduction = {.efficiency_per_mille = 1000, .is_to_all = true, .citation = {}};
+    return level;
   };
-  add({rank_count});
+  std::vector<topology::Topology> machines;
+  add_machine({switch_of(rank_count)}, machines);
   if (rank_count > 4 && rank_count % 4 == 0) {
-    add({4, rank_count / 4});
+    add_machine({switch_of(4), switch_of(rank_count / 4)}, machines);
   }
   return machines;
 }
 
 // Chips on two axes that wrap, where they are long enough, or on two that do not. Nothing for numbers that are no product of two.
 std::vector<topology::Topology> grids(uint32_t rank_count) {
-  std::vector<topology::Topology> found;
+  std::vector<topology::Topology> machines;
   for (const topology::Wrap wrap : {topology::Wrap::all, topology::Wrap::none}) {
     for (uint32_t length = 2; length * length <= rank_count; ++length) {
-      if (rank_count % length != 0) {
-        continue;
-      }
-      topology::LevelModel level;
-      level.kind = topology::LevelKind::torus;
-      level.dims = {length, rank_count / length};
-      level.wrap = wrap;
-      level.bytes_per_s = {{.value = 1, .citation = {}}};
-      level.protocols.push_back({.protocol = {.name = ""}, .citation = {}, .efficiency_citation = {}});
-      if (auto fabric = topology::make_fabric({.name = "", .title = "", .chip = "", .shapes = {}, .levels = {level}})) {
-        found.push_back(topology::Topology::of(*fabric));
+      if (rank_count % length == 0) {
+        topology::LevelModel level = level_of(topology::LevelKind::torus, {length, rank_count / length});
+        level.wrap = wrap;
+        add_machine({std::move(level)}, machines);
       }
     }
   }
-  return found;
+  return machines;
+}
+
+// Chips that are wired to the next. Nothing for fewer than three.
+std::vector<topology::Topology> wired_rings(uint32_t rank_count) {
+  std::vector<topology::Topology> machines;
+  if (rank_count > 2) {
+    topology::LevelModel level = level_of(topology::LevelKind::ring, {rank_count});
+    level.wrap = topology::Wrap::all;
+    add_machine({std::move(level)}, machines);
+  }
+  return machines;
 }
 
 topology::Topology reaching_topology(uint32_t rank_count) {
@@ -87,18 +97,6 @@ topology::Topology reaching_topology(uint32_t rank_count) {
 
 // Each on a host of its own.
 topology::Topology distant_topology(uint32_t rank_count) { return topology::Topology::uniform(rank_count, {.latency_ns = 0, .source = ""}); }
-
-// Chips that are wired to the next. Nothing for fewer than three.
-std::optional<topology::Topology> wired_ring(uint32_t rank_count) {
-  topology::LevelModel level;
-  level.kind = topology::LevelKind::ring;
-  level.dims = {rank_count};
-  level.wrap = topology::Wrap::all;
-  level.bytes_per_s = {{.value = 1, .citation = {}}};
-  level.protocols.push_back({.protocol = {.name = ""}, .citation = {}, .efficiency_citation = {}});
-  const auto fabric = topology::make_fabric({.name = "", .title = "", .chip = "", .shapes = {}, .levels = {level}});
-  return rank_count > 2 && fabric ? std::optional(topology::Topology::of(*fabric)) : std::nullopt;
-}
 
 bool applies_on_grids_alone(const Algorithm& algorithm, Collective collective) {
   const auto applies_to = [&](const topology::Topology& topology) {
@@ -113,28 +111,33 @@ bool applies_on_grids_alone(const Algorithm& algorithm, Collective collective) {
 
 std::vector<topology::Topology> sample_topologies(uint32_t rank_count) {
   std::vector<topology::Topology> topologies = {distant_topology(rank_count), reaching_topology(rank_count), ordinary_topology(rank_count)};
-  if (auto ring = wired_ring(rank_count)) {
-    topologies.push_back(std::move(*ring));
-  }
+  std::ranges::move(wired_rings(rank_count), std::back_inserter(topologies));
   std::ranges::move(switched_machines(rank_count), std::back_inserter(topologies));
   std::ranges::move(grids(rank_count), std::back_inserter(topologies));
   return topologies;
 }
 
 bool ever_applies(const Algorithm& algorithm, Collective collective) {
-  for (uint32_t rank_count : {2u, 3u, 4u, 6u, 8u, 9u, 16u}) {
-    const std::vector<topology::Topology> topologies = sample_topologies(rank_count);
-    for (schedule::InPlace in_place : {schedule::InPlace::no, schedule::InPlace::yes}) {
-      for (schedule::Blocks blocks : {schedule::Blocks::equal, schedule::Blocks::variable}) {
+  // An explanation asks for all algorithms.
+  static const std::vector<topology::Topology> samples = [] {
+    std::vector<topology::Topology> all;
+    for (const uint32_t rank_count : {2u, 3u, 4u, 6u, 8u, 9u, 16u}) {
+      std::ranges::move(sample_topologies(rank_count), std::back_inserter(all));
+    }
+    return all;
+  }();
+  return std::ranges::any_of(samples, [&](const topology::Topology& topology) {
+    for (const schedule::InPlace in_place : {schedule::InPlace::no, schedule::InPlace::yes}) {
+      for (const schedule::Blocks blocks : {schedule::Blocks::equal, schedule::Blocks::variable}) {
         const schedule::Problem problem{
-            .collective = collective, .rank_count = rank_count, .root = 0, .in_place = in_place, .blocks = blocks};
-        if (std::ranges::any_of(topologies, [&](const topology::Topology& topology) { return algorithm.applies(problem, topology); })) {
+            .collective = collective, .rank_count = topology.rank_count(), .root = 0, .in_place = in_place, .blocks = blocks};
+        if (algorithm.applies(problem, topology)) {
           return true;
         }
       }
     }
-  }
-  return false;
+    return false;
+  });
 }
 
 std::string why_not_applicable(const Algorithm& algorithm, const schedule::Problem& problem, const topology::Topology& topology) {
