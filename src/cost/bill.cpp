@@ -17,15 +17,6 @@ using schedule::Step;
 using schedule::StepKind;
 using topology::Adapters;
 
-void take_if_busier(Bill& bill, uint64_t bytes, uint64_t bytes_per_s, const auto& name) {
-  const uint64_t ns = duration_ns(bytes, bytes_per_s);
-  if (bytes != 0 && (bill.bottleneck.empty() || ns > bill.bottleneck_ns)) {
-    bill.bottleneck = name();
-    bill.bottleneck_bytes = bytes;
-    bill.bottleneck_ns = ns;
-  }
-}
-
 // What carries bytes on hosts: by name what has passed, and how fast it can.
 class Carried {
  public:

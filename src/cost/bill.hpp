@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "cost/arithmetic.hpp"
 #include "cost/cost.hpp"
 
 namespace tutti::cost {
@@ -23,6 +24,16 @@ struct Bill {
   uint64_t bottleneck_bytes = 0;
   uint64_t bottleneck_ns = 0;  // at its bandwidth
 };
+
+// Makes something that has carried so many bytes the bottleneck, if it has taken longer than that; `name()` is called then.
+void take_if_busier(Bill& bill, uint64_t bytes, uint64_t bytes_per_s, const auto& name) {
+  const uint64_t ns = duration_ns(bytes, bytes_per_s);
+  if (bytes != 0 && (bill.bottleneck.empty() || ns > bill.bottleneck_ns)) {
+    bill.bottleneck = name();
+    bill.bottleneck_bytes = bytes;
+    bill.bottleneck_ns = ns;
+  }
+}
 
 // As price_ns() and its parts. On hosts, latency is what messages of nothing would take, and reduction what would be saved if reducing took no time.
 Bill bill_of(const schedule::Problem& problem, std::span<const schedule::Schedule> schedules, const topology::Topology& topology,

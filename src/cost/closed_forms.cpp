@@ -677,17 +677,9 @@ std::optional<Bill> closed_form_bill(const Messages& messages, const Problem& pr
   bill.latency_ns = std::min(*price - bill.start_ns, latency - std::min(latency, of_bytes.base_ns()));
   bill.transfer_ns = *price - bill.start_ns - bill.latency_ns;
   const topology::Fabric& fabric = *topology.fabric();
-  std::optional<topology::LinkId> busiest;
   for (topology::LinkId link = 0; link < fabric.link_count(); ++link) {
-    const uint64_t bytes = forms.carried_bytes()[link];
-    const uint64_t ns = duration_ns(bytes, fabric.bytes_per_s(link));
-    if (bytes != 0 && (!busiest || ns > bill.bottleneck_ns)) {
-      busiest = link;
-      bill.bottleneck_bytes = bytes;
-      bill.bottleneck_ns = ns;
-    }
+    take_if_busier(bill, forms.carried_bytes()[link], fabric.bytes_per_s(link), [&] { return fabric.name(link); });
   }
-  bill.bottleneck = busiest ? fabric.name(*busiest) : std::string();
   return bill;
 }
 
