@@ -4,10 +4,12 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <utility>
 
 #include "algorithms/ranks.hpp"
 #include "schedule/builder.hpp"
+#include "topology/topology.hpp"
 
 namespace tutti::algorithms {
 
@@ -22,6 +24,12 @@ inline schedule::Schedule solve_alone(const schedule::Problem& problem) {
     builder.copy(builder.add_lane(), {}, {.source = input(0), .target = output(0)});
   }
   return std::move(builder).build();
+}
+
+// planner::Algorithm::build of what looks at no topology: one rank alone, several by `solve`.
+template <schedule::Schedule (*solve)(const schedule::Problem&, uint32_t rank)>
+schedule::Schedule build_for_any(const schedule::Problem& problem, const topology::Topology&, uint32_t rank) {
+  return problem.rank_count == 1 ? solve_alone(problem) : solve(problem, rank);
 }
 
 }  // namespace tutti::algorithms

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "schedule/problem.hpp"
 #include "topology/topology.hpp"
 
 namespace tutti::algorithms {
@@ -20,6 +21,16 @@ inline bool has_network(const topology::Topology& topology) {
     }
   }
   return topology.rank_count() == 1;  // whoever is alone is served by all
+}
+
+// planner::Algorithm::applies of what solves the same problems on every machine, or on those with a network.
+template <bool (*solves)(const schedule::Problem&)>
+bool applies_anywhere(const schedule::Problem& problem, const topology::Topology&) {
+  return solves(problem);
+}
+template <bool (*solves)(const schedule::Problem&)>
+bool applies_to_networks(const schedule::Problem& problem, const topology::Topology& topology) {
+  return solves(problem) && has_network(topology);
 }
 
 }  // namespace tutti::algorithms

@@ -20,31 +20,20 @@ namespace {
 
 using namespace schedule;
 
-bool applies(const Problem& problem, const topology::Topology&) {
+bool bruck_solves(const Problem& problem) {
   return problem.blocks == Blocks::equal &&
          (problem.collective == Collective::all_gather || problem.collective == Collective::all_to_all);
 }
 
-Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  if (problem.rank_count == 1) {
-    return solve_alone(problem);
-  }
-  return problem.collective == Collective::all_to_all ? all_to_all(problem, rank, 2) : all_gather(problem, rank);
-}
-
-bool trees_apply(const Problem& problem, const topology::Topology& topology) { return parallel_trees_solve(problem) && has_network(topology); }
-
-Schedule trees_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  return problem.rank_count == 1 ? solve_alone(problem) : parallel_trees(problem, rank);
-}
-
-bool wide_applies(const Problem& problem, const topology::Topology& topology) {
-  return problem.collective == Collective::all_to_all && problem.blocks == Blocks::equal && has_network(topology);
-}
+bool wide_bruck_solves(const Problem& problem) { return problem.blocks == Blocks::equal && problem.collective == Collective::all_to_all; }
 
 template <uint32_t radix>
-Schedule wide_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  return problem.rank_count == 1 ? solve_alone(problem) : all_to_all(problem, rank, radix);
+Schedule wide_bruck(const Problem& problem, uint32_t rank) {
+  return all_to_all(problem, rank, radix);
+}
+
+Schedule bruck(const Problem& problem, uint32_t rank) {
+  return problem.collective == Collective::all_to_all ? all_to_all(problem, rank, 2) : all_gather(problem, rank);
 }
 
 constexpr std::array kAlgorithms = {
@@ -52,29 +41,29 @@ constexpr std::array kAlgorithms = {
                        .idea = "blocks travel distances 1, 2, 4, ... together with others",
                        .cost = "allgather ceil(log2 p) a + (p-1)/p nb; alltoall ceil(log2 p) (a + nb/2)",
                        .source = "Bruck, Ho, Kipnis, Upfal and Weathersby, TPDS 1997",
-                       .applies = applies,
-                       .build = build,
+                       .applies = applies_anywhere<bruck_solves>,
+                       .build = build_for_any<bruck>,
                        .pattern = schedule::Pattern::bruck},
     planner::Algorithm{.name = "bruck_four",
                        .idea = "blocks travel distances 1, 2, 3, then 4, 8, 12, ... together with others",
                        .cost = "3 ceil(log4 p) messages in ceil(log4 p) rounds; alltoall ceil(log4 p) (a + 3/4 nb)",
                        .source = "Bruck, Ho, Kipnis, Upfal and Weathersby, TPDS 1997",
-                       .applies = wide_applies,
-                       .build = wide_build<4>,
+                       .applies = applies_to_networks<wide_bruck_solves>,
+                       .build = build_for_any<wide_bruck<4>>,
                        .pattern = schedule::Pattern::bruck_four},
     planner::Algorithm{.name = "bruck_eight",
                        .idea = "blocks travel distances 1, 2, ... 7, then 8, 16, ... together with others",
                        .cost = "7 ceil(log8 p) messages in ceil(log8 p) rounds; alltoall ceil(log8 p) (a + 7/8 nb)",
                        .source = "Bruck, Ho, Kipnis, Upfal and Weathersby, TPDS 1997",
-                       .applies = wide_applies,
-                       .build = wide_build<8>,
+                       .applies = applies_to_networks<wide_bruck_solves>,
+                       .build = build_for_any<wide_bruck<8>>,
                        .pattern = schedule::Pattern::bruck_eight},
     planner::Algorithm{.name = "parallel_trees",
                        .idea = "a binomial tree for each block, all at once: few blocks go far, many near",
                        .cost = "ceil(log2 p) a + (p-1)/p nb",
                        .source = "Jeaugey, PAT, arXiv 2506.20252, 2025",
-                       .applies = trees_apply,
-                       .build = trees_build,
+                       .applies = applies_to_networks<parallel_trees_solve>,
+                       .build = build_for_any<parallel_trees>,
                        .pattern = schedule::Pattern::parallel_trees},
 };
 

@@ -7,6 +7,7 @@
 #include "algorithms/direct/in_switch.hpp"
 #include "algorithms/direct/one_shot.hpp"
 #include "algorithms/direct/two_shot.hpp"
+#include "algorithms/hosts.hpp"
 
 namespace tutti::algorithms::direct {
 namespace {
@@ -14,50 +15,35 @@ namespace {
 using schedule::Problem;
 using schedule::Schedule;
 
-template <bool (*solves)(const Problem&)>
-bool applies(const Problem& problem, const topology::Topology&) {
-  return solves(problem);
-}
-
-template <Schedule (*solve)(const Problem&, uint32_t)>
-Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  return problem.rank_count == 1 ? solve_alone(problem) : solve(problem, rank);
-}
-
 Schedule one_shot_alone(const Problem& problem, uint32_t rank) { return one_shot(problem, rank, Travel::alone); }
-
-template <Schedule (*solve)(const Problem&, uint32_t)>
-Schedule build_switched(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  return solve(problem, rank);
-}
 
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "one_shot",
                        .idea = "everybody sends everybody what they need, at once",
                        .cost = "a + (p-1) nb for vectors, a + (p-1)/p nb for blocks",
                        .source = "Chan, Heimlich, Purkayastha and van de Geijn, CCPE 2007",
-                       .applies = applies<one_shot_solves>,
-                       .build = build<one_shot_alone>,
+                       .applies = applies_anywhere<one_shot_solves>,
+                       .build = build_for_any<one_shot_alone>,
                        .pattern = schedule::Pattern::one_shot},
     planner::Algorithm{.name = "two_shot",
                        .idea = "each rank works on its own chunk of everybody's vector, then passes it on",
                        .cost = "2a + 2(p-1)/p nb for allreduce, 2a + nb for reduce and broadcast",
                        .source = "Chan, Heimlich, Purkayastha and van de Geijn, CCPE 2007",
-                       .applies = applies<two_shot_solves>,
-                       .build = build<two_shot>,
+                       .applies = applies_anywhere<two_shot_solves>,
+                       .build = build_for_any<two_shot>,
                        .pattern = schedule::Pattern::two_shot},
     planner::Algorithm{.name = "in_switch",
                        .idea = "as one_shot, allreduce in two halves; the switches reduce and copy what passes",
                        .cost = "allreduce 2a + (1+1/p) nb/e, where switches leave a share e of the bandwidth",
                        .source = "Klenk, Jiang, Thorson and Dennison, ISCA 2020",
                        .applies = in_switch_solves,
-                       .build = build_switched<in_switch>},
+                       .build = build_for_any<in_switch>},
     planner::Algorithm{.name = "in_switch_tree",
                        .idea = "everybody sends its vector up the switches' tree, and the sum comes down to all",
                        .cost = "a + nb/e",
                        .source = "Graham and others, SHArP, COM-HPC 2016",
                        .applies = in_switch_tree_solves,
-                       .build = build_switched<in_switch_tree>},
+                       .build = build_for_any<in_switch_tree>},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "algorithms/alone.hpp"
+#include "algorithms/hosts.hpp"
 #include "algorithms/ranks.hpp"
 #include "schedule/builder.hpp"
 
@@ -98,19 +99,17 @@ class Exchange {
   uint32_t aside_count_ = 0;
 };
 
-bool applies(const Problem& problem, const topology::Topology&) { return problem.collective == Collective::all_to_all; }
+bool exchange_solves(const Problem& problem) { return problem.collective == Collective::all_to_all; }
 
-Schedule build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  return problem.rank_count == 1 ? solve_alone(problem) : Exchange(problem, rank).build();
-}
+Schedule exchange(const Problem& problem, uint32_t rank) { return Exchange(problem, rank).build(); }
 
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "pairwise",
                        .idea = "each round sends to one rank and receives from one",
                        .cost = "(p-1) a + (p-1)/p nb",
                        .source = "Thakur, Rabenseifner and Gropp, IJHPCA 2005",
-                       .applies = applies,
-                       .build = build,
+                       .applies = applies_anywhere<exchange_solves>,
+                       .build = build_for_any<exchange>,
                        .pattern = schedule::Pattern::pairwise},
 };
 

@@ -159,7 +159,7 @@ Schedule barrier(const Problem& problem, uint32_t rank) {
   return std::move(builder).build();
 }
 
-bool doubling_applies(const Problem& problem, const topology::Topology&) {
+bool doubling_solves(const Problem& problem) {
   if (problem.blocks == Blocks::variable) {
     return false;
   }
@@ -167,59 +167,40 @@ bool doubling_applies(const Problem& problem, const topology::Topology&) {
          (problem.collective == Collective::all_gather && std::has_single_bit(problem.rank_count));
 }
 
-Schedule doubling_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  if (problem.rank_count == 1) {
-    return solve_alone(problem);
-  }
+Schedule doubling(const Problem& problem, uint32_t rank) {
   return problem.collective == Collective::all_gather ? all_gather(problem, rank) : all_reduce(problem, rank);
 }
 
-bool dissemination_applies(const Problem& problem, const topology::Topology&) {
-  return problem.collective == Collective::barrier && problem.blocks == Blocks::equal;
-}
-
-Schedule dissemination_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  return problem.rank_count == 1 ? solve_alone(problem) : barrier(problem, rank);
-}
-
-template <bool (*solves)(const Problem&)>
-bool halving_applies(const Problem& problem, const topology::Topology& topology) {
-  return solves(problem) && has_network(topology);
-}
-
-template <Schedule (*solve)(const Problem&, uint32_t)>
-Schedule halving_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  return problem.rank_count == 1 ? solve_alone(problem) : solve(problem, rank);
-}
+bool dissemination_solves(const Problem& problem) { return problem.collective == Collective::barrier && problem.blocks == Blocks::equal; }
 
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "recursive_doubling",
                        .idea = "partners at distances 1, 2, 4, ... exchange all they have",
                        .cost = "allreduce log2(p) (a + nb), two messages more if p is no power of two; allgather log2(p) a + (p-1)/p nb",
                        .source = "Thakur, Rabenseifner and Gropp, IJHPCA 2005",
-                       .applies = doubling_applies,
-                       .build = doubling_build,
+                       .applies = applies_anywhere<doubling_solves>,
+                       .build = build_for_any<doubling>,
                        .pattern = schedule::Pattern::recursive_doubling},
     planner::Algorithm{.name = "dissemination",
                        .idea = "tokens to the ranks 1, 2, 4, ... ahead",
                        .cost = "ceil(log2 p) a",
                        .source = "Hensgen, Finkel and Manber, IJPP 1988",
-                       .applies = dissemination_applies,
-                       .build = dissemination_build,
+                       .applies = applies_anywhere<dissemination_solves>,
+                       .build = build_for_any<barrier>,
                        .pattern = schedule::Pattern::dissemination},
     planner::Algorithm{.name = "recursive_halving",
                        .idea = "partners at distances 1, 2, 4, ... share out what they reduce, then exchange the results",
                        .cost = "reducescatter log2(p) a + (p-1)/p nb; allreduce twice that",
                        .source = "Rabenseifner, ICCS 2004",
-                       .applies = halving_applies<halving_solves>,
-                       .build = halving_build<halving>,
+                       .applies = applies_to_networks<halving_solves>,
+                       .build = build_for_any<halving>,
                        .pattern = schedule::Pattern::recursive_halving},
     planner::Algorithm{.name = "circulant",
                        .idea = "each rank passes on the farther half of what it has, p/2, p/4, ... ahead, and back",
                        .cost = "reducescatter ceil(log2 p) a + (p-1)/p nb; allreduce twice that",
                        .source = "Träff, arXiv 2410.14234, 2024",
-                       .applies = halving_applies<circulant_solves>,
-                       .build = halving_build<circulant>,
+                       .applies = applies_to_networks<circulant_solves>,
+                       .build = build_for_any<circulant>,
                        .pattern = schedule::Pattern::circulant},
 };
 

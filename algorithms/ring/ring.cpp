@@ -271,10 +271,6 @@ bool neighbours_apply(const Problem& problem, const topology::Topology& topology
   return (problem.rank_count == 1 ? problem.collective == Collective::all_gather : neighbour_exchange_solves(problem)) && has_network(topology);
 }
 
-Schedule neighbours_build(const Problem& problem, const topology::Topology&, uint32_t rank) {
-  return problem.rank_count == 1 ? solve_alone(problem) : neighbour_exchange(problem, rank);
-}
-
 constexpr std::array kAlgorithms = {
     planner::Algorithm{.name = "ring",
                        .idea = "chunks travel around a ring of all ranks",
@@ -295,7 +291,7 @@ constexpr std::array kAlgorithms = {
                        .cost = "p/2 a + (p-1)/p nb",
                        .source = "Chen, Zhang, Zhang and Yuan, HPC Asia 2005",
                        .applies = neighbours_apply,
-                       .build = neighbours_build,
+                       .build = build_for_any<neighbour_exchange>,
                        .pattern = schedule::Pattern::neighbour_exchange},
 };
 
