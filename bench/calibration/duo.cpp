@@ -47,11 +47,6 @@ void bind_to_core(int index) {
   }
 }
 
-[[noreturn]] void fail(const char* what) {
-  std::fprintf(stderr, "calibrate: %s: %s\n", what, std::strerror(errno));
-  std::_Exit(1);
-}
-
 float* map(std::size_t bytes, int flags, int file, off_t offset) {
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, file, offset);
   if (memory == MAP_FAILED) fail("mmap");
@@ -94,6 +89,11 @@ void prepare(Duo& duo, std::size_t bytes) {
 }
 
 }  // namespace
+
+void fail(const char* what) {
+  std::fprintf(stderr, "calibrate: %s: %s\n", what, std::strerror(errno));
+  std::_Exit(1);
+}
 
 void Duo::wait_for(Line& line, std::uint64_t value) const {
   std::int64_t begin_ns = 0;

@@ -50,6 +50,9 @@ struct Duo {
   void wait_for(Line& line, std::uint64_t value) const;
 };
 
+// Ends this process; its message names errno.
+[[noreturn]] void fail(const char* what);
+
 // Forks, runs `work` in both processes with buffers of `bytes`, and returns 0, or a message on stderr and 1 when a step or the other process
 // failed.
 int run_duo(std::size_t bytes, const std::function<void(Duo&)>& work);

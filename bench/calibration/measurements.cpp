@@ -243,11 +243,6 @@ class Measurements {
 
 // ---- loopback TCP ----
 
-[[noreturn]] void fail(const char* what) {
-  std::perror(what);
-  std::_Exit(1);
-}
-
 int connect_both(Duo& duo) {
   sockaddr_in address{};
   address.sin_family = AF_INET;

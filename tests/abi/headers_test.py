@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every header of the sources compiles alone, with the flags of a source file that lies beside it. A header that a source file of
-the same name includes first is known to."""
+the same name includes first is left to builds that compile each source alone, as the debug preset's."""
 
 import argparse
 import concurrent.futures
@@ -18,19 +18,27 @@ NOT_ALONE = {"src/reduce/simd_codecs.hpp", "src/reduce/simd_kernel.hpp", "src/re
 ROOMS = ("src", "algorithms", "transports")
 
 
+def sources_of(path):
+    """The source files that this one stands for: itself, or those that a file of a unity build includes."""
+    if path.parent.name != "Unity":
+        return [path]
+    return [pathlib.Path(name) for name in re.findall(r'^#include "(.*)"$', path.read_text(encoding="utf-8"), re.MULTILINE)]
+
+
 def flags_by_folder(commands, source):
     """For each folder the compiler and flags of one of its sources, without input, output and dependency files."""
     found = {}
     for entry in json.loads(commands.read_text(encoding="utf-8")):
-        path = pathlib.Path(entry["file"])
-        if path.suffix != ".cpp" or source not in path.parents or path.parent.relative_to(source).as_posix() in found:
+        paths = [path for path in sources_of(pathlib.Path(entry["file"])) if path.suffix == ".cpp" and source in path.parents]
+        folders = {path.parent.relative_to(source).as_posix() for path in paths} - found.keys()
+        if not folders:
             continue
         words = shlex.split(entry["command"])
         while not pathlib.Path(words[0]).name.endswith(("g++", "c++", "clang++")):  # a launcher, as ccache
             words.pop(0)
         kept = [word for word, before in zip(words, [""] + words)
                 if word not in ("-o", "-c") and before not in ("-o", "-c") and not word.startswith("-O")]
-        found[path.parent.relative_to(source).as_posix()] = kept
+        found.update({folder: kept for folder in folders})
     return found
 
 

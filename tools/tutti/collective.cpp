@@ -53,12 +53,12 @@ topology::Topology topology_here(uint32_t rank_count) {
   return comm::make_topology(introductions, [&](uint32_t, uint32_t) { return link; });
 }
 
-struct Machine {
+struct NamedMachine {
   topology::Topology topology;
   std::string name;
 };
 
-Machine machine_of(const CollectiveOptions& options) {
+NamedMachine machine_of(const CollectiveOptions& options) {
   if (options.model.empty()) {
     if (options.rank_count == 0 || options.rank_count > kMostRanksHere) {
       fail(kWrongUsage, fmt::format("--ranks: {} is not 1 to {}; without --topology, say how many ranks this machine has", options.rank_count,
@@ -121,7 +121,7 @@ PlannedCollective planned(const CollectiveOptions& options, uint32_t rank) {
   if (!collective) {
     fail(kWrongUsage, collective.error().message());
   }
-  Machine machine = machine_of(options);
+  NamedMachine machine = machine_of(options);
   const uint32_t rank_count = machine.topology.rank_count();
   if (options.adjacent) {
     machine.topology.messages = topology::Messages::adjacent;

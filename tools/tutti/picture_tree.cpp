@@ -10,11 +10,11 @@
 namespace tutti::tool {
 namespace {
 
-constexpr uint32_t kMostInARow = 8;
+constexpr uint32_t kMostInATreeRow = 8;
 constexpr uint32_t kMostGroups = 48;
 constexpr uint32_t kMostSwitches = 32;
 constexpr size_t kMostJoined = 16;  // that are drawn with all their links
-constexpr double kRowHeight = 84;
+constexpr double kTierHeight = 84;
 
 // Parts of the tree of one height, lowest first.
 struct Tier {
@@ -85,7 +85,7 @@ double draw_bottom(const LevelPicture& picture, const std::vector<Shown>& leaves
   const topology::LevelModel& level = picture.level;
   const uint32_t adapters = topology::adapters_of(level, picture.shape.chips_per_unit);
   const uint32_t in_leaf = std::min(level.down.front(), level.has_rails ? picture.shape.unit_count : picture.shape.unit_count * adapters);
-  const auto units = in_a_row(in_leaf, kMostInARow, kLeft, kRight - 180);
+  const auto units = in_a_row(in_leaf, kMostInATreeRow, kLeft, kRight - 180);
   for (const Shown& unit : units) {
     for (size_t leaf = 0; leaf < (level.has_rails ? leaves.size() : 1) && !unit.is_gap; ++leaf) {
       if (!leaves[leaf].is_gap) {
@@ -124,11 +124,11 @@ double draw_fat_tree(const LevelPicture& picture) {
     if (tier == 0 && picture.level.has_rails) {
       count = std::min<uint64_t>(count, topology::adapters_of(picture.level, picture.shape.chips_per_unit));
     }
-    row = in_a_row(static_cast<uint32_t>(count), kMostInARow, kLeft, kRight - 180);
+    row = in_a_row(static_cast<uint32_t>(count), kMostInATreeRow, kLeft, kRight - 180);
     const std::string words = tier == 0 ? "" : counted(tiers[tier].switches, "switch");
     parent = draw_tier(picture.drawing, row, y, is_top ? nullptr : &parent, tier == 0 || picture.level.up.empty() ? "" : words);
     picture.drawing.text({kRight - 170, y + 18}, Anchor::start, "small", tier_text(picture, tiers, tier));
-    y += kRowHeight;
+    y += kTierHeight;
   }
   return draw_bottom(picture, row, parent.y, y);
 }

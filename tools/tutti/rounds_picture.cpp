@@ -12,14 +12,14 @@ namespace {
 
 using schedule::Passage;
 
-constexpr double kLeft = 64;
-constexpr double kTop = 62;
+constexpr double kFirstRound = 64;
+constexpr double kFirstRank = 62;
 constexpr double kRound = 78;
 constexpr double kRank = 34;
 constexpr double kHead = 6;
 
-double x_of(uint32_t round) { return kLeft + kRound * round; }
-double y_of(uint32_t rank) { return kTop + kRank * rank; }
+double x_of(uint32_t round) { return kFirstRound + kRound * round; }
+double y_of(uint32_t rank) { return kFirstRank + kRank * rank; }
 
 std::string_view look_of(Passage::Kind kind) {
   switch (kind) {
@@ -67,11 +67,11 @@ std::string rounds_picture(std::string_view title, uint32_t rank_count, std::spa
   const double right = x_of(rounds);
   drawing.text({12, 26}, Anchor::start, "title", title);
   for (uint32_t round = 0; round < rounds; ++round) {
-    drawing.text({x_of(round) + kRound / 2, kTop - 16}, Anchor::middle, "small", fmt::format("{}", round + 1));
+    drawing.text({x_of(round) + kRound / 2, kFirstRank - 16}, Anchor::middle, "small", fmt::format("{}", round + 1));
   }
   for (uint32_t rank = 0; rank < rank_count; ++rank) {
     drawing.text({12, y_of(rank) + 4}, Anchor::start, "note", fmt::format("rank {}", rank));
-    drawing.line({kLeft, y_of(rank)}, {right, y_of(rank)}, "faint");
+    drawing.line({kFirstRound, y_of(rank)}, {right, y_of(rank)}, "faint");
     for (uint32_t round = 0; round <= rounds; ++round) {
       drawing.circle({x_of(round), y_of(rank)}, 3, "unit");
     }

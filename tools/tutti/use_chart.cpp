@@ -13,30 +13,30 @@ namespace tutti::tool {
 namespace {
 
 constexpr double kMargin = 24;
-constexpr double kWidth = 900;
-constexpr double kRowHeight = 52;
+constexpr double kChartWidth = 900;
+constexpr double kChartRow = 52;
 constexpr double kRowGap = 26;
-constexpr double kTop = 64;
+constexpr double kChartTop = 64;
 constexpr uint32_t kTicks = 5;
 
 double microseconds(uint64_t ns) { return static_cast<double>(ns) / 1e3; }
 
 void draw_row(Drawing& drawing, double top, std::string_view name, const std::vector<double>& shares) {
-  const double bottom = top + kRowHeight;
+  const double bottom = top + kChartRow;
   double sum = 0;
   std::vector<Point> corners = {{kMargin, bottom}};
-  const double step = kWidth / static_cast<double>(shares.size());
+  const double step = kChartWidth / static_cast<double>(shares.size());
   for (size_t part = 0; part < shares.size(); ++part) {
     sum += shares[part];
-    const double height = bottom - kRowHeight * shares[part];
+    const double height = bottom - kChartRow * shares[part];
     corners.push_back({kMargin + step * static_cast<double>(part), height});
     corners.push_back({kMargin + step * static_cast<double>(part + 1), height});
   }
-  corners.push_back({kMargin + kWidth, bottom});
+  corners.push_back({kMargin + kChartWidth, bottom});
   drawing.text({kMargin, top - 5}, Anchor::start, "note", fmt::format("{}: {:.0f} %", name, 100 * sum / static_cast<double>(shares.size())));
-  drawing.line({kMargin, top}, {kMargin + kWidth, top}, "faint");
+  drawing.line({kMargin, top}, {kMargin + kChartWidth, top}, "faint");
   drawing.polygon(corners, "unit");
-  drawing.line({kMargin, bottom}, {kMargin + kWidth, bottom}, "link");
+  drawing.line({kMargin, bottom}, {kMargin + kChartWidth, bottom}, "link");
 }
 
 nlohmann::json named(std::string_view what, uint32_t process, uint32_t thread, std::string name) {
@@ -61,20 +61,20 @@ class Events {
 std::string use_chart(const Course& course) {
   Drawing drawing;
   drawing.text({kMargin, 30}, Anchor::start, "title", course.title);
-  double top = kTop;
+  double top = kChartTop;
   draw_row(drawing, top, "mean of all links used", course.use.all);
   for (size_t index = 0; index < course.use.each.size(); ++index) {
-    top += kRowHeight + kRowGap;
+    top += kChartRow + kRowGap;
     draw_row(drawing, top, course.link_names[index], course.use.each[index]);
   }
-  const double bottom = top + kRowHeight;
+  const double bottom = top + kChartRow;
   for (uint32_t tick = 0; tick <= kTicks; ++tick) {
-    const double x = kMargin + kWidth * tick / kTicks;
+    const double x = kMargin + kChartWidth * tick / kTicks;
     drawing.line({x, bottom}, {x, bottom + 5}, "link");
     drawing.text({x, bottom + 18}, tick == 0 ? Anchor::start : tick == kTicks ? Anchor::end : Anchor::middle, "small",
                  fmt::format("{:.1f} us", microseconds(course.end_ns - course.begin_ns) * tick / kTicks));
   }
-  return drawing.finish(kWidth + 2 * kMargin, bottom + 36, course.title);
+  return drawing.finish(kChartWidth + 2 * kMargin, bottom + 36, course.title);
 }
 
 std::string perfetto_trace(const Course& course, std::span<const sim::Flight> flights) {

@@ -17,7 +17,7 @@ using planner::Explanation;
 // With more ranks, finding for which sizes which algorithm is chosen takes up to a minute, and is done when asked for.
 constexpr uint32_t kMostRanksWithRanges = 4096;
 
-struct Options {
+struct ExplainOptions {
   CollectiveOptions what;
   std::string why_not;
   bool ranges = false;
@@ -67,7 +67,7 @@ std::string json_text(const PlannedCollective& planned, const Explanation& expla
   return json.dump(2) + "\n";
 }
 
-void explain(const Options& options) {
+void explain(const ExplainOptions& options) {
   const PlannedCollective planned = tool::planned(options.what, 0);
   const bool has_few_ranks = planned.call.problem.rank_count <= kMostRanksWithRanges;
   const bool wants_ranges = options.ranges || (has_few_ranks && !options.no_ranges && options.why_not.empty());
@@ -92,7 +92,7 @@ void explain(const Options& options) {
 }  // namespace
 
 void add_explain(CLI::App& program) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ExplainOptions>();
   CLI::App* explain_command = program.add_subcommand("explain", "Say which algorithm a collective would use on a machine, and why");
   explain_command->footer(
       "Examples:\n  tutti explain allreduce --bytes 64M --topology aws-trn2\n"

@@ -10,13 +10,13 @@
 namespace tutti::tool {
 namespace {
 
-struct Options {
+struct PlanOptions {
   CollectiveOptions what;
   std::string algorithm;
   uint32_t rank = 0;
 };
 
-void print_plan(const Options& options) {
+void print_plan(const PlanOptions& options) {
   const PlannedCollective planned = tool::planned(options.what, options.rank);
   const schedule::Problem& problem = planned.call.problem;
   if (options.algorithm.empty()) {
@@ -35,7 +35,7 @@ void print_plan(const Options& options) {
 }  // namespace
 
 void add_plan(CLI::App& program) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PlanOptions>();
   CLI::App* plan = program.add_subcommand("plan", "Print what one rank sends, receives, copies and reduces in a collective, step by step");
   plan->footer(
       "Examples:\n  tutti plan allreduce --bytes 1G --topology nvidia-dgx-h100 --rank 3\n"

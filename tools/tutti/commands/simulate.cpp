@@ -24,7 +24,7 @@ namespace {
 
 using schedule::Collective;
 
-struct Options {
+struct SimulateOptions {
   std::string collective = "allreduce";
   std::string model;
   uint64_t bytes = uint64_t{1} << 20;
@@ -55,8 +55,8 @@ struct Link {
   uint64_t busy_ns = 0;
 };
 
-struct Result {
-  const Options& options;
+struct Simulated {
+  const SimulateOptions& options;
   const topology::Model& model;
   uint32_t chip_count = 0;
   simulator::Outcome outcome;
@@ -85,11 +85,11 @@ double bus_factor(Collective collective, uint32_t chip_count) {
   }
 }
 
-double gigabytes_per_s(const Result& result) {
+double gigabytes_per_s(const Simulated& result) {
   return result.outcome.elapsed_ns == 0 ? 0 : static_cast<double>(result.options.bytes) / static_cast<double>(result.outcome.elapsed_ns);
 }
 
-double bus_gigabytes_per_s(const Result& result) {
+double bus_gigabytes_per_s(const Simulated& result) {
   return gigabytes_per_s(result) * bus_factor(collective_of(result.options.collective), result.chip_count);
 }
 
@@ -98,17 +98,17 @@ std::string reference_of(const topology::Model& model) {
   return shape.empty() ? model.name : model.name + ":" + shape;
 }
 
-std::string trace_text(const Result& result) { return fmt::format("{:016x}", result.outcome.trace_hash); }
+std::string trace_text(const Simulated& result) { return fmt::format("{:016x}", result.outcome.trace_hash); }
 
-double busy_percent(const Result& result, const Link& link) {
+double busy_percent(const Simulated& result, const Link& link) {
   return result.outcome.elapsed_ns == 0 ? 0 : 100 * static_cast<double>(link.busy_ns) / static_cast<double>(result.outcome.elapsed_ns);
 }
 
-std::string title_of(const Result& result) {
+std::string title_of(const Simulated& result) {
   return fmt::format("{} of {} bytes on {}", result.options.collective, grouped(result.options.bytes), reference_of(result.model));
 }
 
-void print_text(const Result& result) {
+void print_text(const Simulated& result) {
   const simulator::Outcome& outcome = result.outcome;
   fmt::print("{}, {}\n", title_of(result), counted(result.chip_count, result.model.chip));
   fmt::print("algorithm  {}{}\n", outcome.algorithm,
@@ -133,7 +133,7 @@ void print_text(const Result& result) {
   }
 }
 
-void print_json(const Result& result) {
+void print_json(const Simulated& result) {
   nlohmann::json links = nlohmann::json::array();
   for (const Link& link : result.busiest) {
     links.push_back({{"name", link.name}, {"bytes", link.bytes}, {"busy_ns", link.busy_ns}});
@@ -205,7 +205,7 @@ class ProgressBar {
   int percent_ = -1;
 };
 
-void write_pictures(const Result& result, const simulator::World& world, const simulator::Recording& recording) {
+void write_pictures(const Simulated& result, const simulator::World& world, const simulator::Recording& recording) {
   if (!recording.is_complete()) {
     fmt::print(stderr, "tutti: the pictures show the first {} frames; --frames makes them fewer and longer\n", grouped(kMostFlights));
   }
@@ -234,7 +234,7 @@ ExitCode exit_code_of(const Status& status) {
   return status.code() == tuttiInvalidArgument || status.code() == tuttiUnsupported ? kWrongUsage : kWrongInput;
 }
 
-void simulate(const Options& options) {
+void simulate(const SimulateOptions& options) {
   const topology::Model model = require_model(options.model);
   const auto fabric = topology::make_fabric(model);
   if (!fabric) {
@@ -262,7 +262,7 @@ void simulate(const Options& options) {
   if (!outcome) {
     fail(exit_code_of(outcome.error()), outcome.error().message());
   }
-  const Result result{.options = options,
+  const Simulated result{.options = options,
                       .model = model,
                       .chip_count = (*fabric)->chip_count(),
                       .outcome = *outcome,
@@ -276,7 +276,7 @@ void simulate(const Options& options) {
 }  // namespace
 
 void add_simulate(CLI::App& program) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SimulateOptions>();
   std::vector<std::string> names;
   for (const Collective collective : kCollectives) {
     names.emplace_back(schedule::name_of(collective));

@@ -15,14 +15,14 @@
 namespace tutti::tool {
 namespace {
 
-struct Options {
+struct TopoOptions {
   std::string model;
   std::string svg_file;
   bool json = false;
   std::vector<std::string> checked_files;
 };
 
-void show_this_machine(const Options& options) {
+void show_this_machine(const TopoOptions& options) {
   if (!options.svg_file.empty()) {
     fail(kWrongUsage, "--svg draws a model; name one");
   }
@@ -33,7 +33,7 @@ void show_this_machine(const Options& options) {
   fmt::print("{}", options.json ? json_text(*machine) : tree_text(*machine));
 }
 
-void show_model(const Options& options) {
+void show_model(const TopoOptions& options) {
   const topology::Model model = require_model(options.model);
   const auto fabric = topology::make_fabric(model);
   if (!fabric) {
@@ -92,7 +92,7 @@ void check_files(const std::vector<std::string>& paths) {
 }  // namespace
 
 void add_topo(CLI::App& program) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TopoOptions>();
   CLI::App* topo = program.add_subcommand("topo", "Show this machine, or a model of another: its levels, links and figures");
   topo->footer("Examples:\n  tutti topo google-tpu-v5p:4x4x8\n  tutti topo ./mine.toml:16 --svg mine.svg\n  tutti topo check ./mine.toml");
   topo->add_option("model", options->model, "a model by name, or its file, and its shape; without one, this machine")->type_name(kModelArgument);

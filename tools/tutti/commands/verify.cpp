@@ -15,7 +15,7 @@ namespace {
 // Verifying follows every contribution to every chunk.
 constexpr uint32_t kMostRanks = 512;
 
-struct Options {
+struct VerifyOptions {
   CollectiveOptions what;
   std::string algorithm;
 };
@@ -41,7 +41,7 @@ Status verify(const planner::Algorithm& algorithm, const PlannedCollective& plan
   return {};
 }
 
-void verify_all(Options options) {
+void verify_all(VerifyOptions options) {
   const PlannedCollective planned = tool::planned(options.what, 0);
   const schedule::Problem& problem = planned.call.problem;
   if (problem.rank_count > kMostRanks) {
@@ -70,7 +70,7 @@ void verify_all(Options options) {
 }  // namespace
 
 void add_verify(CLI::App& program) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<VerifyOptions>();
   CLI::App* verify_command = program.add_subcommand("verify", "Show that the schedules of all ranks together solve a collective");
   verify_command->footer(
       "Runs them on symbolic contributions: no deadlock, each contribution exactly once, no slot overwritten too early, whatever the size.\n"
