@@ -72,6 +72,8 @@ Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, const Ma
   const auto chunk_count = static_cast<uint32_t>(paths.size());
   const Gangs gangs(manner.travel, problem.rank_count, chunk_count);
   const uint32_t top = hierarchy.stage_count() - 1;
+  // What switches have reduced comes as fast as its parts go up, the other way along the same wires: so one chunk comes down while others go up.
+  const uint32_t down = manner.travel == Travel::in_gangs ? 1 : 0;
   Weaver weaver({.rank = rank, .chunk_count = chunk_count, .parts = 1});
   std::vector<Value> values;
   for (uint32_t chunk = 0; chunk < chunk_count; ++chunk) {
@@ -84,7 +86,7 @@ Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, const Ma
       }
       const Group& group = paths[chunk][stage];
       if (group.leader != rank) {
-        weaver.send(group.leader, chunk, values[chunk], gangs.up(stage, group, chunk));
+        weaver.send(group.leader, chunk, values[chunk], {.gang = gangs.up(stage, group, chunk)});
       } else if (group.members.size() > 1) {
         values[chunk] = weaver.reduce(group, chunk, values[chunk], {.target = scratch(weaver.builder().add_scratch(1)), .stage = stage});
       }
@@ -106,9 +108,9 @@ Schedule all_reduce(const Problem& problem, const Hierarchy& hierarchy, const Ma
       }
       const Group& group = paths[chunk][stage];
       if (group.leader != rank) {
-        values[chunk] = weaver.receive(group.leader, chunk, output(chunk));
+        values[chunk] = weaver.receive(group.leader, chunk, output(chunk), down);
       } else {
-        weaver.spread(group, chunk, values[chunk], {.gang = gangs.down(stage, group, chunk)});
+        weaver.spread(group, chunk, values[chunk], {.gang = gangs.down(stage, group, chunk), .channel = down});
       }
     }
   }

@@ -127,6 +127,16 @@ constexpr planner::Algorithm halves(std::string_view name) {
           .outline = outline_halves_at<depth>};
 }
 
+template <Depth depth>
+constexpr planner::Algorithm switched_rails(std::string_view name) {
+  return {.name = name,
+          .idea = "as rails; switches reduce what goes to those who lead, and copy what comes back meanwhile",
+          .cost = "domains of g: 3a + the more of (1+1/g) nb/e inside and nb/g across",
+          .source = "Graham and others, SHArP, COM-HPC 2016; UCC, HCCL",
+          .applies = switched_rails_apply<depth>,
+          .build = build_switched_rails<depth>};
+}
+
 constexpr std::array kAlgorithms = {
     algorithm<Leading::leader, Depth::all>("leaders"),
     algorithm<Leading::leader, Depth::outermost>("outer_leaders"),
@@ -134,12 +144,9 @@ constexpr std::array kAlgorithms = {
     algorithm<Leading::rails, Depth::all>("rails"),
     algorithm<Leading::rails, Depth::outermost>("outer_rails"),
     algorithm<Leading::rails, Depth::innermost>("inner_rails"),
-    planner::Algorithm{.name = "in_switch_rails",
-                       .idea = "as rails; switches reduce what goes to those who lead, and copy what comes back",
-                       .cost = "domains of g: 3a + 2(1+1/g) nb/e inside, nb/g across",
-                       .source = "Graham and others, SHArP, COM-HPC 2016; UCC, HCCL",
-                       .applies = switched_rails_apply<Depth::all>,
-                       .build = build_switched_rails<Depth::all>},
+    switched_rails<Depth::all>("in_switch_rails"),
+    switched_rails<Depth::outermost>("outer_in_switch_rails"),
+    switched_rails<Depth::innermost>("inner_in_switch_rails"),
     halves<Depth::all>("rail_halves"),
     halves<Depth::outermost>("outer_rail_halves"),
     halves<Depth::innermost>("inner_rail_halves"),

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One rank's lanes to and from the ranks that it meets, made when they are first needed, and one for each stage in which it reduces, so that no stage waits
-// for all of the one before. Steps are added stage by stage
-// and, within a stage, chunk by chunk, by all ranks alike: so what one lane sends comes in the order in which it is awaited, and a step waits only for
-// steps of stages before.
+// for all of the one before. Steps are added stage by stage and, within a stage, chunk by chunk, by all ranks alike: so what one lane sends comes in the
+// order in which it is awaited, and a step waits only for steps of stages before. What goes by another channel to the same rank overtakes.
 #pragma once
 
 #include <algorithm>
@@ -28,11 +27,12 @@ struct Value {
 struct Spread {
   std::optional<uint32_t> but = {};
   Gang gang = {};
+  uint32_t channel = 0;
 };
 
 class Weaver {
  public:
-  explicit Weaver(const schedule::Builder::Shape& shape) : rank_(shape.rank), builder_(shape), reducing_{{0, builder_.add_lane()}} {}
+  explicit Weaver(const schedule::Builder::Shape& shape) : rank_(shape.rank), builder_(shape), reducing_{{{0, 0}, builder_.add_lane()}} {}
 
   Weaver(const Weaver&) = delete;
   Weaver& operator=(const Weaver&) = delete;
@@ -40,18 +40,18 @@ class Weaver {
   uint32_t rank() const { return rank_; }
   schedule::Builder& builder() { return builder_; }
 
-  schedule::StepId send(uint32_t peer, uint32_t chunk, const Value& value, const Gang& gang = {}) {
-    return builder_.send(lane(to_, peer), peer, {chunk}, value.place, {.waits = value.written, .gang = gang});
+  schedule::StepId send(uint32_t peer, uint32_t chunk, const Value& value, const Spread& how = {}) {
+    return builder_.send(lane(to_, {peer, how.channel}), peer, {chunk}, value.place, {.waits = value.written, .gang = how.gang});
   }
-  Value receive(uint32_t peer, uint32_t chunk, schedule::Span target) {
-    return {.place = target, .written = {{builder_.receive(lane(from_, peer), peer, {chunk}, target), schedule::WaitMode::streaming}}};
+  Value receive(uint32_t peer, uint32_t chunk, schedule::Span target, uint32_t channel = 0) {
+    return {.place = target, .written = {{builder_.receive(lane(from_, {peer, channel}), peer, {chunk}, target), schedule::WaitMode::streaming}}};
   }
   // To all members but this rank and `but`. Returns the sends.
   std::vector<schedule::WaitFor> spread(const Group& group, uint32_t chunk, const Value& value, const Spread& how = {}) {
     std::vector<schedule::WaitFor> sent;
     for (const uint32_t member : in_turn(group)) {
       if (member != how.but) {
-        sent.push_back({send(member, chunk, value, how.gang), schedule::WaitMode::streaming});
+        sent.push_back({send(member, chunk, value, how), schedule::WaitMode::streaming});
       }
     }
     return sent;
@@ -72,7 +72,7 @@ class Weaver {
       const uint32_t peer = own_first ? group.members.back() : group.members.front();
       options.operands = own_first ? Operands::local_first : Operands::received_first;
       const Builder::ReceiveReduce spans{.source = own.place, .target = reduction.target};
-      return written(builder_.receive_reduce(lane(from_, peer), peer, {chunk}, spans, std::move(options)), reduction.target);
+      return written(builder_.receive_reduce(lane(from_, {peer, 0}), peer, {chunk}, spans, std::move(options)), reduction.target);
     }
     options.waits.insert(options.waits.end(), reduction.before_writing.begin(), reduction.before_writing.end());
     std::map<uint32_t, Span> places = {{rank_, own.place}};
@@ -87,12 +87,15 @@ class Weaver {
     for (const uint32_t member : group.members) {
       sources.push_back(places[member]);
     }
-    return written(builder_.reduce(lane(reducing_, reduction.stage), {chunk}, sources, reduction.target, std::move(options)), reduction.target);
+    return written(builder_.reduce(lane(reducing_, {reduction.stage, 0}), {chunk}, sources, reduction.target, std::move(options)), reduction.target);
   }
 
   schedule::Schedule build() && { return std::move(builder_).build(); }
 
  private:
+  using Key = std::pair<uint32_t, uint32_t>;  // a peer or a stage, and a channel
+  using Lanes = std::map<Key, schedule::LaneId>;
+
   static Value written(schedule::StepId step, schedule::Span place) {
     return {.place = place, .written = {{step, schedule::WaitMode::streaming}}};
   }
@@ -104,16 +107,16 @@ class Weaver {
     members.erase(members.begin());
     return members;
   }
-  schedule::LaneId lane(std::map<uint32_t, schedule::LaneId>& lanes, uint32_t key) {
+  schedule::LaneId lane(Lanes& lanes, const Key& key) {
     const auto found = lanes.find(key);
-    return found != lanes.end() ? found->second : lanes.emplace(key, builder_.add_lane()).first->second;
+    return found != lanes.end() ? found->second : lanes.emplace(key, builder_.add_lane(key.second)).first->second;
   }
 
   uint32_t rank_;
   schedule::Builder builder_;
-  std::map<uint32_t, schedule::LaneId> reducing_;  // by stage
-  std::map<uint32_t, schedule::LaneId> to_;        // by peer
-  std::map<uint32_t, schedule::LaneId> from_;      // by peer
+  Lanes reducing_;  // by stage
+  Lanes to_;        // by peer
+  Lanes from_;      // by peer
 };
 
 }  // namespace tutti::algorithms::hierarchical

