@@ -83,7 +83,7 @@ function(tutti_add_library)
                           VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
     target_include_directories(tutti_${kind} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-    target_link_libraries(tutti_${kind} PRIVATE fmt::fmt spdlog::spdlog OpenSSL::Crypto Threads::Threads PkgConfig::HWY
+    target_link_libraries(tutti_${kind} PRIVATE fmt::fmt spdlog::spdlog OpenSSL::Crypto EXPAT::EXPAT Threads::Threads PkgConfig::HWY
                           PkgConfig::PMIX PkgConfig::HWLOC)
   endforeach()
   add_library(tutti::tutti ALIAS tutti_shared)

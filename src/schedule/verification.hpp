@@ -11,12 +11,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/status.hpp"
 #include "schedule/schedule.hpp"
+#include "schedule/slots.hpp"
 #include "schedule/verifier.hpp"
 
 namespace tutti::schedule::verification {
@@ -30,33 +32,6 @@ inline constexpr uint64_t kMaxSlots = uint64_t{1} << 22;         // of all buffe
 inline constexpr uint64_t kMaxSteps = uint64_t{1} << 22;         // of all ranks together
 inline constexpr uint64_t kMaxTouchedSlots = uint64_t{1} << 24;  // by all steps of all ranks, counted each time
 inline constexpr uint64_t kMaxSetWords = uint64_t{1} << 24;      // of one pass's bitsets
-
-// The slots of one rank's buffers, and which of them are the same memory.
-class Slots {
- public:
-  Slots(const Problem& problem, const Schedule& schedule, InPlace in_place);
-
-  // 0 where the rank has no such buffer.
-  uint64_t count(Buffer buffer) const;
-  // A number for the memory of a slot that exists, the same for slots that alias; consecutive slots have consecutive numbers.
-  uint64_t location(Span span) const { return base(span.buffer) + span.slot; }
-  uint64_t location_count() const { return scratch_base_ + scratch_count_; }
-  // The chunk that belongs into a slot of the input or the output.
-  uint32_t chunk_of(Span span) const;
-
- private:
-  uint64_t base(Buffer buffer) const;
-  void alias();
-
-  const Problem& problem_;  // both outlive this object
-  const Schedule& schedule_;
-  uint64_t input_count_ = 0;
-  uint64_t output_count_ = 0;
-  uint64_t scratch_count_ = 0;
-  uint64_t input_base_ = 0;
-  uint64_t output_base_ = 0;
-  uint64_t scratch_base_ = 0;
-};
 
 // All ranks' slots.
 std::vector<Slots> slots_of(const Problem& problem, std::span<const Schedule> schedules, const VerifyOptions& options);
@@ -94,8 +69,11 @@ class World {
   void for_each_read(uint32_t step, Visit visit) const;
   template <typename Visit>
   void for_each_write(uint32_t step, Visit visit) const;
-  // "rank 2 step 5 (send)"
+  // "rank 2 step 5 (send)", or as VerifyOptions::step_name has it.
   std::string describe(uint32_t step) const;
+  // The same of another step of a rank that has just been named: "step 3".
+  std::string describe_beside(uint32_t step) const;
+  std::function<std::string(uint32_t rank, uint32_t step)> step_name = {};
 
  private:
   bool is_writable(uint32_t step, const Span& span) const {

@@ -188,7 +188,7 @@ std::string Run::blocked_text(uint32_t step, uint32_t& blocker) const {
   for (const Wait& wait : schedule.waits_of(world_.at(step))) {
     if (!states_[first + wait.step].completed) {
       blocker = lanes_[states_[first + wait.step].lane].next;
-      return fmt::format("{} waits for step {}", world_.describe(step), wait.step);
+      return fmt::format("{} waits for {}", world_.describe(step), world_.describe_beside(first + wait.step));
     }
   }
   const Step& description = world_.at(step);

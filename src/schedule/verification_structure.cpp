@@ -85,8 +85,9 @@ class RankChecker {
  private:
   template <typename... Args>
   Status step_error(fmt::format_string<Args...> format, Args&&... args) const {
-    return invalid_argument("rank {} step {} ({}) {}", schedule_.rank, step_index_, name_of(step_->kind),
-                            fmt::format(format, std::forward<Args>(args)...));
+    const std::string text = fmt::format(format, std::forward<Args>(args)...);
+    return options_.step_name ? invalid_argument("{} {}", options_.step_name(schedule_.rank, step_index_), text)
+                              : invalid_argument("rank {} step {} ({}) {}", schedule_.rank, step_index_, name_of(step_->kind), text);
   }
 
   Status check_lanes() const {

@@ -7,8 +7,9 @@ namespace tutti::schedule {
 
 Status verify(const Problem& problem, std::span<const Schedule> schedules, const VerifyOptions& options) {
   TUTTI_RETURN_IF_ERROR(verification::check_structure(problem, schedules, options));
-  const std::vector<verification::Slots> slots = verification::slots_of(problem, schedules, options);
+  const std::vector<Slots> slots = verification::slots_of(problem, schedules, options);
   verification::World world(problem, schedules, slots);
+  world.step_name = options.step_name;
   const Result<verification::Execution> execution = verification::execute(world);
   if (!execution) {
     return execution.error();

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <span>
+#include <string>
 
 #include "base/status.hpp"
 #include "schedule/schedule.hpp"
@@ -15,6 +16,8 @@ struct VerifyOptions {
   std::function<bool(uint32_t source, uint32_t target)> has_link = {};
   // Whether rank `rank` passes in-place buffers, where ranks differ in that; empty: as the problem says.
   std::function<InPlace(uint32_t rank)> in_place = {};
+  // What errors call a step; empty: "rank 2 step 5 (send)".
+  std::function<std::string(uint32_t rank, uint32_t step)> step_name = {};
 };
 
 // `schedules[r]` is rank r's. Holds afterwards, for any message size and slicing, under the smallest legal buffering (a send completes only

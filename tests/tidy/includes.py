@@ -8,6 +8,7 @@ import tree
 # Beside itself, the room `base` and the public header. A path stands for that header alone.
 RULES = {
     "base": (),
+    "msccl": ("schedule",),
     "topology": (),
     "schedule": (),
     "reduce": (),
@@ -18,7 +19,7 @@ RULES = {
     "planner": ("topology", "schedule", "cost"),
     "engine": ("schedule", "transport", "reduce"),
     "registry": ("planner/algorithm.hpp", "transport"),
-    "comm": ("planner", "engine", "bootstrap", "transport", "topology", "registry", "schedule", "reduce"),
+    "comm": ("planner", "engine", "bootstrap", "transport", "topology", "registry", "schedule", "msccl", "reduce"),
     "api": ("comm", "engine", "bootstrap"),
     "simulator": ("comm", "engine", "planner", "cost", "registry", "sim", "transports/sim", "transport", "topology", "schedule"),
     # Plug-ins see no other plug-in. Headers that lie in algorithms/ itself belong to all families.
@@ -32,6 +33,7 @@ HIDDEN = {
     "pmix": "bootstrap",
     "hwloc": "topology",
     "toml++/": "topology",
+    "expat.h": "msccl",
     "spdlog/": "base",
     "openssl/": "base",
     "mpi.h": None,
