@@ -127,6 +127,7 @@ Status split(const CommunicatorPin& parent, int color, int key, tuttiComm_t* new
     child = std::move(*made);
   }
   child.topology.clear();  // its ranks are other chips than their numbers say
+  child.is_split = true;
   const auto place = communicator.agree_on_split(color, key);
   if (!place) {
     return place.error();

@@ -59,6 +59,8 @@ constexpr SettingRow kRows[] = {
     {"TUTTI_DEBUG_FILE", "", "file that log lines are appended to; empty: stderr", assign_text<&Settings::debug_file>},
     {"TUTTI_ALGO", "", "algorithms by collective, as in \"allreduce:ring;broadcast:binomial\"; empty: the planner chooses",
      assign_text<&Settings::algorithms>},
+    {"TUTTI_ALGO_FILE", "", "files in MSCCL's format, separated by colons, whose algorithms come before all others; empty: none",
+     assign_text<&Settings::algorithm_files>},
     {"TUTTI_TRANSPORTS", "", "transports that may be used, as in \"shm,tcp\"; empty: all", assign_text<&Settings::transports>},
     {"TUTTI_SOCKET_IFNAME", "",
      "interfaces for TCP: name prefixes \"eth,ib\", all but some \"^docker,veth\", exact names \"=eth0\"; empty: loopback last",

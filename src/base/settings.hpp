@@ -16,6 +16,7 @@ struct Settings {
   log::Level debug_level = log::Level::warn;  // TUTTI_DEBUG
   std::string debug_file;                     // TUTTI_DEBUG_FILE
   std::string algorithms;                     // TUTTI_ALGO, parsed by the planner
+  std::string algorithm_files;                // TUTTI_ALGO_FILE, read by the communicator
   std::string transports;                     // TUTTI_TRANSPORTS, parsed by the communicator
   std::string socket_interfaces;              // TUTTI_SOCKET_IFNAME, parsed by base/interfaces
   std::string host_id;                        // TUTTI_HOSTID

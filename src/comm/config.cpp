@@ -40,6 +40,7 @@ Result<Config> make_config(const tuttiConfig_t* config, const Settings& settings
   result.transports = settings.transports;
   result.algorithms = settings.algorithms;
   result.topology = settings.topology;
+  result.algorithm_files = settings.algorithm_files;
   if (config == nullptr) {
     return result;
   }

@@ -17,6 +17,8 @@ struct Config {
   std::string transports;  // TUTTI_TRANSPORTS' syntax
   std::string algorithms;  // TUTTI_ALGO's syntax
   std::string topology;    // TUTTI_TOPOLOGY; empty: the machine that there is
+  std::string algorithm_files;  // TUTTI_ALGO_FILE
+  bool is_split = false;        // from a larger one, that such a file may be for
 };
 
 // `config` may be null. Errors name the field and its value.

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/log.hpp"
+#include "comm/algorithm_files.hpp"
 #include "comm/machine.hpp"
 #include "comm/selection.hpp"
 #include "engine/engine.hpp"
@@ -88,6 +89,12 @@ Status Initialisation::begin() {
     return overrides.error();
   }
   overrides_ = std::move(*overrides);
+  const bool may_misfit = setup_.config.is_split || rank_count() == 1;
+  auto prescriptions = load_algorithm_files(setup_.config.algorithm_files, rank_count(), may_misfit ? Misfits::pass_over : Misfits::error);
+  if (!prescriptions) {
+    return Status(prescriptions.error().code(), "TUTTI_ALGO_FILE: " + prescriptions.error().message());
+  }
+  prescriptions_ = std::move(*prescriptions);
   TUTTI_RETURN_IF_ERROR(lay_model());
   foundation_->secret = setup_.exchange->secret();
   auto transports = make_transports();
@@ -104,6 +111,7 @@ Status Initialisation::begin() {
                    .name = setup_.config.name,
                    .transports = setup_.config.transports,
                    .algorithms = setup_.config.algorithms,
+                   .algorithm_files = to_string(prescriptions_),
                    .topology = setup_.config.topology,
                    .slice_bytes = foundation_->settings.slice_bytes,
                    .host_id = std::move(host.id),
@@ -191,6 +199,9 @@ Status Initialisation::check_introduction(uint32_t peer) const {
   if (theirs.name != first.name) return differ("communicator name", first.name, theirs.name);
   if (theirs.transports != first.transports) return differ("TUTTI_TRANSPORTS", first.transports, theirs.transports);
   if (theirs.algorithms != first.algorithms) return differ("TUTTI_ALGO", first.algorithms, theirs.algorithms);
+  if (theirs.algorithm_files != first.algorithm_files) {
+    return differ("from TUTTI_ALGO_FILE", first.algorithm_files, theirs.algorithm_files);
+  }
   if (theirs.topology != first.topology) return differ("TUTTI_TOPOLOGY", first.topology, theirs.topology);
   if (theirs.slice_bytes != first.slice_bytes) return differ("TUTTI_SLICE_BYTES", first.slice_bytes, theirs.slice_bytes);
   return {};
@@ -226,7 +237,8 @@ Status Initialisation::begin_agreement() {
   planner::Planner::Options options{.topology = model_ ? std::move(*model_) : make_topology(introductions_, link),
                                     .rank = rank(),
                                     .algorithms = all_algorithms(),
-                                    .overrides = std::move(overrides_)};
+                                    .overrides = std::move(overrides_),
+                                    .prescriptions = std::move(prescriptions_)};
   if (foundation_->settings.explain) {
     options.on_plan = [name = setup_.config.name](const std::string& text) { fmt::print(stderr, "tutti: plan of \"{}\": {}", name, text); };
   }

@@ -80,6 +80,7 @@ class Initialisation {
   std::vector<Introduction> introductions_;
   std::unique_ptr<Connector> connector_;
   planner::Overrides overrides_;
+  std::vector<planner::Prescription> prescriptions_;
   std::optional<topology::Topology> model_;
   bool is_real_ = false;  // its transports are the registry's
   Parts parts_;

@@ -83,6 +83,7 @@ bootstrap::Bytes encode(const Introduction& record) {
                {"name", record.name},
                {"transports", record.transports},
                {"algorithms", record.algorithms},
+               {"files", record.algorithm_files},
                {"topology", record.topology},
                {"slice", record.slice_bytes},
                {"host", record.host_id},
@@ -98,6 +99,7 @@ Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t
     value.at("name").get_to(record.name);
     value.at("transports").get_to(record.transports);
     value.at("algorithms").get_to(record.algorithms);
+    value.at("files").get_to(record.algorithm_files);
     value.at("topology").get_to(record.topology);
     value.at("slice").get_to(record.slice_bytes);
     value.at("host").get_to(record.host_id);

@@ -21,6 +21,7 @@ struct Introduction {
   std::string name;
   std::string transports;
   std::string algorithms;
+  std::string algorithm_files = {};  // what they hold
   std::string topology;
   uint64_t slice_bytes = 0;
   std::string host_id;

@@ -135,11 +135,9 @@ std::vector<Step> Writer::steps_for(const schedule::Step& step) const {
   switch (step.kind) {
     case StepKind::send:
       written.type = StepType::send;
-      written.target = written.source;
       return {written};
     case StepKind::receive:
       written.type = StepType::receive;
-      written.source = written.target;
       return {written};
     case StepKind::receive_reduce:
       written.type = StepType::receive_reduce_copy;
@@ -228,11 +226,14 @@ void append_block(std::string& text, uint32_t id, const Block& block, const std:
     const Step& step = block.steps[index];
     const bool is_nop = step.type == StepType::nop;
     const auto letter = [](const Place& place) { return text_of(place).front(); };
+    // What means nothing is as the other.
+    const Place source = has_source(step.type) ? step.source : step.target;
+    const Place target = has_target(step.type) ? step.target : source;
     fmt::format_to(std::back_inserter(text),
                    "      <step s=\"{}\" type=\"{}\" srcbuf=\"{}\" srcoff=\"{}\" dstbuf=\"{}\" dstoff=\"{}\" cnt=\"{}\" depid=\"{}\" deps=\"{}\" "
                    "hasdep=\"{}\"/>\n",
-                   index, word_of(step.type), letter(step.source), is_nop ? -1 : int64_t{step.source.slot}, letter(step.target),
-                   is_nop ? -1 : int64_t{step.target.slot}, step.count, or_minus_one(step.awaited_block), or_minus_one(step.awaited_step),
+                   index, word_of(step.type), letter(source), is_nop ? -1 : int64_t{source.slot}, letter(target),
+                   is_nop ? -1 : int64_t{target.slot}, step.count, or_minus_one(step.awaited_block), or_minus_one(step.awaited_step),
                    awaited.contains({id, index}) ? 1 : 0);
   }
   text += "    </tb>\n";
@@ -270,10 +271,11 @@ std::string to_xml(const Program& program) {
       channel_count = std::max(channel_count, block.channel + 1);
     }
   }
-  std::string text = fmt::format("<algo name=\"{}\" proto=\"Simple\" nchannels=\"{}\" nchunksperloop=\"{}\" ngpus=\"{}\" coll=\"{}\"{} inplace=\"{}\" "
-                                 "outofplace=\"{}\" minBytes=\"{}\" maxBytes=\"{}\">\n",
+  const std::string root = program.root ? fmt::format(" root=\"{}\"", *program.root) : "";
+  std::string text = fmt::format("<algo name=\"{}\" proto=\"Simple\" nchannels=\"{}\" nchunksperloop=\"{}\" ngpus=\"{}\" coll=\"{}\"{} "
+                                 "inplace=\"{}\" outofplace=\"{}\" minBytes=\"{}\" maxBytes=\"{}\">\n",
                                  escaped(program.name), channel_count, program.chunk_count, program.rank_count(), collective_word(program.collective),
-                                 program.root ? fmt::format(" root=\"{}\"", *program.root) : "", program.is_in_place ? 1 : 0, program.is_in_place ? 0 : 1,
+                                 root, program.is_in_place ? 1 : 0, program.is_in_place ? 0 : 1,
                                  program.least_bytes, program.most_bytes == UINT64_MAX ? 0 : program.most_bytes);
   const Result<Shape> shape = shape_of(program, program.root.value_or(0));
   for (uint32_t rank = 0; rank < program.rank_count(); ++rank) {

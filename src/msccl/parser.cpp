@@ -92,8 +92,7 @@ Result<Collective> collective_of(std::string_view word) {
 }
 
 Result<StepType> type_of(std::string_view word) {
-  for (const StepType type : {StepType::send, StepType::receive, StepType::receive_copy_send, StepType::receive_reduce_send, StepType::receive_reduce_copy,
-                              StepType::receive_reduce_copy_send, StepType::copy, StepType::reduce, StepType::nop}) {
+  for (auto type = StepType::send; type <= StepType::nop; type = static_cast<StepType>(static_cast<uint8_t>(type) + 1)) {
     if (word_of(type) == word) {
       return type;
     }
@@ -101,9 +100,6 @@ Result<StepType> type_of(std::string_view word) {
   return tl::make_unexpected(
       invalid_argument("<step> has type \"{}\"; known are s, r, rcs, rrs, rrc, rrcs, cpy, re and nop", word.substr(0, kMostQuotedBytes)));
 }
-
-bool reads_source(StepType type) { return type != StepType::receive && type != StepType::receive_copy_send && type != StepType::nop; }
-bool writes_target(StepType type) { return type != StepType::send && type != StepType::receive_reduce_send && type != StepType::nop; }
 
 class Parser {
  public:
@@ -310,7 +306,11 @@ Status Parser::begin_block(const Attributes& attributes) {
     return invalid_argument("a second <tb> with id {}", id);
   }
   has[block_] = true;
-  blocks[block_] = {.send_to = or_none(send), .receive_from = or_none(receive), .channel = static_cast<uint32_t>(channel), .steps = {}, .line = line()};
+  blocks[block_] = {.send_to = or_none(send),
+                    .receive_from = or_none(receive),
+                    .channel = static_cast<uint32_t>(channel),
+                    .steps = {},
+                    .line = line()};
   for (const int64_t peer : {send, receive}) {
     if (peer == int64_t{rank_}) {
       return invalid_argument("tb {} has its own gpu as peer", id);
@@ -367,10 +367,10 @@ Status Parser::begin_step(const Attributes& attributes) {
     TUTTI_RETURN_IF_ERROR(attributes.number("cnt", {1, kMostChunks}, &number));
     step.count = static_cast<uint32_t>(number);
   }
-  if (reads_source(*type)) {
+  if (has_source(*type)) {
     TUTTI_RETURN_IF_ERROR(read_place(attributes, "srcbuf", "srcoff", &step.source));
   }
-  if (writes_target(*type)) {
+  if (has_target(*type)) {
     TUTTI_RETURN_IF_ERROR(read_place(attributes, "dstbuf", "dstoff", &step.target));
   }
   if (sends(*type) && block.send_to == kNone) {

@@ -22,6 +22,10 @@ bool sends(StepType type) {
          type == StepType::receive_reduce_copy_send;
 }
 
+bool has_source(StepType type) { return type != StepType::receive && type != StepType::receive_copy_send && type != StepType::nop; }
+
+bool has_target(StepType type) { return type != StepType::send && type != StepType::receive_reduce_send && type != StepType::nop; }
+
 std::string text_of(Place place) {
   constexpr std::array<char, 3> kLetters = {'i', 'o', 's'};
   return fmt::format("{}[{}]", kLetters[static_cast<size_t>(place.memory)], place.slot);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A collective in the format of MSCCL: what each GPU's threadblocks send, receive, copy and reduce, in chunks of the call's buffers. The format is that
-// of https://github.com/microsoft/msccl-tools (Cowan, Maleki, Musuvathi, Saarikivi and Xiong, "MSCCLang", ASPLOS 2023), with the meaning that the
+// A collective in the format of MSCCL: what each GPU's threadblocks send, receive, copy and reduce, in chunks of the call's buffers. The format
+// is that of https://github.com/microsoft/msccl-tools (Cowan, Maleki, Musuvathi, Saarikivi and Xiong, "MSCCLang", ASPLOS 2023), with the meaning that the
 // interpreter of https://github.com/Azure/msccl-executor-nccl gives it. docs/msccl.md explains it.
 #pragma once
 
@@ -38,6 +38,9 @@ enum class StepType : uint8_t {
 // "rrcs"
 std::string_view word_of(StepType type);
 bool receives(StepType type);
+// Whether the step's source, or its target, means anything.
+bool has_source(StepType type);
+bool has_target(StepType type);
 bool sends(StepType type);
 
 enum class Memory : uint8_t { input, output, scratch };

@@ -161,8 +161,8 @@ Result<Trace> Run::to_end() {
   for (const auto& [ends, messages] : mail_) {
     if (!messages.empty()) {
       const Op& op = trace_.ranks[messages.front().rank].ops[messages.front().op];
-      return tl::make_unexpected(invalid_argument("{} sends to gpu {} what no step there receives", program_.place_of(messages.front().rank, op.block, op.step),
-                                                  std::get<1>(ends)));
+      return tl::make_unexpected(invalid_argument("{} sends to gpu {} what no step there receives",
+                                                  program_.place_of(messages.front().rank, op.block, op.step), std::get<1>(ends)));
     }
   }
   for (uint32_t rank = 0; rank < ranks_.size(); ++rank) {
@@ -328,8 +328,8 @@ Status Run::combine(const Content& own, const Content& other, Transfer* transfer
   }
   const Contributors::Id both = contributors_.unite(own.contributors, other.contributors);
   if (both == Contributors::kOverlap) {
-    return invalid_argument("{} adds what gpus {} have given to chunk {} to what {} have, some of it twice", place(), contributors_.text(other.contributors),
-                            own.chunk, contributors_.text(own.contributors));
+    return invalid_argument("{} adds what gpus {} have given to chunk {} to what {} have, some of it twice", place(),
+                            contributors_.text(other.contributors), own.chunk, contributors_.text(own.contributors));
   }
   if (both == Contributors::kTooMany) {
     return invalid_argument("{} makes one partial sum more than can be followed", place());
@@ -381,16 +381,16 @@ Status Run::check_output(uint32_t rank, uint32_t number) {
     }
     return text;
   };
+  const std::string gpu = fmt::format("{}:{}: gpu {}", program_.file, program_.gpus[rank].line, rank);
   if (content.chunk == kNone) {
-    return invalid_argument("{}:{}: gpu {} ends with nothing in chunk {} of its output", program_.file, program_.gpus[rank].line, rank, slot);
+    return invalid_argument("{} ends with nothing in chunk {} of its output", gpu, slot);
   }
   if (content.chunk != expected) {
-    return invalid_argument("{}:{}: gpu {} ends with chunk {} in chunk {} of its output, where chunk {} belongs{}", program_.file, program_.gpus[rank].line,
-                            rank, content.chunk, slot, expected, writer());
+    return invalid_argument("{} ends with chunk {} in chunk {} of its output, where chunk {} belongs{}", gpu, content.chunk, slot, expected, writer());
   }
   if (schedule::is_reducing(shape_.problem.collective) && !contributors_.is_everyone(content.contributors)) {
-    return invalid_argument("{}:{}: gpu {} ends with contributions of gpus {} only in chunk {} of its output{}", program_.file, program_.gpus[rank].line, rank,
-                            contributors_.text(content.contributors), slot, writer());
+    return invalid_argument("{} ends with contributions of gpus {} only in chunk {} of its output{}", gpu, contributors_.text(content.contributors), slot,
+                            writer());
   }
   return {};
 }

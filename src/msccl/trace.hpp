@@ -62,8 +62,8 @@ struct Trace {
   std::vector<Message> messages;
 };
 
-// Errors: tuttiInvalidArgument naming the step that reads what holds nothing, goes out of a buffer, adds a contribution twice, waits for ever, ..., or
-// the chunk of the output that ends wrong.
+// Errors: tuttiInvalidArgument naming the step that reads what holds nothing, goes out of a buffer, adds a contribution twice, waits for ever, and
+// so on, or the chunk of the output that ends wrong.
 Result<Trace> trace_of(const Program& program, const Shape& shape);
 
 }  // namespace tutti::msccl

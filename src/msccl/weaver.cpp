@@ -17,8 +17,6 @@ using schedule::Span;
 using schedule::StepId;
 using schedule::WaitMode;
 
-namespace {
-
 // A transfer in the buffers of a schedule.
 struct Move {
   uint32_t chunk = 0;
@@ -28,6 +26,8 @@ struct Move {
   bool other_first = false;
   bool is_final = false;
 };
+
+namespace {
 
 Move move_of(const Homes& homes, const Transfer& transfer) {
   return {.chunk = transfer.chunk,
@@ -169,7 +169,8 @@ void RankWeaver::add_copies() {
     if (slot == kNone) {
       continue;
     }
-    const Move move{.chunk = places.input_chunk(slot), .source = {.buffer = Buffer::input, .slot = slot}, .other = {}, .target = homes_.copy_of(slot)};
+    const Span source{.buffer = Buffer::input, .slot = slot};
+    const Move move{.chunk = places.input_chunk(slot), .source = source, .other = {}, .target = homes_.copy_of(slot)};
     if (how_.copies_input) {
       inputs.push_back(move);
     }
@@ -234,7 +235,7 @@ void RankWeaver::find_waits() {
     for (const Move& move : work.moves) {
       note_write(index, move.target);
     }
-    const bool is_followed = index + 1 < works_.size() && works_[index + 1].origin.block == work.origin.block && works_[index + 1].origin.step == work.origin.step;
+    const bool is_followed = index + 1 < works_.size() && works_[index + 1].origin == work.origin;
     if (is_step && !is_followed) {
       end_step(work.origin);
     }
@@ -264,7 +265,7 @@ void RankWeaver::end_step(const Origin& origin) {
 // Whether the program puts it so: by the order of a threadblock, and by waits.
 bool RankWeaver::is_before(uint32_t earlier, const Origin& later) const {
   const Origin& origin = works_[earlier].origin;
-  return earlier < first_step_ || origin.step < clocks_[later.block][origin.block] || (origin.block == later.block && origin.step == later.step);
+  return earlier < first_step_ || origin.step < clocks_[later.block][origin.block] || origin == later;
 }
 
 void RankWeaver::note_read(uint32_t index, const Span& span) {
@@ -335,7 +336,7 @@ bool RankWeaver::passes_on(const Work& earlier, const Work& later) const {
     const Piece& piece = earlier.pieces[index];
     const Move& brought = earlier.moves[piece.first];
     const Move& sent = later.moves[piece.first];
-    if (piece.first != later.pieces[index].first || piece.count != later.pieces[index].count || brought.chunk != sent.chunk || brought.target != sent.source) {
+    if (piece != later.pieces[index] || brought.chunk != sent.chunk || brought.target != sent.source) {
       return false;
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a trace to schedules. What arrives from one GPU on one channel becomes a lane, as does what goes to one, and what a threadblock does by itself.
-// A step then waits for those that the program puts before it and that touch the same memory in a way that matters, and for no others: a send goes as
-// early as it may, so that the schedules need no buffering.
+// From a trace to schedules. What arrives from one GPU on one channel becomes a lane, as does what goes to one, and what a threadblock does by
+// itself. A step then waits for those that the program puts before it and that touch the same memory in a way that matters, and for no others: a
+// send goes as early as it may, so that the schedules need no buffering.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,8 @@ struct Weave {
 struct Origin {
   uint32_t block = kNone;  // kNone: a copy that the program has no step for
   uint32_t step = 0;
+
+  bool operator==(const Origin&) const = default;
 };
 
 struct Woven {
@@ -38,6 +40,8 @@ struct Woven {
 struct Piece {
   uint32_t first = 0;  // counted from the op's first
   uint32_t count = 0;
+
+  bool operator==(const Piece&) const = default;
 };
 
 class Homes;

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "base/callable.hpp"
 #include "schedule/outline.hpp"
 #include "schedule/pattern.hpp"
 #include "schedule/schedule.hpp"
@@ -20,9 +21,9 @@ struct Algorithm {
   std::string_view cost = "-";
   std::string_view source = "-";
   // Whether build() can solve `problem` on `topology`. True for no problem that build() cannot solve.
-  bool (*applies)(const schedule::Problem& problem, const topology::Topology& topology);
+  Callable<bool(const schedule::Problem& problem, const topology::Topology& topology)> applies;
   // Rank `rank`'s schedule. Deterministic; equal inputs give equal schedules on every machine.
-  schedule::Schedule (*build)(const schedule::Problem& problem, const topology::Topology& topology, uint32_t rank);
+  Callable<schedule::Schedule(const schedule::Problem& problem, const topology::Topology& topology, uint32_t rank)> build;
   // That its schedules follow: on machines with many ranks they are priced by it (cost/closed_forms.hpp).
   schedule::Pattern pattern = schedule::Pattern::other;
   // For schedules of other patterns the same: what they send, of a problem that applies. Null: they are played.

@@ -184,7 +184,7 @@ std::string to_string(const Explanation& explanation) {
   }
   text += excluded_text(explanation);
   if (explanation.is_forced && explanation.find(explanation.chosen) == nullptr) {
-    text += fmt::format("  TUTTI_ALGO forces {}, which does not apply: the call fails\n", explanation.chosen);
+    text += fmt::format("  {} forces {}, which does not apply: the call fails\n", explanation.forced_by, explanation.chosen);
   }
   return text + ranges_text(explanation);
 }

@@ -47,6 +47,7 @@ struct Explanation {
   std::vector<Candidate> candidates;  // cheapest first
   std::string chosen;                 // empty: there is none
   bool is_forced = false;
+  std::string forced_by;  // "TUTTI_ALGO"
   std::optional<Shared> when_shared;  // what is done instead when every rank's buffers are from tuttiMemAlloc
   std::vector<Excluded> excluded;
   std::vector<Range> ranges;  // smaller ones first, of the vector or of one block; empty: not asked for

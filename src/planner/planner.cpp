@@ -39,6 +39,7 @@ Planner::Planner(Options options) : rank_(options.rank) {
            return left.name == right.name;
          }) == options_->algorithms.end());
   assert(rank_ < options_->topology.rank_count());
+  assert(options_->prescriptions.size() <= kMostPrescriptions);
 }
 
 Planner::Planner(Planner& leader, uint32_t rank) : options_(leader.options_), rank_(rank), leader_(&leader) {
@@ -46,7 +47,7 @@ Planner::Planner(Planner& leader, uint32_t rank) : options_(leader.options_), ra
 }
 
 Result<const Plan*> Planner::plan(const Call& call) {
-  const uint64_t key = key_of(call);
+  const uint64_t key = key_for(call);
   if (const Plan* known = table_.find(key); known != nullptr && call.problem.rank_count == options_->topology.rank_count()) {
     return known;
   }
@@ -72,7 +73,7 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   if (const Plan* known = table_.find(key); known != nullptr) {
     return known;  // another thread was first
   }
-  Result<std::vector<const Algorithm*>> algorithms = choices(common_to_ranks(problem));
+  Result<std::vector<const Algorithm*>> algorithms = choices(call);
   if (!algorithms) {
     return tl::make_unexpected(algorithms.error());
   }
@@ -131,7 +132,35 @@ std::vector<const Algorithm*> Planner::applying(const Problem& problem) const {
   return algorithms;
 }
 
-Result<std::vector<const Algorithm*>> Planner::choices(const Problem& problem) const {
+size_t Planner::prescription_of(const Call& call) const {
+  const std::vector<Prescription>& all = options_->prescriptions;
+  if (all.empty() || call.problem.blocks != schedule::Blocks::equal) {
+    return all.size();
+  }
+  const Problem problem = normalised(call.problem);
+  const uint64_t bytes = prescribed_bytes(call);
+  const auto fits = [&](const Prescription& prescription) {
+    return prescription.problem.collective == problem.collective && prescription.problem.root == problem.root &&
+           bytes >= prescription.least_bytes && bytes <= prescription.most_bytes;
+  };
+  return static_cast<size_t>(std::find_if(all.begin(), all.end(), fits) - all.begin());
+}
+
+uint64_t Planner::key_for(const Call& call) const {
+  const size_t number = prescription_of(call);
+  return number == options_->prescriptions.size() ? key_of(call) : prescribed(key_of(call), static_cast<uint32_t>(number));
+}
+
+Result<std::vector<const Algorithm*>> Planner::choices(const Call& call) const {
+  const Problem problem = common_to_ranks(call.problem);
+  if (const size_t number = prescription_of(call); number < options_->prescriptions.size()) {
+    const Prescription& prescription = options_->prescriptions[number];
+    if (const std::string stray = stray_message(prescription.algorithm, problem); !stray.empty()) {
+      return tl::make_unexpected(
+          unsupported_error("{} forces {}, which for {} {}", prescription.source, prescription.algorithm.name, to_string(problem), stray));
+    }
+    return std::vector{&prescription.algorithm};
+  }
   const auto forced = options_->overrides.algorithm.find(problem.collective);
   if (forced != options_->overrides.algorithm.end()) {
     const Algorithm* algorithm = find(forced->second);
@@ -156,7 +185,12 @@ Result<std::vector<const Algorithm*>> Planner::choices(const Problem& problem) c
 const Algorithm* Planner::find(std::string_view name) const {
   const auto found = std::find_if(options_->algorithms.begin(), options_->algorithms.end(),
                                   [&](const Algorithm& algorithm) { return algorithm.name == name; });
-  return found == options_->algorithms.end() ? nullptr : &*found;
+  if (found != options_->algorithms.end()) {
+    return &*found;
+  }
+  const auto prescribed = std::find_if(options_->prescriptions.begin(), options_->prescriptions.end(),
+                                       [&](const Prescription& prescription) { return prescription.algorithm.name == name; });
+  return prescribed == options_->prescriptions.end() ? nullptr : &prescribed->algorithm;
 }
 
 Status Planner::take_over(const Call& call, Chosen* chosen) {
@@ -268,7 +302,9 @@ std::shared_ptr<const Schedule> Planner::schedule_for(const Algorithm& algorithm
   return schedule;
 }
 
-bool Planner::is_forced(const Call& call) const { return options_->overrides.algorithm.contains(call.problem.collective); }
+bool Planner::is_forced(const Call& call) const {
+  return prescription_of(call) < options_->prescriptions.size() || options_->overrides.algorithm.contains(call.problem.collective);
+}
 
 uint64_t Planner::hash() const {
   uint64_t seed = options_->topology.hash();
@@ -278,6 +314,9 @@ uint64_t Planner::hash() const {
   seed = hash_combine(seed, options_->overrides.algorithm.size());
   for (const auto& [collective, name] : options_->overrides.algorithm) {
     seed = hash_text(hash_combine(seed, static_cast<uint64_t>(collective)), name);
+  }
+  for (const Prescription& prescription : options_->prescriptions) {
+    seed = hash_combine(seed, prescription.digest);
   }
   return seed;
 }

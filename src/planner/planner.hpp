@@ -66,6 +66,18 @@ struct Overrides {
   static Result<Overrides> parse(std::string_view text, std::span<const Algorithm> algorithms);
 };
 
+// An algorithm that is taken for a problem whatever it costs, as long as the call's bytes are in a range.
+struct Prescription {
+  Algorithm algorithm;
+  schedule::Problem problem;  // with equal blocks, in place or not
+  uint64_t least_bytes = 0;   // of the vector; of an allgather, reducescatter or alltoall, of the blocks of all ranks together; else of one block
+  uint64_t most_bytes = UINT64_MAX;
+  uint64_t digest = 0;                          // of all of it, that ranks compare
+  std::string source = {};                      // who prescribes it, for messages
+  std::shared_ptr<const void> owner = nullptr;  // of what the algorithm refers to
+};
+inline constexpr size_t kMostPrescriptions = 64;
+
 class Planner {
  public:
   struct Options {
@@ -73,6 +85,8 @@ class Planner {
     uint32_t rank = 0;
     std::vector<Algorithm> algorithms;
     Overrides overrides;
+    // Come before all else; the first that fits a call is taken. At most kMostPrescriptions.
+    std::vector<Prescription> prescriptions = {};
     // Given the explanation of each new plan; empty: nobody is.
     std::function<void(const std::string& text)> on_plan = {};
     // Over all ranks: schedules of more are taken only if there are no others. For simulations, which hold those of all ranks.
@@ -83,11 +97,11 @@ class Planner {
   Planner(Planner& leader, uint32_t rank);
 
   // The plan for `call`; the same on every rank that asks the same. Calls share a plan when they differ only in size and lie between the same two
-  // powers of two of bytes (of the vector, or of a block). Thread-safe. A cached answer takes no lock and allocates nothing; the first of its
-  // kind builds and prices schedules, one thread at a time. The plan lives as long as the planner. Algorithms that need a message which the topology
-  // does not carry do not apply. Errors: tuttiUnsupported when an override does not apply to the problem, naming both, and the pair of ranks if it is
-  // for want of a link, or when no algorithm does; tuttiInvalidArgument when the problem's rank count is not the
-  // topology's or the root not one of them.
+  // powers of two of bytes (of the vector, or of a block), and in the same prescription's range. Thread-safe. A cached answer takes no lock and
+  // allocates nothing; the first of its kind builds and prices schedules, one thread at a time. The plan lives as long as the planner. Algorithms
+  // that need a message which the topology does not carry do not apply. Errors: tuttiUnsupported when an override does not apply to the problem,
+  // naming both, and the pair of ranks if it is for want of a link, or when no algorithm does; tuttiInvalidArgument when the problem's rank count
+  // is not the topology's or the root not one of them.
   Result<const Plan*> plan(const Call& call);
 
   // Every candidate with its price and the choice. Thread-safe; prices anew, for ranges at a dozen sizes or more: from 8 bytes to 1 GiB, the size
@@ -102,7 +116,7 @@ class Planner {
   // Those that may solve it here, by name.
   std::vector<const Algorithm*> applying(const schedule::Problem& problem) const;
 
-  // Covers all that decides a plan: topology, algorithms, overrides.
+  // Covers all that decides a plan: topology, algorithms, overrides, prescriptions.
   uint64_t hash() const;
 
   const topology::Topology& topology() const { return options_->topology; }
@@ -118,7 +132,10 @@ class Planner {
   Status check(const schedule::Problem& problem) const;
   Result<const Plan*> plan_anew(const Call& call, uint64_t key);
   // The algorithms that may be chosen: those that apply, or the one that is forced.
-  Result<std::vector<const Algorithm*>> choices(const schedule::Problem& problem) const;
+  Result<std::vector<const Algorithm*>> choices(const Call& call) const;
+  // Nothing more than its number in the options; none: their number.
+  size_t prescription_of(const Call& call) const;
+  uint64_t key_for(const Call& call) const;
   bool is_forced(const Call& call) const;
   // What the algorithm sends that the topology does not carry: "sends from rank 0 to rank 8, where the machine has no link"; empty if it carries all.
   std::string stray_message(const Algorithm& algorithm, const schedule::Problem& problem) const;

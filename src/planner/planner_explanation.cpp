@@ -84,7 +84,7 @@ std::string Planner::why_not_applicable(const Algorithm& algorithm, const Proble
 std::string_view Planner::chosen_for(Call call, uint64_t bytes) const {
   call.element_count = bytes;
   call.element_bytes = 1;
-  const auto algorithms = choices(common_to_ranks(call.problem));
+  const auto algorithms = choices(call);
   return algorithms ? price_all(*algorithms, call, cost::Memory::ordinary).front().algorithm->name : std::string_view();
 }
 
@@ -141,7 +141,12 @@ Result<Explanation> Planner::explanation(const Call& call, Ranges ranges) const 
       result.machine.push_back("ranks by " + topology::Topology::to_string(level));
     }
   }
-  const std::vector<const Algorithm*> applying = this->applying(problem);
+  std::vector<const Algorithm*> applying = this->applying(problem);
+  const size_t prescription = prescription_of(call);
+  const bool is_prescribed = prescription < options_->prescriptions.size();
+  if (is_prescribed && stray_message(options_->prescriptions[prescription].algorithm, problem).empty()) {
+    applying.push_back(&options_->prescriptions[prescription].algorithm);
+  }
   for (const Algorithm* algorithm : applying) {
     result.candidates.push_back(explain_candidate(*algorithm, call));
   }
@@ -156,7 +161,9 @@ Result<Explanation> Planner::explanation(const Call& call, Ranges ranges) const 
   }
   result.is_forced = is_forced(call);
   if (result.is_forced) {
-    result.chosen = options_->overrides.algorithm.at(call.problem.collective);
+    result.forced_by = is_prescribed ? options_->prescriptions[prescription].source : "TUTTI_ALGO";
+    result.chosen = is_prescribed ? std::string(options_->prescriptions[prescription].algorithm.name)
+                                  : options_->overrides.algorithm.at(call.problem.collective);
   } else if (options_->topology.fabric() != nullptr && options_->most_steps == kAnySteps && !applying.empty()) {
     result.chosen = result.candidates.front().algorithm;  // as choose() would find by the same prices
   } else if (!applying.empty()) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "comm/algorithm_files.hpp"
 #include "cost/closed_forms.hpp"
 #include "cost/cost.hpp"
 #include "planner/pricing.hpp"
@@ -53,13 +54,17 @@ Result<std::unique_ptr<World>> World::make(WorldOptions options) {
   if (!overrides) {
     return tl::make_unexpected(overrides.error());
   }
-  return std::unique_ptr<World>(new World(std::move(options), std::move(*overrides)));
+  auto prescriptions = comm::load_algorithm_files(options.algorithm_files, options.topology.rank_count(), comm::Misfits::error);
+  if (!prescriptions) {
+    return tl::make_unexpected(prescriptions.error());
+  }
+  return std::unique_ptr<World>(new World(std::move(options), std::move(*overrides), std::move(*prescriptions)));
 }
 
-World::World(WorldOptions options, planner::Overrides overrides)
+World::World(WorldOptions options, planner::Overrides overrides, std::vector<planner::Prescription> prescriptions)
     : options_(std::move(options)),
       network_(std::make_unique<sim::Network>(options_.topology, network_options(options_))),
-      leader_({.topology = options_.topology, .rank = 0, .algorithms = all_algorithms(), .overrides = std::move(overrides), .most_steps = options_.most_steps}) {
+      leader_({.topology = options_.topology, .rank = 0, .algorithms = all_algorithms(), .overrides = std::move(overrides), .prescriptions = std::move(prescriptions), .most_steps = options_.most_steps}) {
   for (uint32_t rank = 0; rank < options_.topology.rank_count(); ++rank) {
     add_rank(rank);
   }

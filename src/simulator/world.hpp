@@ -27,6 +27,7 @@ namespace tutti::simulator {
 struct WorldOptions {
   topology::Topology topology;  // with a fabric; a rank for each chip that takes part
   std::string algorithms;       // TUTTI_ALGO's syntax
+  std::string algorithm_files = {};  // TUTTI_ALGO_FILE's
   topology::Traffic::Options traffic = {};
   std::function<void(const sim::Flight&)> on_flight = {};  // as sim::NetworkOptions::on_flight
   // Messages are cut into frames of cost::kSliceBytes, as prices have it, unless all of a call's would be more than these.
@@ -60,7 +61,7 @@ struct Outcome {
 
 class World {
  public:
-  // Errors: tuttiInvalidArgument for a topology without a fabric or ranks, or for `algorithms`.
+  // Errors: tuttiInvalidArgument for a topology without a fabric or ranks, for `algorithms`, or for a file.
   static Result<std::unique_ptr<World>> make(WorldOptions options);
   ~World();
   World(const World&) = delete;
@@ -80,7 +81,7 @@ class World {
   comm::Communicator& communicator(uint32_t rank) { return *communicators_[rank]; }
 
  private:
-  World(WorldOptions options, planner::Overrides overrides);
+  World(WorldOptions options, planner::Overrides overrides, std::vector<planner::Prescription> prescriptions);
   void add_rank(uint32_t rank);
   comm::Call call_of(const Collective& what) const;
   struct Part {

@@ -114,6 +114,7 @@ SimWorld::SimWorld(const SimWorldOptions& options) : options_(options), crashed_
     comm::Initialisation::Setup setup;
     setup.config.timeout_ms = options.timeout_ms;
     setup.config.algorithms = options.algorithms;
+    setup.config.algorithm_files = options.algorithm_files;
     setup.config.topology = options.machine;
     setup.exchange = std::move(exchanges[rank]);
     setup.clock = &network_->clock();

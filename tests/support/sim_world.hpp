@@ -27,6 +27,7 @@ struct SimWorldOptions {
   sim::NetworkOptions network = {.channel_count = transport::kChannelCount};
   uint64_t timeout_ms = 1'000;  // virtual
   std::string algorithms = {};
+  std::string algorithm_files = {};  // as TUTTI_ALGO_FILE names them
   // By rank: where each is on one host that they share, a processor for each. Empty: they find out as outside of a simulation.
   std::vector<topology::Place> places = {};
   SimHosts hosts = SimHosts::one;

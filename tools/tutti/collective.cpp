@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/settings.hpp"
+#include "comm/algorithm_files.hpp"
 #include "comm/machine.hpp"
 #include "commands.hpp"
 #include "machine_text.hpp"
@@ -113,8 +114,17 @@ void add_collective_options(CLI::App& command, CollectiveOptions& options, Amoun
   command.add_option("--ranks", options.rank_count, "how many: of this machine, or of a model, which gets the smallest shape that has them")
       ->type_name("N");
   command.add_option("--root", options.root, "of collectives that have one")->type_name("RANK")->capture_default_str();
+  add_file_option(command, options.files);
   command.add_flag("--adjacent", options.adjacent, "only chips that a link or switches join exchange messages, as with TUTTI_TOPOLOGY");
 }
+
+void add_file_option(CLI::App& command, std::string& files) {
+  command.add_option("--file", files,
+                     "files in MSCCL's format, separated by colons, whose algorithms come before others; without, those of TUTTI_ALGO_FILE")
+      ->type_name("FILE");
+}
+
+std::string files_or_those_set(const std::string& files) { return files.empty() ? Settings::environment().algorithm_files : files; }
 
 PlannedCollective planned(const CollectiveOptions& options, uint32_t rank) {
   const auto collective = schedule::collective_named(options.collective);
@@ -136,9 +146,14 @@ PlannedCollective planned(const CollectiveOptions& options, uint32_t rank) {
   if (!overrides) {
     fail(kWrongUsage, overrides.error().message());
   }
+  auto prescriptions = comm::load_algorithm_files(files_or_those_set(options.files), rank_count, comm::Misfits::error);
+  if (!prescriptions) {
+    fail(kWrongInput, "--file: " + prescriptions.error().message());
+  }
   const schedule::Problem problem{.collective = *collective, .rank_count = rank_count, .root = options.root};
   return {.planner = std::make_unique<planner::Planner>(planner::Planner::Options{
-              .topology = std::move(machine.topology), .rank = rank, .algorithms = all_algorithms(), .overrides = std::move(*overrides)}),
+              .topology = std::move(machine.topology), .rank = rank, .algorithms = all_algorithms(), .overrides = std::move(*overrides),
+              .prescriptions = std::move(*prescriptions)}),
           .call = planner::call_of_all_bytes(problem, options.bytes),
           .machine = machine.name};
 }

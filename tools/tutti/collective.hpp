@@ -19,11 +19,16 @@ struct CollectiveOptions {
   uint32_t rank_count = 0;
   uint32_t root = 0;
   bool adjacent = false;
+  std::string files;  // in MSCCL's format; empty: those of TUTTI_ALGO_FILE
 };
 
 // Whether the command has an amount to speak of.
 enum class Amount : uint8_t { none, bytes };
 void add_collective_options(CLI::App& command, CollectiveOptions& options, Amount amount);
+
+// The option that names files in MSCCL's format, and what to do without it.
+void add_file_option(CLI::App& command, std::string& files);
+std::string files_or_those_set(const std::string& files);
 
 // By name.
 std::vector<planner::Algorithm> all_algorithms();

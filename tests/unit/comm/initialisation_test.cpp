@@ -10,7 +10,9 @@
 
 #include "bootstrap/unique_id.hpp"
 #include "sim/network.hpp"
+#include "support/msccl_files.hpp"
 #include "transports/sim/sim_transport.hpp"
+#include "unit/msccl/sample_files.hpp"
 
 namespace tutti::comm {
 namespace {
@@ -120,6 +122,22 @@ TEST_F(InitialisationTest, RanksThatKnowOtherMeasurementsPlanAlike) {
     EXPECT_EQ(topology.link(1, 0).bandwidth_bytes_per_s, 5'000'000u) << rank;
     EXPECT_EQ(topology.link(1, 2).latency_ns, 888u) << rank;
     EXPECT_EQ(topology.link(1, 2).source, "measured by calibrate") << rank;
+  }
+}
+
+TEST_F(InitialisationTest, RanksMustReadTheSameAlgorithmFiles) {
+  const tests::MscclFiles files({msccl::samples::ring_all_reduce(kRanks), msccl::samples::all_pairs_all_reduce(kRanks)});
+  configs_[0].algorithm_files = configs_[1].algorithm_files = files.path(0);
+  configs_[2].algorithm_files = files.path(1);
+  run(sim_transports());
+  expect_all(tuttiMismatch, "initialisation: rank 0 has from TUTTI_ALGO_FILE \"msccl:sample#");
+}
+
+TEST_F(InitialisationTest, AMissingAlgorithmFileIsToldToAll) {
+  configs_[1].algorithm_files = "/nowhere/ring.xml";
+  run(sim_transports());
+  for (const Status& outcome : outcomes_) {
+    EXPECT_THAT(outcome.message(), HasSubstr("TUTTI_ALGO_FILE: /nowhere/ring.xml: No such file or directory"));
   }
 }
 

@@ -18,6 +18,7 @@ Introduction some_introduction() {
           .name = "world",
           .transports = "shm,tcp",
           .algorithms = "",
+          .algorithm_files = "msccl:ring#17",
           .topology = "aws-trn2:16",
           .slice_bytes = 65536,
           .host_id = "a host",
@@ -35,6 +36,7 @@ TEST(Records, IntroductionSurvivesEncoding) {
   EXPECT_EQ(after->name, before.name);
   EXPECT_EQ(after->transports, before.transports);
   EXPECT_EQ(after->algorithms, before.algorithms);
+  EXPECT_EQ(after->algorithm_files, before.algorithm_files);
   EXPECT_EQ(after->topology, before.topology);
   EXPECT_EQ(after->slice_bytes, before.slice_bytes);
   EXPECT_EQ(after->host_id, before.host_id);

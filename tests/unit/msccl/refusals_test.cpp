@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
+#include "base/hash.hpp"
 #include "msccl/import.hpp"
 #include "sample_files.hpp"
+#include "schedule/verifier.hpp"
 
 namespace tutti::msccl {
 namespace {
@@ -58,7 +61,8 @@ TEST(MscclRefusals, WhatIsNoAlgorithm) {
   EXPECT_EQ(refusal("<html/>"), "bad.xml:1: <html> where <algo> is expected");
   EXPECT_EQ(refusal("<algo/>"), "bad.xml:1: <algo> has no coll");
   EXPECT_THAT(refusal(with(kRing, "allreduce", "custom")), StartsWith("bad.xml:1: <algo> has coll \"custom\"; what can be run are allreduce, "));
-  EXPECT_EQ(refusal(with(kRing, "ngpus=\"4\"", "ngpus=\"99999999999999999999\"")), "bad.xml:1: <algo> has ngpus \"99999999999999999999\", outside 1..4096");
+  EXPECT_EQ(refusal(with(kRing, "ngpus=\"4\"", "ngpus=\"99999999999999999999\"")),
+            "bad.xml:1: <algo> has ngpus \"99999999999999999999\", outside 1..4096");
   EXPECT_EQ(refusal(with(kRing, "ngpus=\"4\"", "ngpus=\"four\"")), "bad.xml:1: <algo> has ngpus \"four\", which is not a whole number");
   EXPECT_EQ(refusal(with(kRing, "ngpus=\"4\"", "ngpus=\"5\"")), "bad.xml: no <gpu> with id 4, of 5");
   EXPECT_EQ(refusal(with(kRing, "<gpu id=\"3\"", "<gpu id=\"4\"")), "bad.xml:35: <gpu> has id \"4\", outside 0..3");
@@ -126,8 +130,8 @@ TEST(MscclRefusals, AWrongChunk) {
   EXPECT_EQ(refusal(with(kRing, "srcoff=\"3\" dstbuf=\"i\" dstoff=\"3\"", "srcoff=\"2\" dstbuf=\"i\" dstoff=\"2\"")),
             "bad.xml:5: gpu 0, tb 0, step 1 (rrs) reduces chunk 2 with chunk 3");
   EXPECT_EQ(refusal(with(samples::chain_broadcast(2), "dstbuf=\"o\" dstoff=\"1\"", "dstbuf=\"o\" dstoff=\"0\"", 1)),
-            "bad.xml:11: gpu 1 ends with chunk 1 in chunk 0 of its output, where chunk 0 belongs, written by bad.xml:14: gpu 1, tb 0, step 1 (r), sent by "
-            "bad.xml:5: gpu 0, tb 0, step 1 (s)");
+            "bad.xml:11: gpu 1 ends with chunk 1 in chunk 0 of its output, where chunk 0 belongs, written by "
+            "bad.xml:14: gpu 1, tb 0, step 1 (r), sent by bad.xml:5: gpu 0, tb 0, step 1 (s)");
 }
 
 TEST(MscclRefusals, AContributionTwiceOrNever) {
@@ -138,7 +142,8 @@ TEST(MscclRefusals, AContributionTwiceOrNever) {
               HasSubstr("gpu 0 ends with contributions of gpus {0,1} only in chunk 0 of its output, written by bad.xml:5: gpu 0, tb 0, step 1 (re)"));
   EXPECT_THAT(refusal(with(samples::chain_broadcast(3), "type=\"rcs\"", "type=\"rrcs\"")),
               HasSubstr("gpu 1, tb 0, step 0 (rrcs) reads o[0], which holds nothing yet"));
-  EXPECT_THAT(refusal(with(samples::chain_broadcast(2), "type=\"cpy\"", "type=\"re\"")), HasSubstr("gpu 0, tb 1, step 0 (re) reads o[0], which holds nothing"));
+  EXPECT_THAT(refusal(with(samples::chain_broadcast(2), "type=\"cpy\"", "type=\"re\"")),
+              HasSubstr("gpu 0, tb 1, step 0 (re) reads o[0], which holds nothing"));
 }
 
 TEST(MscclRefusals, AMissingDependency) {
@@ -157,7 +162,8 @@ TEST(MscclRefusals, AMissingDependency) {
   file.step("r", "o0", "o0");
   EXPECT_EQ(refusal(file.text()), "");
   EXPECT_EQ(refusal(with(file.text(), "depid=\"0\" deps=\"0\"", "depid=\"-1\" deps=\"-1\"")),
-            "race: bad.xml:4: gpu 0, tb 0, step 0 (cpy) writes scratch[0] and bad.xml:8: gpu 0, tb 1, step 0 (s) reads scratch[0], and nothing orders them");
+            "race: bad.xml:4: gpu 0, tb 0, step 0 (cpy) writes scratch[0] and "
+            "bad.xml:8: gpu 0, tb 1, step 0 (s) reads scratch[0], and nothing orders them");
 }
 
 TEST(MscclRefusals, ACyclicDependency) {
@@ -170,6 +176,35 @@ TEST(MscclRefusals, ACyclicDependency) {
 TEST(MscclRefusals, TwoThreadblocksForOneChannel) {
   EXPECT_EQ(refusal(with(samples::ring_all_reduce(3, 2), "chan=\"1\"", "chan=\"0\"")),
             "bad.xml:10: gpu 0: tb 0 and tb 1 both send to gpu 1 on channel 0");
+}
+
+// Numbers and words changed at random: what is still accepted is right, and nothing is ever followed out of bounds.
+TEST(MscclRefusals, MutatedFilesAreRefusedOrRight) {
+  const std::vector<std::string> files = {kRing, kPairs, samples::two_step_all_to_all(), samples::ring_all_gather(3, 2, false),
+                                          samples::direct_reduce_scatter(3, true), samples::chain_broadcast(3)};
+  const std::string letters = "0123456789-iosrce";
+  size_t refused = 0;
+  for (uint64_t seed = 1; seed <= 600; ++seed) {
+    std::string text = files[seed % files.size()];
+    const size_t steps = text.find("<gpu");
+    for (uint64_t change = 0; change <= seed % 3; ++change) {
+      const uint64_t drawn = mix64(seed * 8 + change);
+      size_t at = steps + drawn % (text.size() - steps);
+      at = text.find_first_of("0123456789", at);
+      if (at != std::string::npos) {
+        text[at] = letters[mix64(drawn) % letters.size()];
+      }
+    }
+    const Result<Program> program = parse(text, "bad.xml");
+    const Result<Imported> imported = program ? import_program(*program) : tl::make_unexpected(program.error());
+    if (!imported) {
+      EXPECT_THAT(imported.error().message(), HasSubstr("bad.xml")) << "seed " << seed;
+      ++refused;
+      continue;
+    }
+    EXPECT_EQ(schedule::verify(imported->problem, imported->apart).message(), "") << "seed " << seed;
+  }
+  EXPECT_GT(refused, 300u);
 }
 
 TEST(MscclRefusals, OrdersThatDifferFromRankToRank) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "collective.hpp"
 #include "commands.hpp"
 #include "model_text.hpp"
 #include "use_chart.hpp"
@@ -30,6 +31,7 @@ struct SimulateOptions {
   uint64_t bytes = uint64_t{1} << 20;
   uint32_t root = 0;
   std::string algorithm;
+  std::string files;  // in MSCCL's format, that come before others
   std::string spread = "least-loaded";
   uint64_t seed = 0;
   uint32_t link_count = 5;
@@ -243,6 +245,7 @@ void simulate(const SimulateOptions& options) {
   const bool names_collective = options.algorithm.empty() || options.algorithm.find(':') != std::string::npos;
   simulator::WorldOptions world_options{.topology = topology::Topology::of(*fabric),
                                         .algorithms = names_collective ? options.algorithm : options.collective + ":" + options.algorithm,
+                                        .algorithm_files = files_or_those_set(options.files),
                                         .most_frames = options.most_frames};
   world_options.traffic = {.spread = options.spread == "hashed" ? topology::Spread::hashed : topology::Spread::least_loaded, .seed = options.seed};
   simulator::Recording recording(kMostFlights);
@@ -296,6 +299,7 @@ void add_simulate(CLI::App& program) {
       ->capture_default_str();
   simulate_command->add_option("--root", options->root, "the rank that gives or gets, where there is one")->type_name("RANK")->capture_default_str();
   simulate_command->add_option("--algo", options->algorithm, "the algorithm, or several as TUTTI_ALGO names them; without, the cheapest")->type_name("NAME");
+  add_file_option(*simulate_command, options->files);
   simulate_command->add_option("--spread", options->spread, "how messages choose among equally good ways")
       ->check(CLI::IsMember({"least-loaded", "hashed"}))
       ->capture_default_str();

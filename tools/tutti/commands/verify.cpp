@@ -7,6 +7,7 @@
 
 #include "collective.hpp"
 #include "commands.hpp"
+#include "msccl/import.hpp"
 #include "schedule/verifier.hpp"
 
 namespace tutti::tool {
@@ -41,7 +42,52 @@ Status verify(const planner::Algorithm& algorithm, const PlannedCollective& plan
   return {};
 }
 
+// The algorithm of a file, for as many ranks as it is for.
+Status verify_file(const std::string& path, CollectiveOptions what) {
+  const auto imported = msccl::import_file(path);
+  if (!imported) {
+    return imported.error();
+  }
+  const schedule::Problem& problem = imported->problem;
+  const std::string_view collective = schedule::name_of(problem.collective);
+  if (!what.collective.empty() && what.collective != collective) {
+    return invalid_argument("{}: it is for {}, not for {}", imported->file, collective, what.collective);
+  }
+  what.collective = collective;
+  what.rank_count = what.rank_count == 0 && what.model.find(':') == std::string::npos ? problem.rank_count : what.rank_count;
+  what.root = problem.root;
+  what.files = path;
+  const PlannedCollective planned = tool::planned(what, 0);
+  TUTTI_RETURN_IF_ERROR(verify(*planned.planner->find("msccl:" + imported->name), planned));
+  fmt::print("{}: {} as {} has it: good\n", planned.machine, to_string(problem), imported->file);
+  return {};
+}
+
+void verify_files(const CollectiveOptions& what) {
+  bool good = true;
+  std::string_view paths = what.files;
+  while (!paths.empty()) {
+    const size_t end = std::min(paths.find(':'), paths.size());
+    const Status status = end == 0 ? Status() : verify_file(std::string(paths.substr(0, end)), what);
+    paths.remove_prefix(std::min(end + 1, paths.size()));
+    good = good && status.ok();
+    if (!status.ok()) {
+      fmt::print("{}\n", status.message());
+    }
+  }
+  if (!good) {
+    throw CLI::RuntimeError(kWrongInput);
+  }
+}
+
 void verify_all(VerifyOptions options) {
+  if (!options.what.files.empty()) {
+    verify_files(options.what);
+    return;
+  }
+  if (options.what.collective.empty()) {
+    fail(kWrongUsage, "neither a collective nor --file");
+  }
   const PlannedCollective planned = tool::planned(options.what, 0);
   const schedule::Problem& problem = planned.call.problem;
   if (problem.rank_count > kMostRanks) {
@@ -77,8 +123,11 @@ void add_verify(CLI::App& program) {
       "With --adjacent, no message may need a chip between to forward it.\n\n"
       "Exits with 0 if all are good, 1 if one is wrong, 2 if the question is.\n\n"
       "Examples:\n  tutti verify allreduce --topology google-tpu-v5p:2x2x4 --adjacent\n"
-      "  tutti verify reduce --ranks 7 --root 3 --algorithm binomial");
+      "  tutti verify reduce --ranks 7 --root 3 --algorithm binomial\n"
+      "  tutti verify --file ring.xml");
   add_collective_options(*verify_command, options->what, Amount::none);
+  verify_command->get_option("collective")->required(false);
+  verify_command->get_option("--file")->description("instead, the algorithms of these files in MSCCL's format, which colons separate");
   verify_command->add_option("--algorithm", options->algorithm, "this one; without it, all that apply")->type_name(kAlgorithmArgument);
   verify_command->callback([options] { verify_all(*options); });
 }
