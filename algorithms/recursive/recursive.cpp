@@ -194,14 +194,16 @@ constexpr std::array kAlgorithms = {
                        .source = "Rabenseifner, ICCS 2004",
                        .applies = applies_to_networks<halving_solves>,
                        .build = build_for_any<halving>,
-                       .pattern = schedule::Pattern::recursive_halving},
+                       .pattern = schedule::Pattern::recursive_halving,
+                       .halves = {"recursive_halving", "recursive_doubling"}},
     planner::Algorithm{.name = "circulant",
                        .idea = "each rank passes on the farther half of what it has, p/2, p/4, ... ahead, and back",
                        .cost = "reducescatter ceil(log2 p) a + (p-1)/p nb; allreduce twice that",
                        .source = "Träff, arXiv 2410.14234, 2024",
                        .applies = applies_to_networks<circulant_solves>,
                        .build = build_for_any<circulant>,
-                       .pattern = schedule::Pattern::circulant},
+                       .pattern = schedule::Pattern::circulant,
+                       .halves = {"circulant", "bruck"}},
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ class Callable<Return(Args...)> {
  public:
   using Function = Return (*)(Args...);
 
-  constexpr Callable() = default;  // not to be called
+  constexpr Callable() = default;  // empty: not to be called
+  constexpr bool is_empty() const { return function_ == nullptr && call_ == nullptr; }
   template <typename Any>
     requires std::is_convertible_v<Any, Function>
   constexpr Callable(Any function) : function_(function) {}  // NOLINT: converts, as std::function does

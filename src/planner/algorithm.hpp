@@ -12,6 +12,12 @@
 
 namespace tutti::planner {
 
+// By name, of an algorithm for allreduce.
+struct Halves {
+  std::string_view reduce_scatter;
+  std::string_view all_gather;
+};
+
 struct Algorithm {
   // The word TUTTI_ALGO and explanations use, unique over all families: "ring", "binomial".
   std::string_view name;
@@ -28,6 +34,8 @@ struct Algorithm {
   schedule::Pattern pattern = schedule::Pattern::other;
   // For schedules of other patterns the same: what they send, of a problem that applies. Null: they are played.
   void (*outline)(const schedule::Problem& problem, const topology::Topology& topology, schedule::Outline& outline) = nullptr;
+  // The algorithms whose reducescatter and allgather it consists of, where it does not solve both itself. For compositions (planner/composition.hpp).
+  Halves halves = {};
 };
 
 }  // namespace tutti::planner

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "planner/applicability.hpp"
+#include "planner/composition.hpp"
 #include "planner/planner.hpp"
 
 namespace tutti::planner {
@@ -30,6 +31,13 @@ std::string names_of(std::span<const Algorithm> algorithms, Predicate wanted) {
   return names.empty() ? std::string("none") : fmt::format("{}", fmt::join(names, ", "));
 }
 
+Status add_override(Collective collective, std::string_view algorithm, std::string_view entry, Overrides& overrides) {
+  if (!overrides.algorithm.emplace(collective, algorithm).second) {
+    return invalid_argument("TUTTI_ALGO: {} is named twice, last in \"{}\"", schedule::name_of(collective), entry);
+  }
+  return {};
+}
+
 Status add_entry(std::string_view entry, std::span<const Algorithm> algorithms, Overrides& overrides) {
   const size_t colon = entry.find(':');
   if (colon == std::string_view::npos) {
@@ -41,6 +49,16 @@ Status add_entry(std::string_view entry, std::span<const Algorithm> algorithms, 
   if (!collective) {
     return invalid_argument("TUTTI_ALGO: {}", collective.error().message());
   }
+  if (is_composition(algorithm_word)) {
+    const auto composition = Composition::parse(algorithm_word, algorithms);
+    if (!composition) {
+      return invalid_argument("TUTTI_ALGO: {}", composition.error().message());
+    }
+    if (const std::string unfit = (*composition)->unfit_part(*collective); !unfit.empty()) {
+      return invalid_argument("TUTTI_ALGO: \"{}\" does not solve {}: {}", algorithm_word, collective_word, unfit);
+    }
+    return add_override(*collective, algorithm_word, entry, overrides);
+  }
   const auto algorithm = std::find_if(algorithms.begin(), algorithms.end(),
                                       [&](const Algorithm& candidate) { return candidate.name == algorithm_word; });
   if (algorithm == algorithms.end()) {
@@ -51,10 +69,7 @@ Status add_entry(std::string_view entry, std::span<const Algorithm> algorithms, 
     return invalid_argument("TUTTI_ALGO: algorithm \"{}\" does not solve {}; those that do are {}", algorithm_word, collective_word,
                             names_of(algorithms, [&](const Algorithm& candidate) { return ever_applies(candidate, *collective); }));
   }
-  if (!overrides.algorithm.emplace(*collective, algorithm_word).second) {
-    return invalid_argument("TUTTI_ALGO: {} is named twice, last in \"{}\"", collective_word, entry);
-  }
-  return {};
+  return add_override(*collective, algorithm_word, entry, overrides);
 }
 
 }  // namespace

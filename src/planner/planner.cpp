@@ -10,6 +10,7 @@
 #include "base/hash.hpp"
 #include "base/log.hpp"
 #include "cost/cost.hpp"
+#include "planner/composing.hpp"
 #include "planner/pricing.hpp"
 
 namespace tutti::planner {
@@ -20,6 +21,8 @@ using schedule::Schedule;
 
 // What ranks with shared buffers must gain, in parts of what they need without asking each other; those with ordinary ones seldom ask.
 constexpr uint64_t kLeastGain = 10;
+// What a composition that is not played must gain: its estimate leaves out how messages of different levels and portions meet, most often a tenth.
+constexpr uint64_t kLeastPromise = 5;
 
 uint64_t hash_text(uint64_t seed, std::string_view text) {
   seed = hash_combine(seed, text.size());
@@ -40,9 +43,10 @@ Planner::Planner(Options options) : rank_(options.rank) {
          }) == options_->algorithms.end());
   assert(rank_ < options_->topology.rank_count());
   assert(options_->prescriptions.size() <= kMostPrescriptions);
+  compositions_ = std::make_shared<const Compositions>(options_->algorithms);
 }
 
-Planner::Planner(Planner& leader, uint32_t rank) : options_(leader.options_), rank_(rank), leader_(&leader) {
+Planner::Planner(Planner& leader, uint32_t rank) : options_(leader.options_), compositions_(leader.compositions_), rank_(rank), leader_(&leader) {
   assert(rank_ < options_->topology.rank_count());
 }
 
@@ -190,7 +194,10 @@ const Algorithm* Planner::find(std::string_view name) const {
   }
   const auto prescribed = std::find_if(options_->prescriptions.begin(), options_->prescriptions.end(),
                                        [&](const Prescription& prescription) { return prescription.algorithm.name == name; });
-  return prescribed == options_->prescriptions.end() ? nullptr : &prescribed->algorithm;
+  if (prescribed != options_->prescriptions.end()) {
+    return &prescribed->algorithm;
+  }
+  return is_composition(name) ? compositions_->find(name) : nullptr;
 }
 
 Status Planner::take_over(const Call& call, Chosen* chosen) {
@@ -253,7 +260,11 @@ std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algor
   std::vector<Candidate> candidates;
   candidates.reserve(algorithms.size());
   for (const Algorithm* algorithm : algorithms) {
-    candidates.push_back(price(*algorithm, problem, workload));
+    const Priced priced = price_of(*algorithm, problem, options_->topology, workload);
+    candidates.push_back({algorithm, priced.price_ns, priced.fidelity});
+  }
+  if (const std::optional<Candidate> composed = price_composed(call, candidates); composed && memory == cost::Memory::ordinary) {
+    candidates.push_back(*composed);
   }
   // What leaves out how messages share links is no match for what does not.
   const auto is_unlike = [&](const Candidate& candidate) { return options_->topology.fabric() != nullptr && candidate.fidelity == Fidelity::in_step; };
@@ -264,33 +275,30 @@ std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algor
   return candidates;
 }
 
-std::vector<Schedule> Planner::schedules_of_all(const Algorithm& algorithm, const Problem& problem) const {
-  std::vector<Schedule> schedules = {algorithm.build(problem, options_->topology, 0)};
-  if (schedules.front().steps.size() * problem.rank_count <= kMostPlayedSteps) {
-    schedules.reserve(problem.rank_count);
-    for (uint32_t rank = 1; rank < problem.rank_count; ++rank) {
-      schedules.push_back(algorithm.build(problem, options_->topology, rank));
-    }
+// Only what promises to be cheaper than all others is looked at more closely, and taken for what it then turns out to cost.
+std::optional<Planner::Candidate> Planner::price_composed(const Call& call, const std::vector<Candidate>& others) const {
+  if (is_forced(call) || others.empty() || options_->topology.fabric() == nullptr || call.problem.collective != schedule::Collective::all_reduce) {
+    return std::nullopt;
   }
-  return schedules;
-}
-
-Planner::Candidate Planner::price(const Algorithm& algorithm, const Problem& problem, const cost::Workload& workload) const {
-  const topology::Topology& topology = options_->topology;
-  if (problem.rank_count > kMostPlayedRanks) {
-    if (const auto form = cost::closed_form_ns(messages_of(algorithm, problem, topology), problem, topology, workload)) {
-      return {&algorithm, *form, Fidelity::closed_form};
-    }
+  const Problem problem = common_to_ranks(call.problem);
+  const cost::Workload workload{.element_count = priced_bytes(call), .element_bytes = 1};
+  uint64_t least_ns = cost::kNever;  // of prices that count everything
+  for (const Candidate& other : others) {
+    least_ns = other.fidelity == Fidelity::in_step ? least_ns : std::min(least_ns, other.price_ns);
   }
-  const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
-  if (schedules.size() == problem.rank_count) {
-    return {&algorithm, cost::price_ns(problem, schedules, topology, workload), Fidelity::played};
+  const bool is_estimate = problem.rank_count > kMostPlayedRanks;
+  least_ns -= is_estimate ? least_ns / kLeastPromise : 0;
+  const std::optional<Promise> promise = most_promising(options_->algorithms, problem, options_->topology, workload, least_ns);
+  const bool is_cheapest = promise && promise->price_ns < least_ns;
+  const Algorithm* const algorithm = is_cheapest ? find(promise->name) : nullptr;
+  if (algorithm == nullptr || !algorithm->applies(problem, options_->topology)) {
+    return std::nullopt;
   }
-  uint64_t longest = cost::price_in_step_ns(problem, schedules.front(), topology, workload);
-  for (uint32_t rank : ranks_played_alone(problem)) {
-    longest = std::max(longest, cost::price_in_step_ns(problem, algorithm.build(problem, topology, rank), topology, workload));
+  if (is_estimate) {
+    return Candidate{algorithm, promise->price_ns, Fidelity::closed_form, promise->latency_ns};
   }
-  return {&algorithm, longest, Fidelity::in_step};
+  const Priced priced = price_of(*algorithm, problem, options_->topology, workload);
+  return Candidate{algorithm, priced.price_ns, priced.fidelity};
 }
 
 std::shared_ptr<const Schedule> Planner::schedule_for(const Algorithm& algorithm, const Problem& problem) {

@@ -18,8 +18,10 @@
 #include "base/status.hpp"
 #include "cost/cost.hpp"
 #include "planner/algorithm.hpp"
+#include "planner/composition.hpp"
 #include "planner/explanation.hpp"
 #include "planner/plan_key.hpp"
+#include "planner/pricing.hpp"
 
 namespace tutti::planner {
 
@@ -111,7 +113,7 @@ class Planner {
   // As text for people.
   std::string explain(const Call& call) const;
 
-  // The algorithm of that name, or null. The planner's.
+  // The algorithm of that name, or the composition; null if there is none. The planner's.
   const Algorithm* find(std::string_view name) const;
   // Those that may solve it here, by name.
   std::vector<const Algorithm*> applying(const schedule::Problem& problem) const;
@@ -122,11 +124,11 @@ class Planner {
   const topology::Topology& topology() const { return options_->topology; }
 
  private:
-  enum class Fidelity : uint8_t { played, closed_form, in_step };
   struct Candidate {
     const Algorithm* algorithm = nullptr;
     uint64_t price_ns = 0;
     Fidelity fidelity = Fidelity::played;
+    uint64_t latency_ns = 0;  // of a composition that is not played, its part that does not shrink with the vector
   };
 
   Status check(const schedule::Problem& problem) const;
@@ -139,15 +141,18 @@ class Planner {
   bool is_forced(const Call& call) const;
   // What the algorithm sends that the topology does not carry: "sends from rank 0 to rank 8, where the machine has no link"; empty if it carries all.
   std::string stray_message(const Algorithm& algorithm, const schedule::Problem& problem) const;
-  // Those of all ranks; of rank 0 alone if all would be too many to play.
-  std::vector<schedule::Schedule> schedules_of_all(const Algorithm& algorithm, const schedule::Problem& problem) const;
+  // The composition that is forced, or is cheaper than `explained`, which are those of `algorithms`.
+  std::optional<Candidate> composed_beside(const std::vector<const Algorithm*>& algorithms, const std::vector<Explanation::Candidate>& explained,
+                                           const Call& call) const;
+  Explanation::Candidate explain_promise(const Candidate& promised, const schedule::Problem& problem) const;
   Explanation::Candidate explain_candidate(const Algorithm& algorithm, const Call& call) const;
   uint32_t step_count_of_one(const Algorithm& algorithm, const schedule::Problem& problem) const;
   std::string why_not_applicable(const Algorithm& algorithm, const schedule::Problem& problem) const;
   std::vector<Explanation::Range> find_ranges(const Call& call) const;
   std::string_view chosen_for(Call call, uint64_t bytes) const;
   uint64_t step_count(const Algorithm& algorithm, const schedule::Problem& problem) const;
-  Candidate price(const Algorithm& algorithm, const schedule::Problem& problem, const cost::Workload& workload) const;
+  // The composition that is cheaper than all others, if there is one.
+  std::optional<Candidate> price_composed(const Call& call, const std::vector<Candidate>& others) const;
   // Cheapest first; of equal prices the first name.
   std::vector<Candidate> price_all(const std::vector<const Algorithm*>& algorithms, const Call& call, cost::Memory memory) const;
   // The plan as algorithms: the first for ordinary buffers; the second for shared ones, or nothing.
@@ -164,6 +169,7 @@ class Planner {
   std::shared_ptr<const schedule::Schedule> schedule_for(const Algorithm& algorithm, const schedule::Problem& problem);
 
   std::shared_ptr<const Options> options_;  // algorithms by name; the rank is that of the leader
+  std::shared_ptr<const Compositions> compositions_;
   uint32_t rank_;
   Planner* leader_ = nullptr;    // null: it is its own
   InsertOnlyTable<Plan> table_;  // read without the mutex, written under it

@@ -47,7 +47,7 @@ Explanation::Candidate Planner::explain_candidate(const Algorithm& algorithm, co
       return candidate;
     }
   }
-  const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem);
+  const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem, topology);
   if (schedules.size() == problem.rank_count) {
     candidate.bill = cost::bill_of(problem, schedules, topology, workload);
     return candidate;
@@ -129,6 +129,33 @@ std::vector<Explanation::Range> Planner::find_ranges(const Call& call) const {
   return ranges;
 }
 
+std::optional<Planner::Candidate> Planner::composed_beside(const std::vector<const Algorithm*>& algorithms,
+                                                           const std::vector<Explanation::Candidate>& explained, const Call& call) const {
+  std::vector<Candidate> others;
+  for (size_t index = 0; index < algorithms.size(); ++index) {
+    others.push_back({algorithms[index], explained[index].bill.price_ns, explained[index].leaves_out_sharing ? Fidelity::in_step : Fidelity::played});
+  }
+  const auto forced = options_->overrides.algorithm.find(call.problem.collective);
+  if (forced != options_->overrides.algorithm.end() && is_composition(forced->second)) {
+    const Algorithm* const composition = find(forced->second);
+    return composition != nullptr && composition->applies(common_to_ranks(call.problem), options_->topology) ? std::optional(Candidate{.algorithm = composition})
+                                                                                                        : std::nullopt;
+  }
+  return price_composed(call, others);
+}
+
+Explanation::Candidate Planner::explain_promise(const Candidate& promised, const Problem& problem) const {
+  const uint64_t latency_ns = std::min(promised.latency_ns, promised.price_ns);
+  return {.algorithm = std::string(promised.algorithm->name),
+          .idea = std::string(promised.algorithm->idea),
+          .bill = {.price_ns = promised.price_ns,
+                   .latency_ns = latency_ns,
+                   .transfer_ns = promised.price_ns - latency_ns,
+                   .step_count = step_count_of_one(*promised.algorithm, problem),
+                   .bottleneck = {}},
+          .is_estimate = true};
+}
+
 Result<Explanation> Planner::explanation(const Call& call, Ranges ranges) const {
   TUTTI_UNEXPECTED_IF_ERROR(check(call.problem));
   const Problem problem = common_to_ranks(call.problem);
@@ -149,6 +176,9 @@ Result<Explanation> Planner::explanation(const Call& call, Ranges ranges) const 
   }
   for (const Algorithm* algorithm : applying) {
     result.candidates.push_back(explain_candidate(*algorithm, call));
+  }
+  if (const std::optional<Candidate> composed = composed_beside(applying, result.candidates, call)) {
+    result.candidates.push_back(composed->fidelity == Fidelity::closed_form ? explain_promise(*composed, problem) : explain_candidate(*composed->algorithm, call));
   }
   // Algorithms come by name, and a stable sort leaves equal prices so.
   std::stable_sort(result.candidates.begin(), result.candidates.end(), [](const auto& left, const auto& right) {

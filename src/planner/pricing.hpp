@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "cost/closed_forms.hpp"
+#include "cost/cost.hpp"
 #include "planner/algorithm.hpp"
 #include "schedule/problem.hpp"
 #include "topology/topology.hpp"
@@ -38,5 +40,19 @@ inline cost::Messages messages_of(const Algorithm& algorithm, const schedule::Pr
   }
   return messages;
 }
+
+// What a price is made from: schedules of all ranks, a closed form, or a few ranks played alone.
+enum class Fidelity : uint8_t { played, closed_form, in_step };
+
+struct Priced {
+  uint64_t price_ns = 0;
+  Fidelity fidelity = Fidelity::played;
+};
+
+// Of a problem that the algorithm applies to.
+Priced price_of(const Algorithm& algorithm, const schedule::Problem& problem, const topology::Topology& topology, const cost::Workload& workload);
+
+// The schedules of all ranks; that of rank 0 alone if all would be too many to play.
+std::vector<schedule::Schedule> schedules_of_all(const Algorithm& algorithm, const schedule::Problem& problem, const topology::Topology& topology);
 
 }  // namespace tutti::planner

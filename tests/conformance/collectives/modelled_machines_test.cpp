@@ -106,6 +106,17 @@ TEST_F(ModelledMachine, WhatSwitchesWouldReduceAndCopyIsTheSame) {
   });
 }
 
+TEST_F(ModelledMachine, NodesRunOneAlgorithmInsideAndAnotherBetweenThem) {
+  lay("nvidia-dgx-h100.toml:3x2");
+  expect(6,
+         "allreduce:ring/one_shot/3;reduce:binomial/ring;broadcast:ring/binomial/2;allgather:one_shot/ring;reducescatter:ring/one_shot;"
+         "alltoall:pairwise/one_shot;gather:binomial/one_shot;scatter:one_shot/binomial;barrier:dissemination/dissemination",
+         [](Operation operation) {
+           return operation != Operation::all_gather_v && operation != Operation::reduce_scatter_v && operation != Operation::all_to_all_v &&
+                  operation != Operation::gather_v && operation != Operation::scatter_v;
+         });
+}
+
 TEST_F(ModelledMachine, ATorusRunsEachAlgorithmForItsAxes) {
   lay("aws-trn2.toml");
   expect(16, "allreduce:torus;reducescatter:torus;allgather:torus;broadcast:axis_trees;reduce:axis_trees;alltoall:dimension_order",

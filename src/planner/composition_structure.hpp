@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a composition divides a problem among the levels of a machine, and the schedules that come of it. Private to compositions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "planner/algorithm.hpp"
+#include "schedule/problem.hpp"
+#include "schedule/schedule.hpp"
+#include "topology/topology.hpp"
+
+namespace tutti::planner::composed {
+
+using Partition = std::vector<uint32_t>;  // the domain of each rank
+
+// The algorithm of a level, and those that stand for it in the halves of an allreduce.
+struct Level {
+  bool is_left_out = false;
+  Algorithm whole;
+  Algorithm reduce_scatter;
+  Algorithm all_gather;
+};
+
+// Without a barrier, which has no bytes to cut.
+inline bool is_vector(schedule::Collective collective) { return schedule::is_cut_vector(collective) && collective != schedule::Collective::barrier; }
+
+// What follows from the problem and the machine, for all ranks.
+struct Structure {
+  enum class Kind : uint8_t {
+    halves,   // reducescatter on the way out, allgather on the way back
+    leaders,  // reduce and broadcast
+    whole,    // the outermost level alone: an allreduce
+  };
+  // Ranks that work together at a level, of a vector on one of its pieces.
+  struct Group {
+    std::vector<uint32_t> members;
+    uint32_t piece = 0;
+    uint32_t root = 0;  // which member
+  };
+  struct Stage {
+    const Level* level = nullptr;
+    Partition partition;  // the domain of each rank
+    Kind kind = Kind::whole;
+    std::vector<Group> groups;
+    std::vector<std::vector<uint32_t>> groups_of;  // by rank
+    uint32_t width = 1;                            // chunks of a piece of this stage in one portion
+    uint32_t channels = 1;                         // of the way out
+    uint32_t size = 1;                             // of blocks: of each group
+    uint32_t stride = 1;                           // of blocks: from a member's place to the next one's
+  };
+
+  bool is_solved = false;
+  std::vector<Stage> stages;
+  uint32_t portions = 1;
+  // Of blocks: the ranks as numbers whose digits are where they stand in their domains, innermost lowest.
+  std::vector<uint32_t> place_of;  // by rank
+  std::vector<uint32_t> rank_at;   // by place
+
+  uint32_t digit(uint32_t rank, size_t stage) const { return place_of[rank] / stages[stage].stride % stages[stage].size; }
+  std::vector<uint32_t> members_of(uint32_t rank, size_t stage) const {
+    std::vector<uint32_t> members;
+    const uint32_t first = place_of[rank] - digit(rank, stage) * stages[stage].stride;
+    for (uint32_t index = 0; index < stages[stage].size; ++index) {
+      members.push_back(rank_at[first + index * stages[stage].stride]);
+    }
+    return members;
+  }
+};
+
+// Innermost first; `levels` outlive it. It does not depend on who is in place.
+std::shared_ptr<const Structure> structure_of(std::span<const Level> levels, uint32_t portions, const schedule::Problem& problem,
+                                              const topology::Topology& topology);
+
+// Of a structure that is solved, made for the same problem and topology.
+schedule::Schedule schedule_of(const Structure& structure, const schedule::Problem& problem, const topology::Topology& topology, uint32_t rank);
+
+}  // namespace tutti::planner::composed

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "planner/pricing.hpp"
+
+#include <algorithm>
+
+#include "planner/planner.hpp"
+
+namespace tutti::planner {
+
+using schedule::Problem;
+using schedule::Schedule;
+
+std::vector<Schedule> schedules_of_all(const Algorithm& algorithm, const Problem& problem, const topology::Topology& topology) {
+  std::vector<Schedule> schedules = {algorithm.build(problem, topology, 0)};
+  if (schedules.front().steps.size() * problem.rank_count <= kMostPlayedSteps) {
+    schedules.reserve(problem.rank_count);
+    for (uint32_t rank = 1; rank < problem.rank_count; ++rank) {
+      schedules.push_back(algorithm.build(problem, topology, rank));
+    }
+  }
+  return schedules;
+}
+
+Priced price_of(const Algorithm& algorithm, const Problem& problem, const topology::Topology& topology, const cost::Workload& workload) {
+  if (problem.rank_count > kMostPlayedRanks) {
+    if (const auto form = cost::closed_form_ns(messages_of(algorithm, problem, topology), problem, topology, workload)) {
+      return {*form, Fidelity::closed_form};
+    }
+  }
+  const std::vector<Schedule> schedules = schedules_of_all(algorithm, problem, topology);
+  if (schedules.size() == problem.rank_count) {
+    return {cost::price_ns(problem, schedules, topology, workload), Fidelity::played};
+  }
+  uint64_t longest = cost::price_in_step_ns(problem, schedules.front(), topology, workload);
+  for (const uint32_t rank : ranks_played_alone(problem)) {
+    longest = std::max(longest, cost::price_in_step_ns(problem, algorithm.build(problem, topology, rank), topology, workload));
+  }
+  return {longest, Fidelity::in_step};
+}
+
+}  // namespace tutti::planner

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Algorithms composed over the levels of machines, whichever and over whichever.
+#include "planner/composition.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "golden/registered_algorithms.hpp"
+#include "planner/applicability.hpp"
+#include "planner/planner.hpp"
+#include "support/schedule_support.hpp"
+
+namespace tutti {
+namespace {
+
+using namespace schedule;
+using planner::Composition;
+using topology::Topology;
+
+using Domains = std::vector<uint32_t>;  // by rank
+
+struct Place {
+  std::string name;
+  Topology topology;
+};
+
+Topology composed_host(uint32_t rank_count, const std::vector<Domains>& levels) {
+  Topology topology = tests::reaching_topology(rank_count);
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    topology.set_host(rank, 0);
+  }
+  for (const Domains& domains : levels) {
+    topology.add_level({.name = "part", .domains = domains});
+  }
+  return topology;
+}
+
+template <typename Domain>
+Domains domains_of(uint32_t rank_count, Domain domain) {
+  Domains domains;
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    domains.push_back(domain(rank));
+  }
+  return domains;
+}
+
+// Domains of one size and of several, side by side and in turn, on one level and on two.
+std::vector<Place> places(uint32_t rank_count) {
+  const Domains halves = domains_of(rank_count, [&](uint32_t rank) { return rank * 2 / rank_count; });
+  const Domains quarters = domains_of(rank_count, [&](uint32_t rank) { return rank * 4 / rank_count; });
+  const Domains in_turn = domains_of(rank_count, [](uint32_t rank) { return rank % 2; });
+  const Domains unequal = domains_of(rank_count, [](uint32_t rank) { return rank < 3 ? 0u : 1 + rank % 2; });
+  const Domains one_apart = domains_of(rank_count, [](uint32_t rank) { return rank == 1 ? 9u : 0u; });
+  std::vector<Place> all = {{"halves", composed_host(rank_count, {halves})},
+                            {"in turn", composed_host(rank_count, {in_turn})},
+                            {"unequal", composed_host(rank_count, {unequal})},
+                            {"one apart", composed_host(rank_count, {one_apart})},
+                            {"quarters in halves", composed_host(rank_count, {halves, quarters})},
+                            {"unequal in turn", composed_host(rank_count, {in_turn, unequal})}};
+  Topology hosts = tests::reaching_topology(rank_count);
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    hosts.set_host(rank, rank % 3 / 2);
+  }
+  all.push_back({"hosts", hosts});
+  return all;
+}
+
+std::unique_ptr<const Composition> composed(const std::string& name) {
+  auto made = Composition::parse(name, tests::registered_algorithms());
+  EXPECT_TRUE(made.has_value()) << made.error().message();
+  return std::move(*made);
+}
+
+std::vector<std::string> names_for(Collective collective) {
+  std::vector<std::string> names;
+  for (const planner::Algorithm& algorithm : tests::registered_algorithms()) {
+    const std::string half(algorithm.name);
+    for (const std::string& name : {half + "/" + half, half + "/ring", "one_shot/" + half, half + "/one_shot/3", "-/" + half + "/two_shot/2",
+                                    "ring/" + half + "/one_shot", "binomial/" + half, "one_shot/pairwise/" + half}) {
+      const auto made = Composition::parse(name, tests::registered_algorithms());
+      if (made && (*made)->unfit_part(collective).empty()) {
+        names.push_back(name);
+      }
+    }
+  }
+  return names;
+}
+
+bool is_small_build() {  // with sanitizers
+  const char* const size = std::getenv("TUTTI_TEST_SIZE");
+  return size != nullptr && std::string_view(size) == "small";
+}
+
+class CompositionTest : public testing::TestWithParam<Collective> {};
+
+TEST_P(CompositionTest, SolvesWhatItAppliesTo) {
+  const std::vector<uint32_t> rank_counts = is_small_build() ? std::vector{6u} : std::vector{4u, 6u, 7u, 8u, 12u};
+  size_t solved = 0;
+  for (const std::string& name : names_for(GetParam())) {
+    const auto composition = composed(name);
+    for (const uint32_t rank_count : rank_counts) {
+      for (const Place& place : places(rank_count)) {
+        for (const Problem& problem : tests::problems_of(GetParam(), rank_count)) {
+          if (composition->algorithm().applies(problem, place.topology)) {
+            ASSERT_TRUE(tests::solves(composition->algorithm(), problem, place.topology)) << name << ", " << place.name;
+            ++solved;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(solved, is_small_build() ? 2u : 20u);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CompositionTest, testing::ValuesIn(tests::kCollectives), [](const auto& info) { return std::string(name_of(info.param)); });
+
+TEST(Composition, RunsInSwitches) {
+  for (const char* name : {"in_switch/in_switch/2", "in_switch/one_shot", "one_shot/in_switch_tree/4", "in_switch/double_binary_tree/2"}) {
+    const auto composition = composed(name);
+    size_t solved = 0;
+    for (const uint32_t rank_count : {12u, 16u}) {
+      for (const Topology& machine : planner::sample_topologies(rank_count)) {
+        const Problem problem{.collective = Collective::all_reduce, .rank_count = rank_count};
+        if (composition->algorithm().applies(problem, machine)) {
+          ASSERT_TRUE(tests::solves(composition->algorithm(), problem, machine)) << name;
+          ++solved;
+        }
+      }
+    }
+    EXPECT_GT(solved, 0u) << name;
+  }
+}
+
+// Ranks that are in place beside ranks that are not.
+TEST(Composition, SolvesWhereRanksDifferInPlace) {
+  std::mt19937 random(7);
+  for (const char* name : {"one_shot/one_shot", "ring/one_shot/2", "binomial/binomial"}) {
+    const auto composition = composed(name);
+    for (const Place& place : places(6)) {
+      for (const Collective collective : tests::kCollectives) {
+        for (Problem problem : tests::problems_of(collective, 6)) {
+          if (problem.in_place == InPlace::yes || collective == Collective::barrier || !composition->algorithm().applies(problem, place.topology)) {
+            continue;
+          }
+          std::vector<Schedule> mixed = tests::build_all(composition->algorithm(), problem, place.topology);
+          problem.in_place = InPlace::yes;
+          const std::vector<Schedule> same = tests::build_all(composition->algorithm(), problem, place.topology);
+          const auto mask = static_cast<uint32_t>(random());
+          const auto in_place = [&](uint32_t rank) { return (mask >> rank & 1) != 0 ? InPlace::yes : InPlace::no; };
+          for (uint32_t rank = 0; rank < 6; ++rank) {
+            mixed[rank] = in_place(rank) == InPlace::yes ? same[rank] : mixed[rank];
+          }
+          const Status status = verify(problem, mixed, {.in_place = in_place});
+          ASSERT_TRUE(status.ok()) << name << ", " << place.name << ", " << to_string(problem) << ", ranks in place: " << mask << ": " << status.message();
+        }
+      }
+    }
+  }
+}
+
+// Bytes that leave a domain: each rank's share of the vector to and from the other, where ranks of both hold the same pieces.
+TEST(Composition, DomainsOfDifferentSizesShareTheWork) {
+  const Topology topology = composed_host(5, {{0, 0, 0, 1, 1}});
+  const auto composition = composed("one_shot/one_shot");
+  const Problem problem{.collective = Collective::all_reduce, .rank_count = 5};
+  ASSERT_TRUE(composition->algorithm().applies(problem, topology));
+  for (uint32_t rank = 0; rank < 5; ++rank) {
+    const Schedule schedule = composition->algorithm().build(problem, topology, rank);
+    EXPECT_EQ(schedule.chunk_count, 6u) << "a common multiple of 2 and 3";
+    uint32_t crossing = 0;
+    for (const Step& step : schedule.steps) {
+      crossing += step.kind == StepKind::send && topology.crossed(rank, step.peer) != nullptr ? step.chunk_count : 0;
+    }
+    EXPECT_EQ(crossing, rank < 3 ? 2u : 3u);
+  }
+}
+
+TEST(Composition, NamesThePartThatIsWrong) {
+  const auto message = [](std::string_view name) {
+    const auto made = Composition::parse(name, tests::registered_algorithms());
+    return made ? std::string() : made.error().message();
+  };
+  EXPECT_NE(message("ring/rnig").find("unknown algorithm \"rnig\""), std::string::npos) << message("ring/rnig");
+  EXPECT_NE(message("ring/").find("unknown algorithm \"\""), std::string::npos) << message("ring/");
+  EXPECT_NE(message("ring/4").find("1 levels"), std::string::npos) << message("ring/4");
+  EXPECT_NE(message("ring/ring/0").find("1 to 64"), std::string::npos) << message("ring/ring/0");
+  EXPECT_NE(message("ring/ring/99999999999").find("1 to 64"), std::string::npos);
+  EXPECT_NE(message("ring/-").find("outermost"), std::string::npos) << message("ring/-");
+  EXPECT_NE(message("-/ring").find("outermost"), std::string::npos);
+  EXPECT_NE(message("a/b/c/d/e/f/g/h/i").find("9 levels"), std::string::npos);
+
+  const auto overrides = planner::Overrides::parse("allreduce:ring/pairwise", tests::registered_algorithms());
+  ASSERT_FALSE(overrides.has_value());
+  EXPECT_NE(overrides.error().message().find("\"pairwise\" cannot be part of it"), std::string::npos) << overrides.error().message();
+  const auto fits = planner::Overrides::parse("allreduce:ring/two_shot/4;alltoall:pairwise/one_shot", tests::registered_algorithms());
+  EXPECT_TRUE(fits.has_value()) << fits.error().message();
+}
+
+}  // namespace
+}  // namespace tutti
