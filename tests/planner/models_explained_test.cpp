@@ -92,6 +92,41 @@ TEST(Explanations, OfClosedFormsNameTheBottleneck) {
   EXPECT_LE(ring->bill.bottleneck_bytes, 2 * 71 * (bytes / 72) * 11 / 10);  // what protocols add
 }
 
+TEST(Compositions, AreTakenWhereTheyAreCheapest) {
+  Planner planner = planner_of(laid("xai-colossus-h100.toml:4", 32));
+  Planner follower(planner, 5);
+  const Call call = all_reduce(32, uint64_t{1} << 30);
+  const auto plan = planner.plan(call);
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(std::string((*plan)->algorithm), HasSubstr("/"));
+  const auto explanation = planner.explanation(call);
+  ASSERT_TRUE(explanation);
+  EXPECT_EQ(explanation->chosen, (*plan)->algorithm);
+  EXPECT_EQ(explanation->candidates.front().bill.price_ns, (*plan)->price_ns);
+  EXPECT_LT(explanation->candidates.front().bill.price_ns, explanation->candidates[1].bill.price_ns);
+  const auto followed = follower.plan(call);
+  ASSERT_TRUE(followed);
+  EXPECT_EQ((*followed)->algorithm, (*plan)->algorithm);
+  EXPECT_EQ((*followed)->schedule->rank, 5u);
+  EXPECT_EQ(planner.find((*plan)->algorithm)->build(call.problem, planner.topology(), 5), *(*followed)->schedule);
+}
+
+TEST(Compositions, AreForcedAndExplainedLikeAnyOther) {
+  Planner planner = planner_of(laid("nvidia-superpod-h100.toml:2", 16), "allreduce:one_shot/ring/4;alltoall:pairwise/one_shot");
+  const Call call = all_reduce(16, 1 << 20);
+  EXPECT_EQ((*planner.plan(call))->algorithm, "one_shot/ring/4");
+  const auto explanation = planner.explanation(call);
+  ASSERT_TRUE(explanation);
+  EXPECT_TRUE(explanation->is_forced);
+  ASSERT_NE(explanation->find("one_shot/ring/4"), nullptr);
+  EXPECT_EQ(explanation->find("one_shot/ring/4")->bill.price_ns, (*planner.plan(call))->price_ns);
+  // Where all GPUs are in one node there are no two levels.
+  Planner of_node = planner_of(laid("nvidia-superpod-h100.toml", 8), "allreduce:one_shot/ring");
+  const auto none = of_node.plan(all_reduce(8, 1 << 20));
+  ASSERT_FALSE(none);
+  EXPECT_THAT(none.error().message(), HasSubstr("one_shot/ring, which does not apply"));
+}
+
 TEST(Explanations, TellWhichSizesHaveWhichPlan) {
   Planner planner = planner_of(laid("google-tpu-v5p.toml:2x2x4", 16));
   const auto explanation = planner.explanation(all_reduce(16, 1 << 20), Ranges::find);
