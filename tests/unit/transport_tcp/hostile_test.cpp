@@ -2,6 +2,8 @@
 // Strangers at the door, and a peer that proves itself and then breaks the protocol.
 #include <sys/socket.h>
 
+#include <random>
+
 #include "tcp_world.hpp"
 
 namespace tutti::transports::tcp::test {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <deque>
 #include <numeric>
+#include <random>
 #include <thread>
 
 #include "tcp_world.hpp"

@@ -14,7 +14,6 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <random>
 #include <span>
 #include <string>
 #include <vector>
@@ -148,16 +147,16 @@ class World {
 // The content of a payload follows from its seed, so that a receiver can check what it was never told.
 inline std::vector<std::byte> payload_of(uint64_t seed, size_t size_bytes) {
   std::vector<std::byte> bytes(size_bytes);
-  std::mt19937_64 random(seed);
+  uint64_t word = mix64(seed);
   for (size_t begin = 0; begin < size_bytes; begin += sizeof(uint64_t)) {
-    const uint64_t word = random();
+    word = word * 6'364'136'223'846'793'005u + 1'442'695'040'888'963'407u;  // Knuth's linear congruence; a build without optimisation is quick at it
     std::memcpy(&bytes[begin], &word, std::min(sizeof word, size_bytes - begin));
   }
   return bytes;
 }
 
 inline bool equal(std::span<const std::byte> a, std::span<const std::byte> b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
 // Sockets a connection attempt is made of, as a peer, a stranger or an attacker would.
