@@ -8,9 +8,13 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <numeric>
+#include <optional>
+#include <utility>
 
 #include "topology/fitting.hpp"
+#include "topology/lattice_circles.hpp"
 
 namespace tutti::topology {
 namespace {
@@ -104,6 +108,22 @@ Circles transposed(Circles circles, uint32_t columns, uint32_t rows) {
   return circles;
 }
 
+// Whoever plans asks for each rank of one machine.
+const Circles& found_through(const Topology& topology) {
+  thread_local std::weak_ptr<const Fabric> fabric;
+  thread_local Circles circles;
+  if (fabric.lock() != topology.fabric()) {
+    circles.clear();
+    if (const std::optional<Grid> grid = Grid::of(topology)) {
+      for (Circle& circle : circles_through(*grid)) {
+        add_both_directions(circles, std::move(circle));
+      }
+    }
+    fabric = topology.fabric();
+  }
+  return circles;
+}
+
 Circles through_lattice(const Topology& topology, const FabricLevel& level) {
   if (level.dims.size() == 2 && level.wraps[0] && level.wraps[1] && !level.is_twisted) {
     const uint32_t columns = level.dims[0];
@@ -114,6 +134,9 @@ Circles through_lattice(const Topology& topology, const FabricLevel& level) {
     if (is_known_torus(rows, columns)) {
       return transposed(through_torus(rows, columns), rows, columns);
     }
+  }
+  if (const Circles& found = found_through(topology); !found.empty()) {
+    return found;
   }
   const auto longest = std::max_element(level.dims.begin(), level.dims.end());
   const bool is_ring = *longest == level.unit_count && level.wraps[static_cast<size_t>(longest - level.dims.begin())];

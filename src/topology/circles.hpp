@@ -15,8 +15,9 @@ namespace tutti::topology {
 //    another does. Each leaves a unit by the chip that stands on the next unit where it enters, so that it stays on its rail; of an odd number of units
 //    the last hop changes rails.
 //  - One full mesh of p chips, 3 <= p <= 17: for odd p and for 8, p - 1 circles, which use each link once; p - 2 for other even p.
-//  - One ring or lattice: a circle and its reverse, if it has one; two circles that share no wire and their reverses on tori of n x kn chips where n - 1
-//    and k have no common divisor.
+//  - One torus of d axes, 2 or 3, that all wrap, of up to 512 chips: d circles that share no wire, and their reverses (topology/lattice_circles.hpp); of larger
+//    ones two on n x kn chips where n - 1 and k have no common divisor.
+//  - One other ring or lattice: a circle and its reverse, if it has one.
 std::vector<std::vector<uint32_t>> circles_of(const Topology& topology);
 
 }  // namespace tutti::topology

@@ -3,13 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "topology/fitting.hpp"
+#include "topology/model.hpp"
 
 namespace tutti::topology {
 namespace {
@@ -58,17 +63,58 @@ TEST(Circles, OfAFullMeshUseEachLinkOnceOrAllButAFew) {
 
 TEST(Circles, OfATorusShareNoLink) {
   const std::pair<const char*, uint32_t> machines[] = {
-      {"aws-trn2:1", 16}, {"google-tpu-v5e:16x16", 256}, {"google-tpu-v5p:2x2x4", 16}, {"google-tpu-v5e:4x4", 16}, {"google-tpu-v5e:2x2", 4}};
+      {"aws-trn2:1", 16},           {"google-tpu-v5e:16x16", 256}, {"google-tpu-v5p:2x2x4", 16},            {"google-tpu-v5e:4x4", 16},    {"google-tpu-v5e:2x2", 4},
+      {"google-tpu-v5p:4x4x4", 64}, {"google-tpu-v5p:4x4x8", 128}, {"google-tpu-v5p:4x4x8_untwisted", 128}, {"google-tpu-v4:4x4x12", 192}};
   for (const auto& [reference, chip_count] : machines) {
     const Topology topology = laid(reference, chip_count);
     const auto circles = circles_of(topology);
     const FabricLevel& level = topology.fabric()->levels().front();
-    const bool is_torus = level.dims.size() == 2 && level.wraps[0] && level.wraps[1];
-    EXPECT_EQ(circles.size(), is_torus ? 4u : 2u) << reference;
+    const bool is_torus = std::ranges::count(level.wraps, true) == std::ssize(level.dims) && *std::ranges::min_element(level.dims) > 2;
+    EXPECT_EQ(circles.size(), is_torus ? 2 * level.dims.size() : 2u) << reference;
     const auto hops = hops_of(circles, chip_count);
     EXPECT_EQ(most_of_a_pair(hops), 1u) << reference;
     for (const auto& [pair, count] : hops) {
       EXPECT_TRUE(topology.fabric()->is_adjacent(pair.first, pair.second)) << reference << ": " << pair.first << " to " << pair.second;
+    }
+  }
+}
+
+Topology torus_of(const std::vector<uint32_t>& dims, Twist twist) {
+  LevelModel level;
+  level.name = "links";
+  level.kind = LevelKind::torus;
+  level.dims = dims;
+  level.wrap = Wrap::all;
+  level.twist = twist;
+  level.bytes_per_s = {{.value = 1, .citation = {}}};
+  level.protocols.push_back({.protocol = {.name = "bulk"}, .citation = {}, .efficiency_citation = {}});
+  const auto fabric = make_fabric({.name = "torus", .title = "", .chip = "chip", .shapes = {}, .levels = {level}});
+  EXPECT_TRUE(fabric) << fabric.error().message();
+  return Topology::of(*fabric);
+}
+
+TEST(Circles, OfAnyTorusUseEachLinkOnce) {
+  std::vector<std::vector<uint32_t>> shapes = {{16, 32}, {4, 4, 8}, {4, 8, 4}, {8, 8, 8}, {3, 5, 7}, {7, 7, 7}};
+  for (uint32_t first = 3; first <= 6; ++first) {
+    for (uint32_t second = first; second <= 9; ++second) {
+      shapes.push_back({first, second});
+    }
+    for (uint32_t third = 3; third <= 5; ++third) {
+      shapes.push_back({first, 4, third});
+    }
+  }
+  for (const std::vector<uint32_t>& dims : shapes) {
+    for (const Twist twist : {Twist::never, Twist::doubled}) {
+      const Topology topology = torus_of(dims, twist);
+      SCOPED_TRACE(fmt::format("{}, {}", fmt::join(dims, "x"), twist == Twist::never ? "not twisted" : "twisted if it can be"));
+      const auto circles = circles_of(topology);
+      ASSERT_EQ(circles.size(), 2 * dims.size());
+      const auto hops = hops_of(circles, topology.rank_count());
+      EXPECT_EQ(hops.size(), topology.fabric()->link_count());
+      EXPECT_EQ(most_of_a_pair(hops), 1u);
+      for (const auto& [pair, count] : hops) {
+        EXPECT_TRUE(topology.fabric()->is_adjacent(pair.first, pair.second)) << pair.first << " to " << pair.second;
+      }
     }
   }
 }
