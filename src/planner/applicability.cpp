@@ -66,6 +66,15 @@ std::vector<topology::Topology> switched_machines(uint32_t rank_count) {
   return machines;
 }
 
+// Packages of two chips, each package joined to each, as in a node of MI250X. Nothing for odd numbers and single packages.
+std::vector<topology::Topology> machines_of_pairs(uint32_t rank_count) {
+  std::vector<topology::Topology> machines;
+  if (rank_count > 2 && rank_count % 2 == 0) {
+    add_machine({level_of(topology::LevelKind::full_mesh, {2}), level_of(topology::LevelKind::full_mesh, {rank_count / 2})}, machines);
+  }
+  return machines;
+}
+
 // Chips on two axes that wrap, where they are long enough, or on two that do not. Nothing for numbers that are no product of two.
 std::vector<topology::Topology> grids(uint32_t rank_count) {
   std::vector<topology::Topology> machines;
@@ -115,6 +124,7 @@ std::vector<topology::Topology> sample_topologies(uint32_t rank_count) {
   std::ranges::move(wired_rings(rank_count), std::back_inserter(topologies));
   std::ranges::move(switched_machines(rank_count), std::back_inserter(topologies));
   std::ranges::move(grids(rank_count), std::back_inserter(topologies));
+  std::ranges::move(machines_of_pairs(rank_count), std::back_inserter(topologies));
   return topologies;
 }
 
@@ -159,6 +169,11 @@ std::string why_not_applicable(const Algorithm& algorithm, const schedule::Probl
   }
   if (algorithm.applies(problem, ordinary_topology(problem.rank_count))) {
     return "it needs ranks on several hosts, or in several domains of one, as many in each";
+  }
+  for (const topology::Topology& machine : machines_of_pairs(8)) {
+    if (topology.fabric() == nullptr && algorithm.applies({.collective = problem.collective, .rank_count = 8, .root = 0}, machine)) {
+      return "it needs to know which links the machine has, as a model of it tells";
+    }
   }
   for (const topology::Topology& machine : switched_machines(8)) {
     if (algorithm.applies({.collective = problem.collective, .rank_count = 8, .root = 0}, machine)) {

@@ -54,8 +54,18 @@ std::string text_on_grids(const planner::Algorithm& algorithm, Collective collec
   return text;
 }
 
+// Of what needs links that are not alike, on two packages of two chips.
+std::string text_on_pairs(const planner::Algorithm& algorithm, Collective collective) {
+  const Problem problem{.collective = collective, .rank_count = 4, .root = is_rooted(collective) ? 1u : 0u};
+  const topology::Topology topology = tests::topology_of_pairs(2);
+  return algorithm.applies(problem, topology) ? "== " + to_string(problem) + ", two packages of two\n" + to_string(algorithm.build(problem, topology, 0)) : "";
+}
+
 std::string text_of(const planner::Algorithm& algorithm, Collective collective) {
   std::string text = text_on_grids(algorithm, collective);
+  if (text.empty() && algorithm.outline == nullptr && !tests::applies(algorithm, {.collective = collective, .rank_count = 4})) {
+    text = text_on_pairs(algorithm, collective);
+  }
   for (const Problem& problem : problems_of_file(collective)) {
     if (!tests::applies(algorithm, problem)) {
       continue;

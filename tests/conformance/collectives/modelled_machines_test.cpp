@@ -87,6 +87,11 @@ TEST_F(ModelledMachine, SeveralRingsRunCollectives) {
   expect(5, "allreduce:rings;reduce:rings;broadcast:rings;allgather:rings;reducescatter:rings", is_solved);
 }
 
+TEST_F(ModelledMachine, TreesOverAllLinksRunCollectives) {
+  lay("amd-mi250x.toml");
+  expect(8, "allreduce:forest;reduce:forest;broadcast:forest;allgather:forest;reducescatter:forest", is_solved);
+}
+
 TEST_F(ModelledMachine, AMeshOfTheSmallestShapeWithAChipForEachRankRunsCollectives) {
   lay("tesla-dojo.toml");
   expect_collectives(6);
