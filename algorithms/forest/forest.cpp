@@ -26,8 +26,8 @@ using topology::Topology;
 
 constexpr uint32_t kFewestRanks = 3;
 constexpr uint32_t kMostRanks = 32;
-// Links that a plan may look at: a third of a second at most.
-constexpr uint64_t kMostWork = 60'000'000;
+// Links that a plan may look at: a fifth of a second at most.
+constexpr uint64_t kMostWork = 30'000'000;
 // More would cost more to price than they gain.
 constexpr Pieces kPieces = {.most = 16, .most_passages = 6'000, .idle_per_mille = 30};
 
@@ -37,44 +37,44 @@ using Root = std::optional<uint32_t>;
 // The same for all ranks; empty: there is none.
 using Plan = std::optional<Timetable>;
 
-Plan plan_anew(const Topology& topology, Root root) {
-  const std::optional<Network> network = network_of(topology);
+Plan plan_anew(const std::optional<Network>& network, Root root) {
   if (!network) {
     return std::nullopt;
   }
-  Weights weights(topology.rank_count(), root ? 0 : 1);
+  Weights weights(network->chip_count, root ? 0 : 1);
   if (root) {
     weights[*root] = 1;
   }
   Work work{.left = kMostWork};
   const std::optional<Packing> packing = pack(*network, weights, {.most_trees = 12, .slacks_per_mille = {0, 10, 20, 50, 100}}, work);
-  if (!packing) {
-    return std::nullopt;
-  }
-  return timetable_of(*packing, kPieces);
+  return packing ? Plan(timetable_of(*packing, kPieces)) : std::nullopt;
 }
 
-// Whoever plans asks for the schedules of all ranks of one machine, one after another, and simulations for many collectives.
+// Whoever plans asks for the schedules of all ranks of one machine, one after another, of parts of it that are alike, and simulations for many collectives.
 const Plan& plan_of(const Topology& topology, Root root) {
   struct Known {
     std::weak_ptr<const topology::Fabric> fabric;
     uint32_t rank_count;
     Root root;
-    Plan plan;
+    std::optional<Network> network;
+    std::shared_ptr<const Plan> plan;
   };
   constexpr size_t kMostKnown = 32;
   thread_local std::vector<Known> known;
-  const auto found = std::ranges::find_if(known, [&](const Known& each) {
+  const auto same = std::ranges::find_if(known, [&](const Known& each) {
     return each.rank_count == topology.rank_count() && each.root == root && each.fabric.lock() == topology.fabric();
   });
-  if (found != known.end()) {
-    return found->plan;
+  if (same != known.end()) {
+    return *same->plan;
   }
+  std::optional<Network> network = network_of(topology);
+  const auto alike = std::ranges::find_if(known, [&](const Known& each) { return each.root == root && each.network == network; });
+  std::shared_ptr<const Plan> plan = alike != known.end() ? alike->plan : std::make_shared<const Plan>(plan_anew(network, root));
   if (known.size() == kMostKnown) {
     known.erase(known.begin());
   }
-  known.push_back({topology.fabric(), topology.rank_count(), root, plan_anew(topology, root)});
-  return known.back().plan;
+  known.push_back({topology.fabric(), topology.rank_count(), root, std::move(network), std::move(plan)});
+  return *known.back().plan;
 }
 
 Root root_of(const Problem& problem) { return is_rooted(problem.collective) ? Root(problem.root) : Root(); }

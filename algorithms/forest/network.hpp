@@ -21,6 +21,7 @@ struct Network {
 
   Network(uint32_t chips, uint32_t nodes) : chip_count(chips), node_count(nodes), capacities(size_t{nodes} * nodes) {}
 
+  bool operator==(const Network&) const = default;
   uint64_t& at(uint32_t source, uint32_t target) { return capacities[size_t{source} * node_count + target]; }
   uint64_t at(uint32_t source, uint32_t target) const { return capacities[size_t{source} * node_count + target]; }
   bool may_pass(uint32_t source, uint32_t node, uint32_t target) const {
