@@ -12,7 +12,11 @@ using schedule::Schedule;
 
 std::vector<Schedule> schedules_of_all(const Algorithm& algorithm, const Problem& problem, const topology::Topology& topology) {
   std::vector<Schedule> schedules = {algorithm.build(problem, topology, 0)};
-  if (schedules.front().steps.size() * problem.rank_count <= kMostPlayedSteps) {
+  uint64_t steps = schedules.front().steps.size() * problem.rank_count;
+  if (steps > kMostPlayedSteps && problem.rank_count > kMostPlayedRanks) {  // rank 0 may have more than others, if it is the root
+    steps = schedules.front().steps.size() + algorithm.build(problem, topology, problem.rank_count / 2).steps.size() * (problem.rank_count - 1);
+  }
+  if (steps <= kMostPlayedSteps) {
     schedules.reserve(problem.rank_count);
     for (uint32_t rank = 1; rank < problem.rank_count; ++rank) {
       schedules.push_back(algorithm.build(problem, topology, rank));

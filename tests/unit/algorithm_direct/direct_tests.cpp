@@ -9,6 +9,7 @@
 #include "cost/cost.hpp"
 #include "support/graph_fabric.hpp"
 #include "support/schedule_support.hpp"
+#include "topology/model.hpp"
 
 namespace tutti::algorithms::direct {
 namespace {
@@ -164,6 +165,28 @@ TEST(InSwitchTest, TakesTheTimeOfItsBytes) {
   EXPECT_NEAR(price(in_switch()) / kBytes, (1 + 1.0 / 8) / 0.8, 0.01);
   EXPECT_NEAR(price(in_switch_tree()) / kBytes, 1 / 0.8, 0.01);
   EXPECT_NEAR(price(two_shot()) / kBytes, 2 * 7.0 / 8, 0.01);
+}
+
+// More ranks than have a message for each other: some of them lead.
+TEST(InSwitchTest, ManyRanksAreLedBySome) {
+  constexpr uint32_t kRanks = 300;
+  topology::LevelModel level;
+  level.kind = topology::LevelKind::switched;
+  level.dims = {kRanks};
+  level.bytes_per_s = {{.value = kBytesPerS, .citation = {}}};
+  level.protocols.push_back({.protocol = {.name = "only"}, .citation = {}, .efficiency_citation = {}});
+  level.multicast = {.efficiency_per_mille = 1000, .citation = {}};
+  level.reduction = {.efficiency_per_mille = 1000, .citation = {}};
+  const auto fabric = topology::make_fabric({.name = "star", .title = "", .chip = "chip", .shapes = {}, .levels = {level}});
+  ASSERT_TRUE(fabric) << fabric.error().message();
+  const topology::Topology topology = topology::Topology::of(*fabric);
+  for (const InPlace in_place : {InPlace::no, InPlace::yes}) {
+    const Problem problem{.collective = Collective::all_reduce, .rank_count = kRanks, .in_place = in_place};
+    ASSERT_TRUE(in_switch().applies(problem, topology));
+    ASSERT_TRUE(tests::solves(in_switch(), problem, topology));
+  }
+  EXPECT_TRUE(in_switch().applies({.collective = Collective::broadcast, .rank_count = kRanks}, topology));
+  EXPECT_FALSE(in_switch().applies({.collective = Collective::all_gather, .rank_count = kRanks}, topology)) << "a message of everybody to everybody";
 }
 
 }  // namespace
