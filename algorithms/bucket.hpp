@@ -428,10 +428,8 @@ class Bucket {
 
 // Whether buckets solve it, on any grid.
 inline bool bucket_solves(const schedule::Problem& problem) {
-  const bool is_one_of_them = problem.collective == schedule::Collective::all_reduce ||
-                              problem.collective == schedule::Collective::reduce_scatter ||
-                              problem.collective == schedule::Collective::all_gather;
-  return is_one_of_them && problem.blocks == schedule::Blocks::equal;
+  return (problem.collective == schedule::Collective::all_reduce && problem.blocks == schedule::Blocks::equal) ||
+         problem.collective == schedule::Collective::reduce_scatter || problem.collective == schedule::Collective::all_gather;
 }
 
 }  // namespace tutti::algorithms

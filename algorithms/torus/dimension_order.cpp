@@ -5,6 +5,7 @@
 // busy. On a ring a part goes the shorter way, of those half-way round every other one up and down; chips between put it aside and pass it on.
 #include "algorithms/torus/dimension_order.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <set>
@@ -19,6 +20,7 @@ namespace tutti::algorithms::torus {
 namespace {
 
 using namespace schedule;
+using topology::AxisOrder;
 using topology::Direction;
 using topology::Grid;
 using topology::GridPoint;
@@ -39,6 +41,7 @@ class Exchange {
         rank_(rank),
         here_(grid.point_of(rank)),
         parts_(grid.axis_count()),
+        orders_(orders_of(grid)),
         builder_({.rank = rank, .chunk_count = grid.rank_count() * grid.rank_count() * parts_, .parts = parts_}) {}
 
   Schedule build() && {
@@ -46,8 +49,8 @@ class Exchange {
     for (uint32_t turn = 0; turn < parts_; ++turn) {
       uint32_t longest = 0;
       for (uint32_t axis = 0; axis < parts_; ++axis) {
-        const uint32_t length = grid_.axis(axis).length;
-        longest = std::max(longest, grid_.axis(axis).wraps ? length / 2 : length - 1);
+        const uint32_t length = orders_[axis].window(turn);
+        longest = std::max(longest, grid_.axis(orders_[axis].axis(turn)).wraps ? length / 2 : length - 1);
       }
       for (uint32_t hop = 1; hop <= longest; ++hop) {
         pass_on(turn, hop);
@@ -63,7 +66,14 @@ class Exchange {
     std::vector<WaitFor> waits;
   };
 
-  uint32_t axis_of(uint32_t part, uint32_t turn) const { return (part + turn) % parts_; }
+  static std::vector<AxisOrder> orders_of(const Grid& grid) {
+    std::vector<AxisOrder> orders;
+    for (uint32_t first = 0; first < grid.axis_count(); ++first) {
+      orders.emplace_back(grid, first);
+    }
+    return orders;
+  }
+  uint32_t axis_of(uint32_t part, uint32_t turn) const { return orders_[part].axis(turn); }
   uint32_t chunk_of(const Block& block, uint32_t part) const { return (block.source * grid_.rank_count() + block.target) * parts_ + part; }
 
   // In place, what arrives lies where own blocks were.
@@ -122,6 +132,9 @@ class Exchange {
   // Those that make hop number `hop` along the axis of the turn and began `back` chips before this one, the farthest first. Along axes of earlier turns
   // they are where they are to be, along later ones where they came from.
   std::vector<Block> blocks_under_way(uint32_t part, uint32_t turn, Direction direction, uint32_t hop, uint32_t back) const {
+    if (grid_.is_twisted()) {
+      return twisted_blocks_under_way({.part = part, .turn = turn, .direction = direction, .hop = hop}, back);
+    }
     const topology::GridAxis& axis = grid_.axis(axis_of(part, turn));
     const uint32_t own = here_[axis_of(part, turn)];
     const bool is_up = direction == Direction::up;
@@ -184,6 +197,102 @@ class Exchange {
     return blocks;
   }
 
+  // ---- Twisted tori, by places in the order of the part's axes: once round an axis comes back somewhere else along a later one ----
+
+  struct Passage {
+    uint32_t part = 0;
+    uint32_t turn = 0;
+    Direction direction = Direction::up;
+    uint32_t hop = 0;
+  };
+
+  static Direction opposite(Direction direction) { return direction == Direction::up ? Direction::down : Direction::up; }
+
+  uint32_t moved(uint32_t rank, uint32_t axis, Direction direction, uint32_t steps) const {
+    for (uint32_t step = 0; step < steps; ++step) {
+      rank = grid_.neighbour(rank, axis, direction);
+    }
+    return rank;
+  }
+
+  std::vector<Block> twisted_blocks_under_way(const Passage& passage, uint32_t back) const {
+    const auto& [part, turn, direction, hop] = passage;
+    const uint32_t window = orders_[part].window(turn);
+    const uint32_t origin = moved(rank_, axis_of(part, turn), opposite(direction), back);
+    std::vector<Block> blocks;
+    for (uint32_t distance = window / 2; distance >= hop; --distance) {
+      for (const Block& block : twisted_blocks_from(passage, origin, distance)) {
+        if (2 * distance != window || goes_up(part, turn, block) == (direction == Direction::up)) {
+          blocks.push_back(block);
+        }
+      }
+    }
+    return blocks;
+  }
+
+  // Those that go so far from `origin` in the turn.
+  std::vector<Block> twisted_blocks_from(const Passage& passage, uint32_t origin, uint32_t distance) const {
+    const AxisOrder& order = orders_[passage.part];
+    GridPoint end = order.place_of(origin);
+    const Circle numbers{order.window(passage.turn)};
+    end[passage.turn] = passage.direction == Direction::up ? numbers.ahead(end[passage.turn], distance) : numbers.behind(end[passage.turn], distance);
+    std::vector<uint32_t> targets = {};
+    for (uint32_t index = 0; index < order.ranks_beyond(passage.turn); ++index) {
+      uint32_t rest = index;
+      for (uint32_t later = order.turn_count(); --later > passage.turn;) {
+        end[later] = rest % order.window(later);
+        rest /= order.window(later);
+      }
+      targets.push_back(order.rank_at(end));
+    }
+    std::vector<Block> blocks;
+    for (const Origin& source : origins_of(passage, origin)) {
+      for (const uint32_t target : targets) {
+        const Block block{source.rank, target};
+        const bool came_so = std::ranges::all_of(source.half_ways, [&](const HalfWay& half_way) {
+          return goes_up(passage.part, half_way.turn, block) == (half_way.direction == Direction::up);
+        });
+        if (came_so) {
+          blocks.push_back(block);
+        }
+      }
+    }
+    return blocks;
+  }
+
+  // From where the turns before lead to a rank. Of two ways half-way round an axis, the target decides.
+  struct HalfWay {
+    uint32_t turn = 0;
+    Direction direction = Direction::up;
+  };
+  struct Origin {
+    uint32_t rank = 0;
+    std::vector<HalfWay> half_ways = {};
+  };
+  std::vector<Origin> origins_of(const Passage& passage, uint32_t rank) const {
+    const AxisOrder& order = orders_[passage.part];
+    std::vector<Origin> origins = {{.rank = rank}};
+    for (uint32_t turn = passage.turn; turn-- > 0;) {
+      const uint32_t window = order.window(turn);
+      std::vector<Origin> before;
+      for (const Origin& origin : origins) {
+        before.push_back(origin);
+        for (const Direction direction : {Direction::up, Direction::down}) {
+          for (uint32_t steps = 1; 2 * steps <= window; ++steps) {
+            before.push_back({.rank = moved(origin.rank, order.axis(turn), opposite(direction), steps), .half_ways = origin.half_ways});
+            if (2 * steps == window) {
+              before.back().half_ways.push_back({.turn = turn, .direction = direction});
+            }
+          }
+        }
+      }
+      origins = std::move(before);
+    }
+    return origins;
+  }
+
+  // ---- Steps ----
+
   void send(uint32_t part, uint32_t peer, const Block& block, std::vector<std::pair<uint32_t, StepId>>* emptied) {
     const uint32_t chunk = chunk_of(block, part);
     Value value = values_.at(chunk);
@@ -235,6 +344,7 @@ class Exchange {
   uint32_t rank_;
   GridPoint here_;
   uint32_t parts_;
+  std::vector<AxisOrder> orders_;  // by part
   Builder builder_;
   std::unordered_map<uint32_t, Value> values_;  // by chunk, what is here
   std::unordered_map<uint32_t, StepId> saved_;  // by slot of the input, in place
@@ -250,7 +360,7 @@ class Exchange {
 }  // namespace
 
 bool dimension_order_solves(const Problem& problem, const Grid& grid) {
-  return problem.collective == Collective::all_to_all && problem.blocks == Blocks::equal && !grid.is_twisted() && grid.rank_count() <= kMostRanks;
+  return problem.collective == Collective::all_to_all && problem.blocks == Blocks::equal && grid.rank_count() <= kMostRanks;
 }
 
 Schedule dimension_order(const Problem& problem, const Grid& grid, uint32_t rank) { return Exchange(problem, grid, rank).build(); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // With p ranks, n bytes, d axes, a latency and b seconds per byte of a link: 2 log2(p) steps, and 2 nb/(2d) times what messages that go further than to a
 // neighbour put on links, 1.19 on a torus of two axes and 1.03 on one of three (NSDI 2024, table 2). The vector is cut into 2d shares that begin with
-// different axes, and one half of them mirrored, so that all links are busy.
+// different axes, and one half of them mirrored, so that all links are busy. For axes of other even lengths see swing_blocks.hpp.
 #include "algorithms/torus/swing.hpp"
 
 #include <array>
@@ -10,6 +10,8 @@
 
 #include "algorithms/ranks.hpp"
 #include "algorithms/torus/lanes.hpp"
+#include "algorithms/torus/swing_blocks.hpp"
+#include "algorithms/torus/swing_shares.hpp"
 #include "schedule/builder.hpp"
 #include "topology/swing.hpp"
 
@@ -20,31 +22,20 @@ using namespace schedule;
 using topology::Grid;
 using topology::Swing;
 
-struct SwingShare {
-  Swing swing;
-  uint32_t channel;
-};
-
-// Shares that begin with one axis have a channel.
-std::vector<SwingShare> swing_shares_of(const Grid& grid) {
-  std::vector<SwingShare> shares;
-  for (uint32_t first = 0; first < grid.axis_count(); ++first) {
-    for (const Swing::Mirror mirror : {Swing::Mirror::no, Swing::Mirror::yes}) {
-      shares.push_back({Swing(grid, first, mirror), first});
-    }
-  }
-  return shares;
+bool solves_in_halves(const Problem& problem, const Grid& grid) {
+  return problem.collective == Collective::all_reduce && problem.blocks == Blocks::equal && grid.wraps() && Swing::fits(grid);
 }
 
 }  // namespace
 
-bool swing_solves(const Problem& problem, const Grid& grid) {
-  return problem.collective == Collective::all_reduce && problem.blocks == Blocks::equal && grid.wraps() && Swing::fits(grid);
-}
+bool swing_solves(const Problem& problem, const Grid& grid) { return solves_in_halves(problem, grid) || swing_ranges_solve(problem, grid); }
 
 // In step s a rank keeps the half of its range that has its own bit, and gives the other; partial results stand in the output. Then the halves come back
 // in reverse order, each over what has been given for it.
 Schedule swing(const Problem& problem, const Grid& grid, uint32_t rank) {
+  if (!solves_in_halves(problem, grid)) {
+    return swing_ranges(problem, grid, rank);
+  }
   const std::vector<SwingShare> shares = swing_shares_of(grid);
   const uint32_t step_count = shares.front().swing.step_count();
   Builder builder({.rank = rank, .chunk_count = static_cast<uint32_t>(shares.size()) * problem.rank_count, .parts = 1});
@@ -85,7 +76,7 @@ Schedule swing(const Problem& problem, const Grid& grid, uint32_t rank) {
   return std::move(builder).build();
 }
 
-bool swing_whole_solves(const Problem& problem, const Grid& grid) { return swing_solves(problem, grid) && grid.rank_count() >= 4; }
+bool swing_whole_solves(const Problem& problem, const Grid& grid) { return solves_in_halves(problem, grid) && grid.rank_count() >= 4; }
 
 // The last steps first: what a rank has then covers the ranks whose numbers agree in the bits of the steps to come, the same as its partners have, so that all
 // reduce in one order. What a share's chunk has grown to leaves in one lane, while in another its successor is made from it in another place: two in turn, and at last the

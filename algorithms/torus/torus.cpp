@@ -7,6 +7,8 @@
 #include "algorithms/torus/axis_exchange.hpp"
 #include "algorithms/torus/dimension_order.hpp"
 #include "algorithms/torus/swing.hpp"
+#include "algorithms/torus/swing_blocks.hpp"
+#include "algorithms/torus/tree_blocks.hpp"
 #include "algorithms/torus/trees.hpp"
 
 namespace tutti::algorithms::torus {
@@ -40,11 +42,17 @@ constexpr std::array kAlgorithms = {
                        .pattern = schedule::Pattern::bucket},
     planner::Algorithm{.name = "swing",
                        .idea = "partners near by along the axes split the vector and put it together again",
-                       .cost = "2 log2(p) a + 2nb/(2d), times 1.19 on two axes, 1.03 on three",
+                       .cost = "2 ceil(log2 p) a + 2nb/(2d), times 1.19 on two axes, 1.03 on three",
                        .source = "De Sensi and others, Swing, NSDI 2024",
                        .applies = applies_to_grid<swing_solves>,
                        .build = build_on_grid<swing>,
                        .pattern = schedule::Pattern::swing},
+    planner::Algorithm{.name = "swing_blocks",
+                       .idea = "as swing, where each block goes on as soon as it is there",
+                       .cost = "as swing; reducescatter and allgather half of that",
+                       .source = "De Sensi and others, Swing, NSDI 2024",
+                       .applies = applies_to_grid<swing_blocks_solve>,
+                       .build = build_on_grid<swing_blocks>},
     planner::Algorithm{.name = "swing_whole",
                        .idea = "partners near by along the axes exchange all they have",
                        .cost = "log2(p) messages of all that a rank has",
@@ -66,6 +74,12 @@ constexpr std::array kAlgorithms = {
                        .applies = applies_to_grid<axis_trees_solve>,
                        .build = build_on_grid<axis_trees>,
                        .pattern = schedule::Pattern::axis_trees},
+    planner::Algorithm{.name = "block_trees",
+                       .idea = "blocks go along a tree for each link of the root",
+                       .cost = "d axes of k, blocks of n: (d(k-1)+1) a + (p-1) nb/(2d) on a torus, at a corner of a mesh (p-1) nb/d",
+                       .source = "Edmonds, Edge-disjoint branchings, 1973",
+                       .applies = applies_to_grid<tree_blocks_solve>,
+                       .build = build_on_grid<tree_blocks>},
     planner::Algorithm{.name = "dimension_order",
                        .idea = "blocks go along one axis after another, from neighbour to neighbour",
                        .cost = "d axes of k, blocks of n: dk/2 a + pk/8 nb",

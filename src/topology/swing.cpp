@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <utility>
 
 namespace tutti::topology {
 
@@ -17,8 +18,18 @@ bool Swing::fits(const Grid& grid) {
   return true;
 }
 
+bool Swing::fits_even(const Grid& grid) {
+  for (uint32_t index = 0; index < grid.axis_count(); ++index) {
+    const GridAxis& axis = grid.axis(index);
+    if (axis.length % 2 != 0 || axis.length > kMostEven || !(axis.wraps || axis.length == 2)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 Swing::Swing(const Grid& grid, uint32_t first, Mirror mirror) : grid_(grid), mirror_(mirror) {
-  assert(fits(grid));
+  assert(fits(grid) || fits_even(grid));
   std::vector<uint32_t> taken(grid.axis_count(), 0);
   std::vector<int64_t> distances(grid.axis_count(), 0);
   bool more = true;
@@ -27,7 +38,7 @@ Swing::Swing(const Grid& grid, uint32_t first, Mirror mirror) : grid_(grid), mir
     for (uint32_t turn = 0; turn < grid.axis_count(); ++turn) {
       const uint32_t axis = (first + turn) % grid.axis_count();
       const auto length = static_cast<int64_t>(grid.axis(axis).length);
-      const auto all = static_cast<uint32_t>(std::countr_zero(grid.axis(axis).length));
+      const auto all = static_cast<uint32_t>(std::countr_zero(std::bit_ceil(grid.axis(axis).length)));
       if (taken[axis] == all) {
         continue;
       }
@@ -38,6 +49,63 @@ Swing::Swing(const Grid& grid, uint32_t first, Mirror mirror) : grid_(grid), mir
       more = true;
     }
   }
+  for (uint32_t axis = 0; fits_even(grid) && axis < grid.axis_count(); ++axis) {
+    settle_axis(axis);
+  }
+}
+
+// Of each target, who has it, from the last step to the first.
+void Swing::settle_axis(uint32_t axis) {
+  const uint32_t length = grid_.axis(axis).length;
+  leaves_[axis].assign(size_t{length} * length, static_cast<uint8_t>(step_count()));
+  for (uint32_t target = 0; target < length; ++target) {
+    std::vector<bool> has(length, false);
+    has[target] = true;
+    for (uint32_t step = step_count(); step-- > 0;) {
+      if (steps_[step].axis != axis) {
+        continue;
+      }
+      const std::vector<bool> had = has;
+      for (uint32_t position = 0; position < length; ++position) {
+        const uint32_t other = partner(position, steps_[step]);
+        if (!had[position] && had[other]) {
+          has[position] = true;
+          leaves_[axis][size_t{position} * length + target] = static_cast<uint8_t>(step);
+        }
+      }
+    }
+  }
+}
+
+uint32_t Swing::leaves(uint32_t rank, uint32_t target) const {
+  const GridPoint here = grid_.point_of(rank);
+  const GridPoint there = grid_.point_of(target);
+  uint32_t first = step_count();
+  for (uint32_t axis = 0; axis < grid_.axis_count(); ++axis) {
+    first = std::min<uint32_t>(first, leaves_[axis][size_t{here[axis]} * grid_.axis(axis).length + there[axis]]);
+  }
+  return first;
+}
+
+// In the order of the ways on which ranks are reached from rank 0, a bit for each step.
+std::vector<uint32_t> Swing::numbers() const {
+  std::vector<std::pair<uint64_t, uint32_t>> ways;
+  for (uint32_t target = 0; target < grid_.rank_count(); ++target) {
+    uint64_t way = 0;
+    uint32_t here = 0;
+    for (uint32_t step = 0; step < step_count(); ++step) {
+      const bool moves = leaves(here, target) == step;
+      way = 2 * way + (moves ? 1 : 0);
+      here = moves ? peer(here, step) : here;
+    }
+    ways.emplace_back(way, target);
+  }
+  std::sort(ways.begin(), ways.end());
+  std::vector<uint32_t> numbers(ways.size());
+  for (uint32_t number = 0; number < ways.size(); ++number) {
+    numbers[ways[number].second] = number;
+  }
+  return numbers;
 }
 
 uint32_t Swing::partner(uint32_t position, const Step& step) const {

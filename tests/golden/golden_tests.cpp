@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "golden/registered_algorithms.hpp"
+#include "planner/applicability.hpp"
 #include "support/grids.hpp"
 
 namespace tutti {
@@ -61,8 +62,25 @@ std::string text_on_pairs(const planner::Algorithm& algorithm, Collective collec
   return algorithm.applies(problem, topology) ? "== " + to_string(problem) + ", two packages of two\n" + to_string(algorithm.build(problem, topology, 0)) : "";
 }
 
+// Of what wants switches that reduce and copy: eight chips around one, or around two of them. One rank speaks for all.
+std::string text_on_switches(const planner::Algorithm& algorithm, Collective collective) {
+  std::string text;
+  if (!algorithm.name.starts_with("in_switch")) {
+    return text;
+  }
+  const Problem problem{.collective = collective, .rank_count = 8, .root = is_rooted(collective) ? 1u : 0u};
+  for (const topology::Topology& topology : planner::sample_topologies(problem.rank_count)) {
+    const bool are_switched = topology.fabric() != nullptr && topology.fabric()->levels().front().reduction_per_mille != 0;
+    if (are_switched && algorithm.applies(problem, topology)) {
+      text += "== " + to_string(problem) + ", " + std::to_string(topology.fabric()->levels().front().unit_count) + " around a switch\n" +
+              to_string(algorithm.build(problem, topology, 0));
+    }
+  }
+  return text;
+}
+
 std::string text_of(const planner::Algorithm& algorithm, Collective collective) {
-  std::string text = text_on_grids(algorithm, collective);
+  std::string text = text_on_grids(algorithm, collective) + text_on_switches(algorithm, collective);
   if (text.empty() && algorithm.outline == nullptr && !tests::applies(algorithm, {.collective = collective, .rank_count = 4})) {
     text = text_on_pairs(algorithm, collective);
   }

@@ -5,7 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "planner/planner.hpp"
@@ -42,6 +44,25 @@ Planner planner_of(topology::Topology topology, const std::string& algorithms = 
 
 Call all_reduce(uint32_t rank_count, uint64_t bytes) {
   return call_of_all_bytes({.collective = Collective::all_reduce, .rank_count = rank_count}, bytes);
+}
+
+// What AWS says of its own choice: a mesh of all with all below 1 MiB, halving and doubling between, two disjoint rings from 56 MiB on. On this torus partners that
+// halve stay neighbours in Swing. The order is the same here; rings win from 32 MiB on.
+TEST(PublishedOrders, OfTrainium2AreAMeshThenHalvingThenRings) {
+  const Planner planner = planner_of(laid("aws-trn2.toml", 16));
+  const auto best_of = [&](uint64_t bytes) {
+    const auto explanation = planner.explanation(all_reduce(16, bytes));
+    EXPECT_TRUE(explanation);
+    const auto price = [&](std::string_view name) { return explanation->find(name)->bill.price_ns; };
+    const uint64_t mesh = std::min(price("one_shot"), price("two_shot"));
+    const uint64_t halving = std::min({price("swing"), price("swing_whole"), price("recursive_halving")});
+    const uint64_t rings = price("rings");
+    return mesh < std::min(halving, rings) ? "mesh" : halving < rings ? "halving" : "rings";
+  };
+  EXPECT_STREQ(best_of(uint64_t{512} << 10), "mesh");
+  EXPECT_STREQ(best_of(uint64_t{2} << 20), "halving");
+  EXPECT_STREQ(best_of(uint64_t{8} << 20), "halving");
+  EXPECT_STREQ(best_of(uint64_t{64} << 20), "rings");
 }
 
 TEST(Explanations, AreOfThePlanAndAddUp) {

@@ -155,7 +155,8 @@ inline void expect_solves_on_grid(const planner::Algorithm& algorithm, schedule:
   const topology::Topology topology = topology_of(shape);
   size_t solved = 0;
   for (const schedule::Problem& problem : problems_of(collective, topology.rank_count())) {
-    if (problem.blocks == schedule::Blocks::variable || !algorithm.applies(problem, topology)) {
+    const bool is_one_too_many = problem.blocks == schedule::Blocks::variable && problem.rank_count > 16;  // they differ in lengths alone
+    if (is_one_too_many || !algorithm.applies(problem, topology)) {
       continue;
     }
     ASSERT_TRUE(solves_on_links(algorithm, problem, topology));

@@ -124,12 +124,15 @@ TEST_F(ModelledMachine, NodesRunOneAlgorithmInsideAndAnotherBetweenThem) {
 
 TEST_F(ModelledMachine, ATorusRunsEachAlgorithmForItsAxes) {
   lay("aws-trn2.toml");
-  expect(16, "allreduce:torus;reducescatter:torus;allgather:torus;broadcast:axis_trees;reduce:axis_trees;alltoall:dimension_order",
-         [](Operation operation) { return operation == Operation::all_to_all || (is_solved(operation) && !has_variable_blocks(operation)); });
+  expect(16, "allreduce:torus;reducescatter:torus;allgather:torus;broadcast:axis_trees;reduce:axis_trees;alltoall:dimension_order;gather:block_trees;scatter:block_trees",
+         [](Operation operation) {
+           const bool is_rooted = operation == Operation::gather || operation == Operation::scatter;
+           return operation == Operation::all_to_all || is_rooted || (is_solved(operation) && !has_variable_blocks(operation));
+         });
   if (test_size() == Size::small) {
     return;
   }
-  for (const char* const algorithm : {"allreduce:swing", "allreduce:swing_whole", "allreduce:axis_exchange"}) {
+  for (const char* const algorithm : {"allreduce:swing", "allreduce:swing_blocks", "allreduce:swing_whole", "allreduce:axis_exchange"}) {
     expect(16, algorithm, [](Operation operation) { return operation == Operation::all_reduce; });
   }
 }

@@ -67,7 +67,43 @@ TEST(SwingTest, SolvesOnToriOfPowersOfTwo) {
     }
   }
   EXPECT_FALSE(named("swing").applies({.rank_count = 12}, tests::topology_of(tests::torus_of({4, 3}))));
+  EXPECT_FALSE(named("swing_whole").applies({.rank_count = 6}, tests::topology_of(tests::torus_of({6}))));
   EXPECT_FALSE(named("swing").applies({.rank_count = 16}, tests::topology_of(tests::mesh_of({4, 4}))));
+}
+
+TEST(SwingTest, SolvesOnToriOfEvenLengths) {
+  std::vector<GridShape> shapes = {tests::torus_of({6}), tests::torus_of({10}), tests::torus_of({12}), tests::torus_of({6, 2}), tests::twisted_torus_of({2, 4})};
+  if (tests::looks_at_all_shapes()) {
+    for (const GridShape& shape : {tests::torus_of({14}), tests::torus_of({22}), tests::torus_of({28}), tests::torus_of({6, 4}), tests::torus_of({6, 1, 6})}) {
+      shapes.push_back(shape);
+    }
+  }
+  for (const GridShape& shape : shapes) {
+    SCOPED_TRACE(tests::to_string(shape));
+    const topology::Topology topology = tests::topology_of(shape);
+    for (const Collective collective : {Collective::all_reduce, Collective::reduce_scatter, Collective::all_gather}) {
+      for (const Problem& problem : tests::problems_of(collective, topology.rank_count())) {
+        if (collective != Collective::all_reduce || problem.blocks == Blocks::equal) {
+          ASSERT_TRUE(named("swing_blocks").applies(problem, topology));
+          ASSERT_TRUE(tests::solves(named("swing_blocks"), problem, topology));
+          ASSERT_EQ(named("swing").applies(problem, topology), collective == Collective::all_reduce);
+          ASSERT_TRUE(collective != Collective::all_reduce || tests::solves(named("swing"), problem, topology));
+        }
+      }
+    }
+  }
+}
+
+// Nobody hears a thing twice, and on lengths that are multiples of four few messages carry it.
+TEST(SwingTest, SendsWhatIsLeftOnRingsOfAnyEvenLength) {
+  for (const uint32_t length : {6u, 10u, 12u, 20u}) {
+    const topology::Topology topology = tests::topology_of(tests::torus_of({length}));
+    for (const Schedule& schedule : tests::build_all(named("swing"), {.rank_count = length}, topology)) {
+      EXPECT_EQ(schedule.chunk_count, 2 * length);
+      EXPECT_EQ(tests::count_chunks_sent(schedule), 2 * 2 * (length - 1));
+      EXPECT_LE(tests::count_steps(schedule, StepKind::send), length % 4 == 0 ? 2u * 2 * 8 : 2u * 2 * length);
+    }
+  }
 }
 
 // On rings of four, whose opposite ends are two hops apart, no partner is further than one.
@@ -105,6 +141,9 @@ TEST(AxisTreesTest, SolveFromEveryRootOverLinksOfTheirOwn) {
     for (const Collective collective : {Collective::broadcast, Collective::reduce}) {
       ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(named("axis_trees"), collective, shape));
     }
+    for (const Collective collective : {Collective::gather, Collective::scatter}) {
+      ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(named("block_trees"), collective, shape));
+    }
   }
   for (const GridShape& shape : {tests::torus_of({4, 4, 4}), tests::mesh_of({4, 4, 4})}) {
     const topology::Topology topology = tests::topology_of(shape);
@@ -121,13 +160,35 @@ TEST(AxisTreesTest, SolveFromEveryRootOverLinksOfTheirOwn) {
   }
 }
 
+// A root's links have as many blocks to carry as each other.
+TEST(BlockTreesTest, UseAllLinksOfTheRoot) {
+  const topology::Topology topology = tests::topology_of(tests::torus_of({4, 4}));
+  for (const Collective collective : {Collective::gather, Collective::scatter}) {
+    const Schedule schedule = named("block_trees").build({.collective = collective, .rank_count = 16, .root = 5}, topology, 5);
+    std::map<uint32_t, uint32_t> passed;
+    for (const Step& step : schedule.steps) {
+      if (step.kind != StepKind::copy) {
+        ++passed[step.peer];
+      }
+    }
+    EXPECT_EQ(passed.size(), 4u);
+    for (const auto& [peer, parts] : passed) {
+      EXPECT_EQ(parts, 15u) << peer;
+    }
+  }
+}
+
 TEST(DimensionOrderTest, SolvesOnEveryShapeBetweenNeighboursAlone) {
   for (const GridShape& shape : {tests::torus_of({2}), tests::torus_of({3}), tests::torus_of({6}), tests::torus_of({4, 4}), tests::torus_of({5, 3}),
                                  tests::torus_of({1, 4, 1}), tests::torus_of({3, 2, 4}), {{4, 3}, {true, false}}, tests::mesh_of({2, 2}),
                                  tests::mesh_of({5}), tests::mesh_of({3, 4})}) {
     ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(named("dimension_order"), Collective::all_to_all, shape));
   }
-  EXPECT_FALSE(named("dimension_order").applies({.collective = Collective::all_to_all, .rank_count = 32}, tests::topology_of(tests::twisted_torus_of({4, 8}))));
+  for (const GridShape& shape : {tests::twisted_torus_of({2, 4}), tests::twisted_torus_of({3, 6}), tests::twisted_torus_of({4, 8}), tests::twisted_torus_of({2, 4, 4})}) {
+    if (tests::looks_at_all_shapes() || shape.dims.size() == 2) {
+      ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(named("dimension_order"), Collective::all_to_all, shape));
+    }
+  }
 }
 
 // A block has one hop to go along each axis of four on average.
