@@ -335,7 +335,8 @@ Status Run::combine(const Content& own, const Content& other, Transfer* transfer
     return invalid_argument("{} makes one partial sum more than can be followed", place());
   }
   transfer->chunk = own.chunk;
-  transfer->other_first = contributors_.lowest(other.contributors) < contributors_.lowest(own.contributors);
+  transfer->lowest_in_source = contributors_.lowest(own.contributors);
+  transfer->lowest_in_other = contributors_.lowest(other.contributors);
   transfer->is_final = contributors_.is_everyone(both);
   *result = {.chunk = own.chunk, .contributors = both};
   return {};

@@ -28,7 +28,9 @@ struct Transfer {
   Reference source = {};  // send, copy; the local operand of the reducing kinds
   Reference other = {};   // reduce: the other operand
   Reference target = {};
-  bool other_first = false;  // the operand that is not `source` stands on the left
+  // Of those whose contributions are in the operands, the lowest: lower ones stand on the left.
+  uint32_t lowest_in_source = 0;
+  uint32_t lowest_in_other = 0;
   bool is_final = false;     // it adds the last contributions
 };
 

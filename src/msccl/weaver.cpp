@@ -2,7 +2,7 @@
 #include "msccl/weaver.hpp"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <set>
 #include <tuple>
 
@@ -19,23 +19,34 @@ using schedule::WaitMode;
 
 // A transfer in the buffers of a schedule.
 struct Move {
+  // What is read, by the lowest rank whose contribution is in it.
+  struct Operand {
+    Span span;
+    uint32_t lowest = 0;
+  };
   uint32_t chunk = 0;
-  Span source;
-  Span other;
+  std::vector<Operand> operands;  // the first is the one that the step calls its source
   Span target;
-  bool other_first = false;
+  bool received_first = false;  // what comes stands on the left of what is there
   bool is_final = false;
 };
 
 namespace {
 
 Move move_of(const Homes& homes, const Transfer& transfer) {
-  return {.chunk = transfer.chunk,
-          .source = homes.span_of(transfer.source),
-          .other = homes.span_of(transfer.other),
-          .target = homes.span_of(transfer.target),
-          .other_first = transfer.other_first,
-          .is_final = transfer.is_final};
+  Move move{.chunk = transfer.chunk, .operands = {}, .target = homes.span_of(transfer.target), .is_final = transfer.is_final};
+  for (const auto& [reference, lowest] : {std::pair{transfer.source, transfer.lowest_in_source}, std::pair{transfer.other, transfer.lowest_in_other}}) {
+    if (reference.place != kNone) {
+      move.operands.push_back({homes.span_of(reference), lowest});
+    }
+  }
+  move.received_first = transfer.lowest_in_other < transfer.lowest_in_source;
+  return move;
+}
+
+// What comes later is the first of what is read later.
+bool adds_to(const Move& earlier, const Move& later) {
+  return !earlier.is_final && earlier.chunk == later.chunk && later.operands.front().span == earlier.target && later.target == earlier.target;
 }
 
 bool follows(const Span& earlier, const Span& later) {
@@ -44,11 +55,14 @@ bool follows(const Span& earlier, const Span& later) {
 
 // Whether one step can do both.
 bool are_one(const Shape& shape, const Move& earlier, const Move& later) {
-  if (shape.parts > 1 || earlier.other_first != later.other_first || earlier.is_final != later.is_final) {
+  if (shape.parts > 1 || earlier.is_final != later.is_final || earlier.received_first != later.received_first) {
     return false;
   }
   const bool are_in_order = !schedule::is_cut_vector(shape.problem.collective) || earlier.chunk + 1 == later.chunk;
-  return are_in_order && follows(earlier.source, later.source) && follows(earlier.other, later.other) && follows(earlier.target, later.target);
+  return are_in_order && follows(earlier.target, later.target) &&
+         std::ranges::equal(earlier.operands, later.operands, [](const Move::Operand& first, const Move::Operand& second) {
+           return first.lowest == second.lowest && follows(first.span, second.span);
+         });
 }
 
 // `joins(k)`: whether chunk k can be in one step with the chunk before.
@@ -109,6 +123,7 @@ class RankWeaver {
 
   void add_copies();
   void add_program();
+  void merge_reductions();
   void find_waits();
   void begin_step(const Origin& origin);
   void end_step(const Origin& origin);
@@ -170,7 +185,7 @@ void RankWeaver::add_copies() {
       continue;
     }
     const Span source{.buffer = Buffer::input, .slot = slot};
-    const Move move{.chunk = places.input_chunk(slot), .source = source, .other = {}, .target = homes_.copy_of(slot)};
+    const Move move{.chunk = places.input_chunk(slot), .operands = {{source}}, .target = homes_.copy_of(slot)};
     if (how_.copies_input) {
       inputs.push_back(move);
     }
@@ -194,7 +209,7 @@ void RankWeaver::add_program() {
       work.moves.push_back(move_of(homes_, own_.transfers[op.first_transfer + index]));
     }
     if (op.kind == OpKind::copy) {  // in place, some go nowhere
-      std::erase_if(work.moves, [&](const Move& move) { return slots_.location(move.source) == slots_.location(move.target); });
+      std::erase_if(work.moves, [&](const Move& move) { return slots_.location(move.operands.front().span) == slots_.location(move.target); });
     }
     if (op.message != kNone) {
       const Message& message = weaver_.trace_.messages[op.message];
@@ -203,11 +218,32 @@ void RankWeaver::add_program() {
     }
     works_.push_back(std::move(work));
   }
+  merge_reductions();
   for (Work& work : works_) {
     if (work.message == kNone) {
       work.pieces = cut_where(static_cast<uint32_t>(work.moves.size()), shape_.chunk_count,
                               [&](uint32_t index) { return are_one(shape_, work.moves[index - 1], work.moves[index]); });
     }
+  }
+}
+
+// Steps that add one thing after another to the same become one that adds up all, with lower ranks' contributions on the left: then ranks that get them
+// in different orders add them up alike.
+void RankWeaver::merge_reductions() {
+  for (uint32_t index = first_step_; index + 1 < works_.size(); ++index) {
+    Work& earlier = works_[index];
+    Work& later = works_[index + 1];
+    if (earlier.kind != OpKind::reduce || later.kind != OpKind::reduce || earlier.origin.block != later.origin.block ||
+        !std::ranges::equal(earlier.moves, later.moves, adds_to)) {
+      continue;
+    }
+    for (size_t move = 0; move < later.moves.size(); ++move) {
+      std::vector<Move::Operand>& operands = later.moves[move].operands;
+      std::vector<Move::Operand> all = std::move(earlier.moves[move].operands);
+      all.insert(all.end(), operands.begin() + 1, operands.end());
+      operands = std::move(all);
+    }
+    earlier.moves.clear();
   }
 }
 
@@ -227,9 +263,8 @@ void RankWeaver::find_waits() {
       begin_step(work.origin);
     }
     for (const Move& move : work.moves) {
-      if (work.kind != OpKind::receive) {
-        note_read(index, move.source);
-        note_read(index, move.other);
+      for (const Move::Operand& operand : move.operands) {
+        note_read(index, operand.span);
       }
     }
     for (const Move& move : work.moves) {
@@ -336,7 +371,7 @@ bool RankWeaver::passes_on(const Work& earlier, const Work& later) const {
     const Piece& piece = earlier.pieces[index];
     const Move& brought = earlier.moves[piece.first];
     const Move& sent = later.moves[piece.first];
-    if (piece != later.pieces[index] || brought.chunk != sent.chunk || brought.target != sent.source) {
+    if (piece != later.pieces[index] || brought.chunk != sent.chunk || brought.target != sent.operands.front().span) {
       return false;
     }
   }
@@ -379,20 +414,23 @@ void RankWeaver::build_step(const Work& work, const Piece& piece, std::vector<sc
   schedule::StepOptions options{.final = move.is_final ? schedule::Final::yes : schedule::Final::no, .waits = std::move(waits)};
   switch (work.kind) {
     case OpKind::send:
-      builder_.send(work.lane, work.peer, chunks, move.source, std::move(options));
+      builder_.send(work.lane, work.peer, chunks, move.operands.front().span, std::move(options));
       return;
     case OpKind::receive:
       builder_.receive(work.lane, work.peer, chunks, move.target, std::move(options));
       return;
     case OpKind::receive_reduce:
-      options.operands = move.other_first ? schedule::Operands::received_first : schedule::Operands::local_first;
-      builder_.receive_reduce(work.lane, work.peer, chunks, {.source = move.source, .target = move.target}, std::move(options));
+      options.operands = move.received_first ? schedule::Operands::received_first : schedule::Operands::local_first;
+      builder_.receive_reduce(work.lane, work.peer, chunks, {.source = move.operands.front().span, .target = move.target}, std::move(options));
       return;
     case OpKind::copy:
-      builder_.copy(work.lane, chunks, {.source = move.source, .target = move.target}, std::move(options));
+      builder_.copy(work.lane, chunks, {.source = move.operands.front().span, .target = move.target}, std::move(options));
       return;
     case OpKind::reduce: {
-      const std::array sources = move.other_first ? std::array{move.other, move.source} : std::array{move.source, move.other};
+      std::vector<Move::Operand> operands = move.operands;
+      std::ranges::stable_sort(operands, {}, &Move::Operand::lowest);
+      std::vector<Span> sources;
+      std::ranges::transform(operands, std::back_inserter(sources), &Move::Operand::span);
       builder_.reduce(work.lane, chunks, sources, move.target, std::move(options));
       return;
     }

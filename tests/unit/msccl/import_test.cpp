@@ -51,6 +51,7 @@ TEST(MscclImport, TakesWhatToolsWrite) {
     SCOPED_TRACE(ranks);
     expect_solves(samples::ring_all_reduce(ranks), Collective::all_reduce, ranks);
     expect_solves(samples::all_pairs_all_reduce(ranks), Collective::all_reduce, ranks);
+    expect_solves(samples::one_step_all_reduce(ranks), Collective::all_reduce, ranks);
     expect_solves(samples::ring_all_gather(ranks, 1, true), Collective::all_gather, ranks);
     expect_solves(samples::ring_all_gather(ranks, 1, false), Collective::all_gather, ranks);
     expect_solves(samples::ring_all_gather(ranks, 3, true), Collective::all_gather, ranks);
@@ -104,6 +105,12 @@ TEST(MscclImport, HasALaneForEachPeerAndStreamsWhatItPassesOn) {
             "  5 receive-reduce chunks 1..1 from input[1] (op) rank 2 to output[1], final\n"
             "  6 receive chunks 0..0 from rank 2 to output[0]\n"
             "  7 receive chunks 2..2 from rank 2 to output[2]\n");
+}
+
+TEST(MscclImport, AddsUpInTheOrderOfRanksWhatComesInAnother) {
+  const Imported imported = imported_from(samples::one_step_all_reduce(3));
+  ASSERT_EQ(imported.apart.size(), 3u);
+  EXPECT_THAT(to_string(imported.apart[1]), testing::HasSubstr("reduce chunks 0..1 from scratch[2] (op) input[0] (op) scratch[0] to output[0], final"));
 }
 
 TEST(MscclImport, ItsDigestTellsProgramsApart) {

@@ -121,6 +121,28 @@ inline std::string all_pairs_all_reduce(uint32_t ranks) {
   return file.text();
 }
 
+// Every rank sends every other all it has, and adds up what comes, in an order of its own.
+inline std::string one_step_all_reduce(uint32_t ranks) {
+  File file({.collective = "allreduce", .ranks = ranks, .chunks = 2, .in_place = true});
+  for (uint32_t rank = 0; rank < ranks; ++rank) {
+    file.gpu(rank, 2 * (ranks - 1));
+    file.block(-1, -1);
+    for (uint32_t index = 1; index + 1 < ranks; ++index) {
+      file.step("nop", "i-1", "o-1", 0, {static_cast<int>(index + 1), 1});
+    }
+    for (uint32_t index = 0; index + 1 < ranks; ++index) {
+      file.step("re", at('s', 2 * index), "i0", 2, index == 0 ? Wait{1, 1} : Wait{});
+    }
+    for (uint32_t index = 0; index + 1 < ranks; ++index) {
+      const auto peer = static_cast<int>((rank + index + 1) % ranks);
+      file.block(peer, peer);
+      file.step("s", "i0", "s0", 2);
+      file.step("r", "i0", at('s', 2 * index), 2);
+    }
+  }
+  return file.text();
+}
+
 // `parts` chunks of every block, each in a threadblock pair on a channel of its own.
 inline std::string ring_all_gather(uint32_t ranks, uint32_t parts, bool in_place) {
   File file({.collective = "allgather", .ranks = ranks, .chunks = ranks * parts, .in_place = in_place});
