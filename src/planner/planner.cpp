@@ -51,7 +51,7 @@ Planner::Planner(Planner& leader, uint32_t rank) : options_(leader.options_), co
 }
 
 Result<const Plan*> Planner::plan(const Call& call) {
-  const uint64_t key = key_for(call);
+  const uint64_t key = options_->prescriptions.empty() ? key_of(call) : key_for(call);
   if (const Plan* known = table_.find(key); known != nullptr && call.problem.rank_count == options_->topology.rank_count()) {
     return known;
   }
