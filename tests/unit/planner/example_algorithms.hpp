@@ -52,6 +52,27 @@ inline schedule::Schedule build_chain(const schedule::Problem& problem, const to
   return std::move(builder).build();
 }
 
+// The same, chunk after chunk.
+inline schedule::Schedule build_long_chain(const schedule::Problem& problem, const topology::Topology&, uint32_t rank) {
+  constexpr uint32_t kChunks = 1000;
+  ++build_count;
+  schedule::Builder builder({.rank = rank, .chunk_count = kChunks});
+  const uint32_t place = (rank + problem.rank_count - problem.root) % problem.rank_count;
+  const schedule::LaneId from = builder.add_lane();
+  const schedule::LaneId to = builder.add_lane();
+  for (uint32_t chunk = 0; chunk < kChunks; ++chunk) {
+    std::vector<schedule::WaitFor> waits;
+    if (place > 0) {
+      waits.push_back({builder.receive(from, (rank + problem.rank_count - 1) % problem.rank_count, {chunk}, {schedule::Buffer::output, chunk})});
+    }
+    if (place + 1 < problem.rank_count) {
+      const schedule::Span source{place == 0 ? schedule::Buffer::input : schedule::Buffer::output, chunk};
+      builder.send(to, (rank + 1) % problem.rank_count, {chunk}, source, {.waits = waits});
+    }
+  }
+  return std::move(builder).build();
+}
+
 inline bool is_small_barrier(const schedule::Problem& problem, const topology::Topology&) {
   return problem.collective == schedule::Collective::barrier && problem.rank_count <= 4;
 }
@@ -65,6 +86,8 @@ inline schedule::Schedule build_nothing(const schedule::Problem&, const topology
 
 inline constexpr Algorithm kFlat{.name = "flat", .idea = "the root sends to each rank", .applies = is_broadcast, .build = build_flat};
 inline constexpr Algorithm kChain{.name = "chain", .idea = "the vector travels from rank to rank", .applies = is_broadcast, .build = build_chain};
+inline constexpr Algorithm kLongChain{
+    .name = "long_chain", .idea = "the vector travels from rank to rank, chunk after chunk", .applies = is_broadcast, .build = build_long_chain};
 inline constexpr Algorithm kCopyOfFlat{.name = "also_flat", .idea = "as flat", .applies = is_broadcast, .build = build_flat};
 inline constexpr Algorithm kTrust{.name = "trust", .idea = "everyone is here anyway", .applies = is_small_barrier, .build = build_nothing};
 
