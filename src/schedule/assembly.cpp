@@ -216,7 +216,9 @@ void Assembly::add_pieces(const Run& run, const Step& step, uint32_t lane, uint3
           pending.sources.push_back(moved(source, index));
         }
         if (step.gang.exists()) {
-          pending.step.gang.number = (run.way * problem_.rank_count + run.members.front()) * schedule_.chunk_count + chunks.first;
+          // As all its ranks find it; there are no more numbers than fit.
+          const uint64_t number = (uint64_t{run.way} * problem_.rank_count + run.members.front()) * schedule_.chunk_count + chunks.first;
+          pending.step.gang = number <= UINT32_MAX ? Gang{.number = static_cast<uint32_t>(number), .message_count = step.gang.message_count} : Gang{};
         }
         steps.push_back(static_cast<uint32_t>(steps_.size()));
         steps_.push_back(std::move(pending));

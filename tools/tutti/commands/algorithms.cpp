@@ -108,7 +108,7 @@ void write_page(const std::vector<Algorithm>& algorithms, const std::string& fol
       "What each of the registered algorithms does, as `tutti algorithms --page docs` writes it; a test keeps the page up to date. Time goes from left\n"
       "to right as if each message took one round: blue is copied at its target, orange reduced there, grey tells that memory may be used. In costs, p\n"
       "ranks have n bytes each, a is the latency of a message and b the time of a byte. Which one is chosen where, and why, `tutti explain` says;\n"
-      "[winners](winners.md) has those of many machines.\n";
+      "[winners](winners.md) has those of many machines. Any of them can be put on any level of a machine: [compositions](design/compositions.md).\n";
   for (const Algorithm& algorithm : algorithms) {
     page += fmt::format("\n## {}\n{}.\n\n| solves | {} |\n|---|---|\n| costs | {} |\n| from | {} |\n| wins | [where](winners.md#{}) |\n",
                         algorithm.name, algorithm.idea, collectives_of(algorithm), algorithm.cost, algorithm.source, algorithm.name);
