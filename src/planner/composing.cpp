@@ -11,6 +11,7 @@
 #include "cost/arithmetic.hpp"
 #include "cost/wave.hpp"
 #include "planner/composition.hpp"
+#include "planner/planner.hpp"
 #include "planner/pricing.hpp"
 #include "topology/subset.hpp"
 
@@ -27,6 +28,10 @@ constexpr uint64_t kLeastPortionGain = 50;
 // Shorter vectors, for each rank, are a matter of latency, of which levels have more than one.
 constexpr uint64_t kLeastBytesOfRank = 256;
 constexpr uint64_t kFactorUnit = 1024;
+// Machines of more ranks take seconds to price level by level.
+constexpr uint32_t kMostRanks = 2048;
+// Of more ranks at a level, algorithms whose rounds are worked out message by message are left out.
+constexpr uint32_t kMostRanksInRounds = 256;
 
 // The groups of one level, of which the first stands for all.
 struct Stage {
@@ -92,6 +97,23 @@ std::optional<Stages> stages_of(const topology::Topology& topology, const std::v
   return is_known ? std::optional(std::move(stages)) : std::nullopt;
 }
 
+// Whether it can be priced quickly for so many ranks, and is no composition itself.
+bool is_quick_to_price(const Algorithm& algorithm, size_t rank_count) {
+  if (rank_count <= kMostPlayedRanks) {
+    return true;
+  }
+  switch (algorithm.pattern) {
+    case schedule::Pattern::one_shot:
+    case schedule::Pattern::two_shot:
+    case schedule::Pattern::ring:
+      return true;
+    case schedule::Pattern::other:
+      return algorithm.outline == nullptr;
+    default:
+      return rank_count <= kMostRanksInRounds;
+  }
+}
+
 // What an algorithm takes at a stage.
 struct Share {
   const Algorithm* algorithm = nullptr;
@@ -117,6 +139,9 @@ class Estimator {
       halves_.emplace_back();
       uint64_t least_ns = cost::kNever;
       for (const Algorithm& algorithm : algorithms) {
+        if (!is_quick_to_price(algorithm, stage.members.size())) {
+          continue;
+        }
         const auto note = [&](std::span<const Collective> collectives, Shares& shares) {
           if (const std::optional<Share> share = price_share(algorithm, stage, collectives, left)) {
             shares.push_back(*share);
@@ -217,7 +242,7 @@ std::optional<Promise> most_promising(std::span<const Algorithm> algorithms, con
                                       const cost::Workload& workload, uint64_t most_ns) {
   const uint64_t bytes = cost::multiply(workload.element_count, workload.element_bytes);
   if (problem.collective != Collective::all_reduce || topology.fabric() == nullptr || topology.messages != topology::Messages::routed ||
-      bytes / kLeastBytesOfRank < problem.rank_count) {
+      problem.rank_count > kMostRanks || bytes / kLeastBytesOfRank < problem.rank_count) {
     return std::nullopt;
   }
   const std::vector<std::vector<uint32_t>> divisions = divisions_of(topology);

@@ -20,8 +20,8 @@ struct Promise {
 
 // Of an allreduce on a fabric whose units are all alike: of each level the algorithms that are cheapest there for what is left of the vector, and as many
 // portions as help. Levels are taken one by one, each as busy as its groups make each other; portions overlap, and the level that takes longest
-// decides. Nothing where the machine has no levels, or carries messages between neighbours alone, for short vectors, and where it is seen early that
-// it would take `most_ns`.
+// decides. Nothing where the machine has no levels, or carries messages between neighbours alone, for short vectors, of more than 2,048 ranks, and
+// where it is seen early that it would take `most_ns`.
 std::optional<Promise> most_promising(std::span<const Algorithm> algorithms, const schedule::Problem& problem, const topology::Topology& topology,
                                       const cost::Workload& workload, uint64_t most_ns);
 
