@@ -76,6 +76,9 @@ class SubsetFabric final : public Fabric {
       own_level_[kept.index] = static_cast<uint32_t>(levels_.size());
       levels_.push_back(kept.level);
     }
+    for (uint32_t place = 0; place < chips_.size(); ++place) {
+      places_.emplace(chips_[place], place);
+    }
     if (chips_.size() <= kMostRenumbered) {
       number_links();
     }
@@ -83,9 +86,12 @@ class SubsetFabric final : public Fabric {
 
   uint32_t chip_count() const override { return static_cast<uint32_t>(chips_.size()); }
   uint32_t link_count() const override { return links_.empty() ? whole_->link_count() : static_cast<uint32_t>(links_.size()); }
-  uint32_t node_count() const override { return whole_->node_count(); }
+  uint32_t node_count() const override { return chip_count() + whole_->node_count(); }
   uint64_t bytes_per_s(LinkId link) const override { return whole_->bytes_per_s(of_whole(link)); }
-  LinkEnds ends(LinkId link) const override { return whole_->ends(of_whole(link)); }  // the whole's nodes
+  LinkEnds ends(LinkId link) const override {
+    const LinkEnds ends = whole_->ends(of_whole(link));
+    return {.source = node(ends.source), .target = node(ends.target)};
+  }
   std::string name(LinkId link) const override { return whole_->name(of_whole(link)); }
   uint32_t route_count(uint32_t source, uint32_t target) const override { return whole_->route_count(chips_[source], chips_[target]); }
   void route(uint32_t source, uint32_t target, uint32_t choice, Route* route) const override {
@@ -102,6 +108,11 @@ class SubsetFabric final : public Fabric {
   uint32_t level(uint32_t source, uint32_t target) const override { return own_level_[whole_->level(chips_[source], chips_[target])]; }
 
  private:
+  // Its chips come first; what else the whole has, its other chips among them, after them.
+  NodeId node(NodeId of_whole) const {
+    const auto found = places_.find(of_whole);
+    return found != places_.end() ? found->second : chip_count() + of_whole;
+  }
   LinkId of_whole(LinkId link) const { return links_.empty() ? link : links_[link]; }
 
   void number_links() {
@@ -123,6 +134,7 @@ class SubsetFabric final : public Fabric {
 
   std::shared_ptr<const Fabric> whole_;
   std::vector<uint32_t> chips_;
+  std::unordered_map<NodeId, uint32_t> places_;  // of its chips, by their numbers in the whole
   std::vector<uint32_t> own_level_;  // by level of the whole
   std::vector<FabricLevel> levels_;
   std::vector<LinkId> links_;  // of the whole; empty: as there

@@ -29,6 +29,8 @@ void expect_same_ways(const Topology& whole, const Topology& subset, const std::
       whole.fabric()->route(ranks[source], ranks[target], 0, &of_whole);
       EXPECT_EQ(own.latency_ns, of_whole.latency_ns);
       ASSERT_EQ(own.links.size(), of_whole.links.size());
+      EXPECT_EQ(subset.fabric()->ends(own.links.front()).source, source);
+      EXPECT_EQ(subset.fabric()->ends(own.links.back()).target, target);
       for (size_t index = 0; index < own.links.size(); ++index) {
         ASSERT_LT(own.links[index], subset.fabric()->link_count());
         EXPECT_EQ(subset.fabric()->name(own.links[index]), whole.fabric()->name(of_whole.links[index]));
