@@ -46,7 +46,8 @@ struct Member {
 using Members = std::vector<Member>;
 
 // One rank's place in a ring, and its two lanes: what it receives from the previous, what it sends to the next. Lanes
-// are advanced in turn, so the receiving one comes first: what it brought leaves at once.
+// are advanced in turn, so the receiving one comes first: what it brought leaves at once. Rings that have a hop in common
+// take a channel each.
 struct Seat {
   Seat(Builder& builder, const Members& members, uint32_t ring_of_seat)
       : ring(ring_of_seat),
@@ -55,8 +56,13 @@ struct Seat {
         next(member.next()),
         previous(member.previous()),
         operands(operands_of(member.rank, previous)),
-        receives(builder.add_lane()),
-        sends(builder.add_lane()) {}
+        receives(builder.add_lane(earlier_rings(members, [this](const Member& other) { return other.previous() == previous; }))),
+        sends(builder.add_lane(earlier_rings(members, [this](const Member& other) { return other.next() == next; }))) {}
+
+  template <typename IsCounted>
+  uint32_t earlier_rings(const Members& members, IsCounted is_counted) const {
+    return static_cast<uint32_t>(std::count_if(members.begin(), members.begin() + ring, is_counted));
+  }
 
   // Of a vector: the ring's share of it is cut for the ranks.
   uint32_t share_behind(uint32_t places) const { return ring * static_cast<uint32_t>(member.order.size()) + member.behind(places); }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include "topology/fitting.hpp"
 #include "topology/lattice_circles.hpp"
+#include "topology/link_circles.hpp"
 
 namespace tutti::topology {
 namespace {
@@ -108,20 +110,36 @@ Circles transposed(Circles circles, uint32_t columns, uint32_t rows) {
   return circles;
 }
 
-// Whoever plans asks for each rank of one machine.
+// What a search found for a machine: whoever plans asks for each rank of one.
+class Remembered {
+ public:
+  template <typename Find>
+  const Circles& of(const Topology& topology, Find find) {
+    if (fabric_.lock() != topology.fabric() || rank_count_ != topology.rank_count()) {
+      circles_ = find();
+      fabric_ = topology.fabric();
+      rank_count_ = topology.rank_count();
+    }
+    return circles_;
+  }
+
+ private:
+  std::weak_ptr<const Fabric> fabric_;
+  uint32_t rank_count_ = 0;
+  Circles circles_;
+};
+
 const Circles& found_through(const Topology& topology) {
-  thread_local std::weak_ptr<const Fabric> fabric;
-  thread_local Circles circles;
-  if (fabric.lock() != topology.fabric()) {
-    circles.clear();
+  thread_local Remembered remembered;
+  return remembered.of(topology, [&] {
+    Circles circles;
     if (const std::optional<Grid> grid = Grid::of(topology)) {
       for (Circle& circle : circles_through(*grid)) {
         add_both_directions(circles, std::move(circle));
       }
     }
-    fabric = topology.fabric();
-  }
-  return circles;
+    return circles;
+  });
 }
 
 Circles through_lattice(const Topology& topology, const FabricLevel& level) {
@@ -164,6 +182,41 @@ Circles by_rails(uint32_t rank_count, uint32_t chips_of_unit) {
   return circles;
 }
 
+// What circles that share a vector equally bring in all, in bytes per second, where each message takes its first way.
+uint64_t bandwidth_of(const Fabric& fabric, const Circles& circles) {
+  std::map<LinkId, uint64_t> loads;
+  Route route;
+  for (const Circle& circle : circles) {
+    for (size_t place = 0; place < circle.size(); ++place) {
+      fabric.route(circle[place], circle[(place + 1) % circle.size()], 0, &route);
+      for (const LinkId link : route.links) {
+        ++loads[link];
+      }
+    }
+  }
+  uint64_t least = UINT64_MAX;
+  for (const auto& [link, load] : loads) {
+    least = std::min(least, fabric.bytes_per_s(link) / load);
+  }
+  return circles.empty() ? 0 : least * circles.size();
+}
+
+// Of units that are joined by links, either their rails or what a search finds.
+const Circles& by_rails_or_links(const Topology& topology, uint32_t chips_of_unit) {
+  thread_local Remembered remembered;
+  return remembered.of(topology, [&] {
+    Circles rails;
+    if (chips_of_unit != 0 && topology.rank_count() % chips_of_unit == 0) {
+      rails = by_rails(topology.rank_count(), chips_of_unit);
+    }
+    Circles found = circles_over_links(topology);
+    if (found.empty() || bandwidth_of(*topology.fabric(), found) <= bandwidth_of(*topology.fabric(), rails)) {
+      return rails;
+    }
+    return found;
+  });
+}
+
 }  // namespace
 
 std::vector<std::vector<uint32_t>> circles_of(const Topology& topology) {
@@ -181,7 +234,7 @@ std::vector<std::vector<uint32_t>> circles_of(const Topology& topology) {
     return is_lattice && rank_count == inner.unit_count ? through_lattice(topology, inner) : Circles{};
   }
   const bool has_rails = (is_mesh || inner.kind == LevelKind::switched) && inner.unit_count % 2 == 0 && inner.unit_count <= kMostCircles;
-  return has_rails && rank_count % inner.unit_count == 0 ? by_rails(rank_count, inner.unit_count) : Circles{};
+  return by_rails_or_links(topology, has_rails ? inner.unit_count : 0);
 }
 
 }  // namespace tutti::topology

@@ -51,6 +51,7 @@ struct FabricLevel {
   std::vector<uint32_t> dims = {1};
   std::vector<bool> wraps = {false};  // by axis: the last unit is joined to the first
   bool is_twisted = false;            // the wraps of short axes come back half-way round the long ones
+  std::vector<uint32_t> block = {};   // units along each axis that have an adapter to a plane which joins such blocks; empty: there is none
   uint64_t bytes_per_s = 0;  // effective, one direction of what joins a chip to a neighbour or switch; of the fastest axis
   uint32_t port_count = 0;   // neighbours a chip can send to at full rate at once; 0: all it has
   // Units that share a switch of each tier of a fat tree but the last, or a group of a dragonfly, innermost first: each a multiple of the one before.

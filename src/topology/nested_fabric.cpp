@@ -350,6 +350,7 @@ FabricLevel describe(const LevelModel& level, const Layer& layer) {
           .dims = level.dims,
           .wraps = is_lattice ? wraps_of(level) : std::vector<bool>{false},
           .is_twisted = is_twisted(level),
+          .block = level.bypass ? level.bypass->block : std::vector<uint32_t>{},
           .bytes_per_s = *std::max_element(speeds.begin(), speeds.end()),
           .port_count = level.port_count,
           .parts = parts_of(level, layer),

@@ -123,6 +123,24 @@ uint64_t next_placement() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
+// Blocks of a mesh that a plane joins: which one a unit is in, by its number.
+uint32_t block_of(const FabricLevel& level, uint32_t unit) {
+  uint32_t block = 0;
+  uint32_t blocks_before = 1;
+  for (size_t axis = 0; axis < level.dims.size(); ++axis) {
+    block += unit % level.dims[axis] / level.block[axis] * blocks_before;
+    blocks_before *= (level.dims[axis] + level.block[axis] - 1) / level.block[axis];
+    unit /= level.dims[axis];
+  }
+  return block;
+}
+
+// Whether a single mesh has several.
+bool has_blocks(const Fabric& fabric) {
+  return fabric.levels().size() == 1 && !fabric.levels().front().block.empty() &&
+         block_of(fabric.levels().front(), fabric.levels().front().unit_count - 1) != 0;
+}
+
 }  // namespace
 
 Topology Topology::uniform(uint32_t rank_count, const LinkSpec& link) {
@@ -148,6 +166,9 @@ Topology Topology::of(const std::shared_ptr<const Fabric>& fabric) {
     }
   }
   if (nested.empty()) {
+    for (uint32_t rank = 0; has_blocks(*fabric) && rank < topology.rank_count(); ++rank) {
+      topology.set_host(rank, block_of(fabric->levels().front(), rank));
+    }
     return topology;
   }
   for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {

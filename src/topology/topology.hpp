@@ -53,7 +53,7 @@ class Topology {
   static Topology uniform(uint32_t rank_count, const LinkSpec& link);
 
   // A rank for each chip of a fabric. The units of its outermost level, or the largest parts of that, are hosts, and those of the levels below divide
-  // them, so that algorithms see who is near whom.
+  // them, so that algorithms see who is near whom. Of a single mesh the blocks that a plane joins are.
   static Topology of(const std::shared_ptr<const Fabric>& fabric);
 
   // Every link is LinkSpec{}, and each rank is on a host of its own: its host number is its rank.

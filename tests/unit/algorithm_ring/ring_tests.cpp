@@ -75,7 +75,8 @@ TEST_P(RingsTest, SendTheLeastAnyAlgorithmCan) {
 INSTANTIATE_TEST_SUITE_P(Machines, RingsTest,
                          testing::Values(Machine{"nvidia-superpod-h100", 16}, Machine{"nvidia-superpod-h100", 24},
                                          Machine{"amd-mi300x", 8}, Machine{"amd-mi300x", 5}, Machine{"amd-mi300x", 4},
-                                         Machine{"aws-trn2", 16}, Machine{"google-tpu-v5p", 16}),
+                                         Machine{"aws-trn2", 16}, Machine{"google-tpu-v5p", 16},
+                                         Machine{"amd-mi250x", 8}),
                          [](const auto& info) {
                            std::string name = info.param.model;
                            std::replace(name.begin(), name.end(), '-', '_');

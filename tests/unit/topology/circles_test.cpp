@@ -61,6 +61,16 @@ TEST(Circles, OfAFullMeshUseEachLinkOnceOrAllButAFew) {
   }
 }
 
+// Two dies of a package have links of four times the bandwidth of what joins two packages. Of both dies of a package together as many ways lead out as
+// there are circles, at most three from each.
+TEST(Circles, OfLinksOfSeveralSpeedsUseEachAsItIs) {
+  const auto circles = circles_of(laid("amd-mi250x", 8));
+  EXPECT_EQ(circles.size(), 6u);
+  for (const auto& [pair, count] : hops_of(circles, 8)) {
+    EXPECT_LE(count, pair.first / 2 == pair.second / 2 ? 4u : 1u) << pair.first << " to " << pair.second;
+  }
+}
+
 TEST(Circles, OfATorusShareNoLink) {
   const std::pair<const char*, uint32_t> machines[] = {
       {"aws-trn2:1", 16},           {"google-tpu-v5e:16x16", 256}, {"google-tpu-v5p:2x2x4", 16},            {"google-tpu-v5e:4x4", 16},    {"google-tpu-v5e:2x2", 4},

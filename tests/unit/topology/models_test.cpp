@@ -218,6 +218,17 @@ TEST(Models, DirectMachinesHaveNoLinkBetweenMostChips) {
 }
 
 // What a way costs, and which level's software: leaf, spine and core are one, three and five switches.
+// What joins the trays of a Dojo is a plane that each has its own adapters to.
+TEST(Models, BlocksOfAMeshThatAPlaneJoinsAreHosts) {
+  const std::shared_ptr<const Fabric> fabric = fabric_of("tesla-dojo:20x30");
+  const Topology topology = Topology::of(fabric);
+  for (uint32_t rank = 0; rank < topology.rank_count(); ++rank) {
+    EXPECT_EQ(topology.host(rank), rank % 20 / 10 + rank / 20 / 15 * 2) << rank;
+  }
+  const Topology tray = Topology::of(fabric_of("tesla-dojo:10x15"));
+  EXPECT_NE(tray.host(0), tray.host(1));  // a single one is no host: chips of it are as any of a mesh
+}
+
 TEST(Models, WaysGetLongerWithTheLevelsTheyCross) {
   const auto fabric = fabric_of("nvidia-superpod-h100:2048");
   const auto latency = [&](uint32_t target) {
