@@ -94,6 +94,7 @@ class Hosts:
                 run("ip", "-n", host, "link", "set", f"nic{nic}", "up")
                 if self.rate:
                     run("tc", "-n", host, "qdisc", "add", "dev", f"nic{nic}", "root", "tbf", "rate", self.rate, "burst", "512kb", "latency", "20ms")
+        run(*self.command(self.names[0], ["true"]))  # whether a program can be started there
 
     def __exit__(self, *_):
         for name in [*self.names, "switches"]:
