@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rank arithmetic that all families share.
+// Rank arithmetic, and what else all families share.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,21 @@ constexpr uint32_t lowest_bit(uint32_t value) { return value & (~value + 1); }
 // Lower ranks' data stand left.
 inline schedule::Operands operands_of(uint32_t rank, uint32_t peer) {
   return peer < rank ? schedule::Operands::received_first : schedule::Operands::local_first;
+}
+
+// Whether what each rank has goes to all ranks, or comes from all: what rings and trees through all ranks solve.
+inline bool passes_all_ranks(const schedule::Problem& problem) {
+  switch (problem.collective) {
+    case schedule::Collective::all_gather:
+    case schedule::Collective::reduce_scatter:
+      return true;
+    case schedule::Collective::all_reduce:
+    case schedule::Collective::reduce:
+    case schedule::Collective::broadcast:
+      return problem.blocks == schedule::Blocks::equal;
+    default:
+      return false;
+  }
 }
 
 inline schedule::Span input(uint32_t slot) { return {.buffer = schedule::Buffer::input, .slot = slot}; }

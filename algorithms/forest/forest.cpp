@@ -240,20 +240,6 @@ class Weaver {
   std::vector<Slot> places_;
 };
 
-bool is_solved(const Problem& problem) {
-  switch (problem.collective) {
-    case Collective::all_gather:
-    case Collective::reduce_scatter:
-      return true;
-    case Collective::all_reduce:
-    case Collective::reduce:
-    case Collective::broadcast:
-      return problem.blocks == Blocks::equal;
-    default:
-      return false;
-  }
-}
-
 // Where all links are alike, and others use them as well as can be.
 bool is_one_network(const Topology& topology) {
   const topology::FabricLevel& inner = topology.fabric()->levels().front();
@@ -263,7 +249,7 @@ bool is_one_network(const Topology& topology) {
 }
 
 bool applies(const Problem& problem, const Topology& topology) {
-  return is_solved(problem) && topology.fabric() != nullptr && !topology.fabric()->levels().empty() && topology.rank_count() >= kFewestRanks &&
+  return passes_all_ranks(problem) && topology.fabric() != nullptr && !topology.fabric()->levels().empty() && topology.rank_count() >= kFewestRanks &&
          topology.rank_count() <= kMostRanks && !is_one_network(topology) && plan_of(topology, root_of(problem)).has_value();
 }
 

@@ -226,20 +226,6 @@ Schedule reduce(const Problem& problem, const Members& members) {
   return std::move(builder).build();
 }
 
-bool is_solved(const Problem& problem) {
-  switch (problem.collective) {
-    case Collective::all_gather:
-    case Collective::reduce_scatter:
-      return true;
-    case Collective::all_reduce:
-    case Collective::reduce:
-    case Collective::broadcast:
-      return problem.blocks == Blocks::equal;
-    default:
-      return false;
-  }
-}
-
 Schedule solve(const Problem& problem, const Members& members) {
   switch (problem.collective) {
     case Collective::all_gather:
@@ -255,14 +241,14 @@ Schedule solve(const Problem& problem, const Members& members) {
   }
 }
 
-bool ring_applies(const Problem& problem, const topology::Topology&) { return is_solved(problem); }
+bool ring_applies(const Problem& problem, const topology::Topology&) { return passes_all_ranks(problem); }
 
 Schedule ring_build(const Problem& problem, const topology::Topology& topology, uint32_t rank) {
   return problem.rank_count == 1 ? solve_alone(problem) : solve(problem, {Member(rank, topology::circle_of(topology))});
 }
 
 bool rings_apply(const Problem& problem, const topology::Topology& topology) {
-  return is_solved(problem) && !topology::circles_of(topology).empty();
+  return passes_all_ranks(problem) && !topology::circles_of(topology).empty();
 }
 
 Schedule rings_build(const Problem& problem, const topology::Topology& topology, uint32_t rank) {

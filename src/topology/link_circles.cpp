@@ -58,7 +58,7 @@ Table links_of(const Topology& topology) {
   return links;
 }
 
-// Circles that use each hop as often as `left` says, one after another.
+// Circles that use each hop at most as often as `uses` says, one after another.
 class Search {
  public:
   Search(const Table& uses, uint32_t attempt) : left_(uses), attempt_(attempt) {}

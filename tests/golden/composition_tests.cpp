@@ -15,6 +15,7 @@
 #include "golden/registered_algorithms.hpp"
 #include "planner/applicability.hpp"
 #include "planner/planner.hpp"
+#include "support/domains.hpp"
 #include "support/schedule_support.hpp"
 
 namespace tutti {
@@ -24,46 +25,28 @@ using namespace schedule;
 using planner::Composition;
 using topology::Topology;
 
-using Domains = std::vector<uint32_t>;  // by rank
+using tests::divided;
+using tests::Domains;
+using tests::domains_by;
 
 struct Place {
   std::string name;
   Topology topology;
 };
 
-Topology composed_host(uint32_t rank_count, const std::vector<Domains>& levels) {
-  Topology topology = tests::reaching_topology(rank_count);
-  for (uint32_t rank = 0; rank < rank_count; ++rank) {
-    topology.set_host(rank, 0);
-  }
-  for (const Domains& domains : levels) {
-    topology.add_level({.name = "part", .domains = domains});
-  }
-  return topology;
-}
-
-template <typename Domain>
-Domains domains_of(uint32_t rank_count, Domain domain) {
-  Domains domains;
-  for (uint32_t rank = 0; rank < rank_count; ++rank) {
-    domains.push_back(domain(rank));
-  }
-  return domains;
-}
-
 // Domains of one size and of several, side by side and in turn, on one level and on two.
 std::vector<Place> places(uint32_t rank_count) {
-  const Domains halves = domains_of(rank_count, [&](uint32_t rank) { return rank * 2 / rank_count; });
-  const Domains quarters = domains_of(rank_count, [&](uint32_t rank) { return rank * 4 / rank_count; });
-  const Domains in_turn = domains_of(rank_count, [](uint32_t rank) { return rank % 2; });
-  const Domains unequal = domains_of(rank_count, [](uint32_t rank) { return rank < 3 ? 0u : 1 + rank % 2; });
-  const Domains one_apart = domains_of(rank_count, [](uint32_t rank) { return rank == 1 ? 9u : 0u; });
-  std::vector<Place> all = {{"halves", composed_host(rank_count, {halves})},
-                            {"in turn", composed_host(rank_count, {in_turn})},
-                            {"unequal", composed_host(rank_count, {unequal})},
-                            {"one apart", composed_host(rank_count, {one_apart})},
-                            {"quarters in halves", composed_host(rank_count, {halves, quarters})},
-                            {"unequal in turn", composed_host(rank_count, {in_turn, unequal})}};
+  const Domains halves = domains_by(rank_count, [&](uint32_t rank) { return rank * 2 / rank_count; });
+  const Domains quarters = domains_by(rank_count, [&](uint32_t rank) { return rank * 4 / rank_count; });
+  const Domains in_turn = domains_by(rank_count, [](uint32_t rank) { return rank % 2; });
+  const Domains unequal = domains_by(rank_count, [](uint32_t rank) { return rank < 3 ? 0u : 1 + rank % 2; });
+  const Domains one_apart = domains_by(rank_count, [](uint32_t rank) { return rank == 1 ? 9u : 0u; });
+  std::vector<Place> all = {{"halves", divided({halves})},
+                            {"in turn", divided({in_turn})},
+                            {"unequal", divided({unequal})},
+                            {"one apart", divided({one_apart})},
+                            {"quarters in halves", divided({halves, quarters})},
+                            {"unequal in turn", divided({in_turn, unequal})}};
   Topology hosts = tests::reaching_topology(rank_count);
   for (uint32_t rank = 0; rank < rank_count; ++rank) {
     hosts.set_host(rank, rank % 3 / 2);
@@ -167,7 +150,7 @@ TEST(Composition, SolvesWhereRanksDifferInPlace) {
 
 // Bytes that leave a domain: each rank's share of the vector to and from the other, where ranks of both hold the same pieces.
 TEST(Composition, DomainsOfDifferentSizesShareTheWork) {
-  const Topology topology = composed_host(5, {{0, 0, 0, 1, 1}});
+  const Topology topology = divided({{0, 0, 0, 1, 1}});
   const auto composition = composed("one_shot/one_shot");
   const Problem problem{.collective = Collective::all_reduce, .rank_count = 5};
   ASSERT_TRUE(composition->algorithm().applies(problem, topology));

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "algorithms/hierarchical/hierarchy.hpp"
+#include "support/domains.hpp"
 #include "support/graph_fabric.hpp"
 #include "support/planted_bugs.hpp"
 #include "support/schedule_support.hpp"
@@ -19,32 +20,10 @@ using namespace schedule;
 using topology::Level;
 using topology::Topology;
 
-using Domains = std::vector<uint32_t>;  // by rank
-
-Topology one_host(uint32_t rank_count) {
-  Topology topology = tests::reaching_topology(rank_count);
-  for (uint32_t rank = 0; rank < rank_count; ++rank) {
-    topology.set_host(rank, 0);
-  }
-  return topology;
-}
-
-Topology divided(const std::vector<Domains>& levels) {
-  Topology topology = one_host(static_cast<uint32_t>(levels.front().size()));
-  for (const Domains& domains : levels) {
-    topology.add_level({.name = "part", .domains = domains});
-  }
-  return topology;
-}
-
-template <typename Domain>
-Domains domains_by(uint32_t rank_count, Domain domain) {
-  Domains domains;
-  for (uint32_t rank = 0; rank < rank_count; ++rank) {
-    domains.push_back(domain(rank));
-  }
-  return domains;
-}
+using tests::divided;
+using tests::Domains;
+using tests::domains_by;
+using tests::one_host;
 
 // Some algorithms want switches that reduce and copy.
 Topology on_switches(Topology topology) {
