@@ -3,9 +3,11 @@
 # independent code, whose objects are then gathered into libtutti.so and libtutti.a.
 
 set_property(GLOBAL PROPERTY TUTTI_PARTS "")
+# Beside libtutti.so, in a build and in an installation; src/comm looks there.
+set(TUTTI_PLUGIN_FOLDER "tutti")
 
-# tutti_add_part(<target> <folder> [LINK ...] [PRIVATE_LINK ...])
-function(tutti_add_part target folder)
+# tutti_add_static(<target> <folder> [LINK ...] [PRIVATE_LINK ...])
+function(tutti_add_static target folder)
   cmake_parse_arguments(PART "" "" "LINK;PRIVATE_LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cpp")
   if(NOT sources) # headers only, so far
@@ -15,6 +17,11 @@ function(tutti_add_part target folder)
   add_library(${target} STATIC ${sources})
   target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
   target_link_libraries(${target} PUBLIC ${PART_LINK} PRIVATE tutti_compiler ${PART_PRIVATE_LINK})
+endfunction()
+
+# The same, of a part of libtutti.
+function(tutti_add_part target folder)
+  tutti_add_static(${target} ${folder} ${ARGN})
   set_property(GLOBAL APPEND PROPERTY TUTTI_PARTS ${target})
 endfunction()
 
@@ -32,6 +39,25 @@ endfunction()
 function(tutti_add_transport name)
   tutti_add_part(tutti_transport_${name} transports/${name} LINK tutti_transport ${ARGN})
   set_property(GLOBAL APPEND PROPERTY TUTTI_TRANSPORTS ${name})
+endfunction()
+
+# Called by transports/<name>/CMakeLists.txt: tutti_add_transport_plugin(ofi LINK PkgConfig::FABRIC). A transport that is no part of libtutti: a library
+# of its own, libtutti_transport_<name>.so, which is loaded while a program runs, if what it links is there. It holds what it uses of our rooms and exports
+# one function. Defines the targets tutti_transport_<name>, static, as other transports have it, and tutti_transport_<name>_plugin.
+function(tutti_add_transport_plugin name)
+  tutti_add_static(tutti_transport_${name} transports/${name} LINK tutti_transport ${ARGN})
+  set_property(GLOBAL APPEND PROPERTY TUTTI_TRANSPORT_PLUGINS ${name})
+  set(plugin tutti_transport_${name}_plugin)
+  set(source "${PROJECT_BINARY_DIR}/generated/${plugin}.cpp")
+  configure_file("${PROJECT_SOURCE_DIR}/src/transport/plugin.cpp.in" "${source}" @ONLY)
+  add_library(${plugin} MODULE "${source}")
+  set(exports "${PROJECT_SOURCE_DIR}/cmake/plugin.map")
+  set_target_properties(${plugin} PROPERTIES OUTPUT_NAME tutti_transport_${name} LINK_DEPENDS "${exports}"
+                        LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${TUTTI_PLUGIN_FOLDER}")
+  target_link_libraries(${plugin} PRIVATE tutti_transport_${name} tutti_compiler)
+  target_link_options(${plugin} PRIVATE "LINKER:--version-script=${exports}")
+  install(TARGETS ${plugin} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/${TUTTI_PLUGIN_FOLDER}")
+  tutti_add_to_group(${plugin} tutti_library)
 endfunction()
 
 function(tutti_add_plugins folder)

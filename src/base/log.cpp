@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -47,9 +48,21 @@ spdlog::logger& logger() {
   return *instance;
 }
 
+// Written by redirect(), read by all. Release pairs with acquire and publishes what it points to; null: the logger.
+std::atomic<const Receiver*> current_receiver = nullptr;
+
 }  // namespace
 
-bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }
-void write(Level level, std::string_view line) { logger().log(to_spdlog(level), line); }
+bool enabled(Level level) {
+  const Receiver* const receiver = current_receiver.load(std::memory_order_acquire);
+  return receiver != nullptr ? receiver->enabled(level) : logger().should_log(to_spdlog(level));
+}
+
+void write(Level level, std::string_view line) {
+  const Receiver* const receiver = current_receiver.load(std::memory_order_acquire);
+  receiver != nullptr ? receiver->write(level, line) : logger().log(to_spdlog(level), line);
+}
+
+void redirect(const Receiver& receiver) { current_receiver.store(&receiver, std::memory_order_release); }
 
 }  // namespace tutti::log

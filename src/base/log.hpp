@@ -14,6 +14,14 @@ enum class Level { trace, info, warn, error, none };
 bool enabled(Level level);
 void write(Level level, std::string_view line);
 
+// Who takes lines in the place of stderr or the file. Both are called by any thread.
+struct Receiver {
+  bool (*enabled)(Level level);
+  void (*write)(Level level, std::string_view line);
+};
+// From now on lines go to `receiver`, which lives as long as the process: a plug-in has a copy of this room, whose lines belong into its host's log.
+void redirect(const Receiver& receiver);
+
 template <typename... Args>
 void trace(fmt::format_string<Args...> format, Args&&... args) {
   if (enabled(Level::trace)) write(Level::trace, fmt::format(format, std::forward<Args>(args)...));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/settings.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -10,49 +13,59 @@ namespace tutti {
 namespace {
 
 template <std::string Settings::*member>
-Status assign_text(Settings& settings, std::string_view, std::string_view value) {
-  settings.*member = value;
-  return {};
-}
+constexpr SettingForm assign_text{
+    .assign = [](Settings& settings, std::string_view, std::string_view value) -> Status {
+      settings.*member = value;
+      return {};
+    },
+    .text = [](const Settings& settings) { return settings.*member; }};
 
 template <uint64_t Settings::*member>
-Status assign_number(Settings& settings, std::string_view variable, std::string_view value) {
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size()) {
-    return invalid_argument("{}: \"{}\" is not a non-negative whole number", variable, value);
-  }
-  settings.*member = number;
-  return {};
-}
+constexpr SettingForm assign_number{
+    .assign = [](Settings& settings, std::string_view variable, std::string_view value) -> Status {
+      uint64_t number = 0;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (error != std::errc() || end != value.data() + value.size()) {
+        return invalid_argument("{}: \"{}\" is not a non-negative whole number", variable, value);
+      }
+      settings.*member = number;
+      return {};
+    },
+    .text = [](const Settings& settings) { return fmt::to_string(settings.*member); }};
 
 template <bool Settings::*member>
-Status assign_switch(Settings& settings, std::string_view variable, std::string_view value) {
-  if (value != "0" && value != "1") {
-    return invalid_argument("{}: \"{}\" is neither 0 nor 1", variable, value);
-  }
-  settings.*member = value == "1";
-  return {};
-}
-
-Status assign_level(Settings& settings, std::string_view variable, std::string_view value) {
-  struct Word {
-    std::string_view text;
-    log::Level level;
-  };
-  static constexpr std::array<Word, 5> words{{{"NONE", log::Level::none},
-                                              {"ERROR", log::Level::error},
-                                              {"WARN", log::Level::warn},
-                                              {"INFO", log::Level::info},
-                                              {"TRACE", log::Level::trace}}};
-  for (const Word& word : words) {
-    if (word.text == value) {
-      settings.debug_level = word.level;
+constexpr SettingForm assign_switch{
+    .assign = [](Settings& settings, std::string_view variable, std::string_view value) -> Status {
+      if (value != "0" && value != "1") {
+        return invalid_argument("{}: \"{}\" is neither 0 nor 1", variable, value);
+      }
+      settings.*member = value == "1";
       return {};
-    }
-  }
-  return invalid_argument("{}: \"{}\" is none of NONE, ERROR, WARN, INFO, TRACE", variable, value);
-}
+    },
+    .text = [](const Settings& settings) { return std::string(settings.*member ? "1" : "0"); }};
+
+struct LevelWord {
+  std::string_view text;
+  log::Level level;
+};
+constexpr std::array<LevelWord, 5> kLevelWords{{{"NONE", log::Level::none},
+                                                {"ERROR", log::Level::error},
+                                                {"WARN", log::Level::warn},
+                                                {"INFO", log::Level::info},
+                                                {"TRACE", log::Level::trace}}};
+
+constexpr SettingForm assign_level{
+    .assign = [](Settings& settings, std::string_view variable, std::string_view value) -> Status {
+      const auto* const word = std::ranges::find(kLevelWords, value, &LevelWord::text);
+      if (word == kLevelWords.end()) {
+        return invalid_argument("{}: \"{}\" is none of NONE, ERROR, WARN, INFO, TRACE", variable, value);
+      }
+      settings.debug_level = word->level;
+      return {};
+    },
+    .text = [](const Settings& settings) {
+      return std::string(std::ranges::find(kLevelWords, settings.debug_level, &LevelWord::level)->text);
+    }};
 
 constexpr SettingRow kRows[] = {
     {"TUTTI_DEBUG", "WARN", "what is logged: NONE, ERROR, WARN, INFO or TRACE", assign_level},
@@ -94,7 +107,7 @@ Result<Settings> Settings::parse() {
   Settings settings;
   for (const SettingRow& row : kRows) {
     if (const char* value = std::getenv(std::string(row.variable).c_str()); value != nullptr && *value != '\0') {
-      TUTTI_UNEXPECTED_IF_ERROR(row.assign(settings, row.variable, value));
+      TUTTI_UNEXPECTED_IF_ERROR(row.form.assign(settings, row.variable, value));
     }
   }
   return settings;

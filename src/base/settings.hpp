@@ -35,11 +35,17 @@ struct Settings {
   static Result<Settings> parse();
 };
 
+// How a variable's text becomes a value, and how a value is told as such a text.
+struct SettingForm {
+  Status (*assign)(Settings& settings, std::string_view variable, std::string_view value);
+  std::string (*text)(const Settings& settings);
+};
+
 struct SettingRow {
   std::string_view variable;
   std::string_view default_value;
   std::string_view meaning;
-  Status (*assign)(Settings& settings, std::string_view variable, std::string_view value);
+  SettingForm form;
 };
 
 // The table itself, for the documentation's test and for `tutti settings`.

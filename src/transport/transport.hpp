@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -148,6 +149,9 @@ class Transport {
   virtual std::string reason(uint32_t peer) const = 0;
   // Non-null once connected, until disconnect().
   virtual Link* link(uint32_t peer) = 0;
+
+  // Takes the place of its type's preference, where that depends on what it has found on this machine. Ranks go by the highest of any of them.
+  virtual std::optional<int> preference() const { return std::nullopt; }
 
   // Carries on handshakes and unfinished sends; looks for dead peers at a bounded rate of its own. Returns how much it did.
   virtual size_t poll() = 0;

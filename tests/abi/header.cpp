@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The header alone, in C++11 and twice.
+// The headers alone, in C++11 and twice.
+#include "tutti/plugin/transport_v1.h"
+#include "tutti/plugin/transport_v1.h"
 #include "tutti/tutti.h"
 #include "tutti/tutti.h"
 

@@ -7,8 +7,12 @@
 
 #include "base/hash.hpp"
 #include "registry/registry.hpp"
+#include "transport/plugin_adaptor.hpp"
+#include "transport/plugin_export.hpp"
 #include "transports/fault/fault_transport.hpp"
+#include "transports/shm/shm.hpp"
 #include "transports/sim/sim_transport.hpp"
+#include "transports/tcp/tcp.hpp"
 
 namespace tutti::conformance {
 
@@ -51,6 +55,9 @@ std::vector<TransportKind> bare_kinds() {
       kinds.push_back({.name = name, .transport = name, .wrapping = TransportKind::Wrapping::none});
     }
   }
+  for (const char* name : {"shm", "tcp"}) {
+    kinds.push_back({.name = std::string(name) + "_through_tables", .transport = name, .wrapping = TransportKind::Wrapping::tables});
+  }
   return kinds;
 }
 
@@ -58,6 +65,9 @@ std::vector<TransportKind> transport_kinds() {
   std::vector<TransportKind> kinds;
   for (const TransportKind& bare : bare_kinds()) {
     kinds.push_back(bare);
+    if (bare.wrapping == TransportKind::Wrapping::tables) {
+      continue;
+    }
     kinds.push_back({.name = "fault_over_" + bare.name, .transport = bare.transport, .wrapping = TransportKind::Wrapping::fault});
     kinds.push_back(
         {.name = "storms_over_" + bare.name, .transport = bare.transport, .wrapping = TransportKind::Wrapping::stormy_fault});
@@ -94,14 +104,15 @@ std::unique_ptr<transport::Transport> TransportWorld::make(uint32_t rank) {
   if (network_ != nullptr) {
     made = std::make_unique<transports::sim::SimTransport>(*network_, context, rank);
   } else {
-    auto created = find_type(kind_.transport)->create(context);
+    auto created = make_by_name(context);
     if (!created) {
       throw std::runtime_error(kind_.transport + ": " + created.error().message());
     }
     made = std::move(*created);
   }
   const bool scripted = rank == 0 && options_.first_rank_script.has_value();
-  if (kind_.wrapping == TransportKind::Wrapping::none && !scripted) {
+  const bool wraps = kind_.wrapping == TransportKind::Wrapping::fault || kind_.wrapping == TransportKind::Wrapping::stormy_fault;
+  if (!wraps && !scripted) {
     return made;
   }
   transports::fault::FaultScript script{.seed = 0x5eed + rank};
@@ -111,6 +122,15 @@ std::unique_ptr<transport::Transport> TransportWorld::make(uint32_t rank) {
     script.storms = {.per_million = 200'000, .longest_calls = 5};
   }
   return std::make_unique<transports::fault::FaultTransport>(std::move(made), options_.rank_count, std::move(script));
+}
+
+Result<std::unique_ptr<transport::Transport>> TransportWorld::make_by_name(const transport::TransportContext& context) const {
+  if (kind_.wrapping != TransportKind::Wrapping::tables) {
+    return find_type(kind_.transport)->create(context);
+  }
+  const auto type = transport::PluginType::adapt(kind_.transport == "tcp" ? transport::exported<&transports::tcp::type>()
+                                                                          : transport::exported<&transports::shm::type>());
+  return type ? type->create(context) : tl::make_unexpected(type.error());
 }
 
 transport::Link& TransportWorld::link(uint32_t rank, uint32_t peer) {

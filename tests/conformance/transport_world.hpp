@@ -24,14 +24,15 @@ namespace tutti::conformance {
 struct TransportKind {
   std::string name;       // "tcp", "fault_over_tcp"
   std::string transport;  // as the registry names it
-  enum class Wrapping : uint8_t { none, fault, stormy_fault } wrapping = Wrapping::none;
+  // `tables`: exported as a plug-in is, and adapted as one.
+  enum class Wrapping : uint8_t { none, fault, stormy_fault, tables } wrapping = Wrapping::none;
 
   friend std::ostream& operator<<(std::ostream& stream, const TransportKind& kind) { return stream << kind.name; }
 };
 
-// The transports of the registry that a world can make.
+// The transports of the registry that a world can make, and what becomes of them through a plug-in's tables.
 std::vector<TransportKind> bare_kinds();
-// Each of them bare and wrapped by `fault`.
+// Each of them, and those of the registry wrapped by `fault`.
 std::vector<TransportKind> transport_kinds();
 
 struct WorldOptions {
@@ -65,6 +66,7 @@ class TransportWorld {
 
  private:
   std::unique_ptr<transport::Transport> make(uint32_t rank);
+  Result<std::unique_ptr<transport::Transport>> make_by_name(const transport::TransportContext& context) const;
 
   TransportKind kind_;
   WorldOptions options_;

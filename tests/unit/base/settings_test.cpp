@@ -31,13 +31,32 @@ TEST_F(SettingsTest, DefaultsAreWhatTheTableSays) {
       continue;
     }
     Settings assigned;
-    ASSERT_TRUE(row.assign(assigned, row.variable, row.default_value).ok()) << row.variable;
+    ASSERT_TRUE(row.form.assign(assigned, row.variable, row.default_value).ok()) << row.variable;
     EXPECT_EQ(assigned.debug_level, parsed->debug_level) << row.variable;
     EXPECT_EQ(assigned.timeout_ms, parsed->timeout_ms) << row.variable;
     EXPECT_EQ(assigned.slice_bytes, parsed->slice_bytes) << row.variable;
     EXPECT_EQ(assigned.peer_memory, parsed->peer_memory) << row.variable;
     EXPECT_EQ(assigned.explain, parsed->explain) << row.variable;
   }
+}
+
+TEST_F(SettingsTest, ValuesAreToldAsTheirVariablesWouldSayThem) {
+  for (const SettingRow& row : setting_rows()) {
+    EXPECT_EQ(row.form.text(Settings{}), row.default_value) << row.variable;
+  }
+  Settings settings;
+  settings.debug_level = log::Level::trace;
+  settings.timeout_ms = 17;
+  settings.transports = "^tcp";
+  settings.peer_memory = false;
+  Settings copy;
+  for (const SettingRow& row : setting_rows()) {
+    ASSERT_TRUE(row.form.assign(copy, row.variable, row.form.text(settings)).ok()) << row.variable;
+  }
+  EXPECT_EQ(copy.debug_level, settings.debug_level);
+  EXPECT_EQ(copy.timeout_ms, settings.timeout_ms);
+  EXPECT_EQ(copy.transports, settings.transports);
+  EXPECT_EQ(copy.peer_memory, settings.peer_memory);
 }
 
 TEST_F(SettingsTest, VariablesAreUniqueAndExplained) {
