@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gloo over TCP on loopback, its only transport between processes here; ranks meet in a folder. RANK and WORLD_SIZE come from bench/peers/run.
+// Gloo over TCP, its only transport between processes here; ranks meet in a folder. RANK, WORLD_SIZE and, for ranks on several hosts, PEERS_ADDRESS
+// come from bench/peers/run.
 #include <gloo/allgather.h>
 #include <gloo/allreduce.h>
 #include <gloo/alltoall.h>
@@ -114,7 +115,8 @@ int peer_begin(PeerWorld* world, int*, char***) {
   world->rank = std::atoi(rank);
   world->rank_count = std::atoi(rank_count);
   return guarded("rendezvous", [world] {
-    gloo::transport::tcp::attr where("127.0.0.1");
+    const char* const address = std::getenv("PEERS_ADDRESS");
+    gloo::transport::tcp::attr where(address != nullptr ? address : "127.0.0.1");
     auto device = gloo::transport::tcp::CreateDevice(where);
     gloo::rendezvous::FileStore store(world->folder);
     auto joined = std::make_shared<gloo::rendezvous::Context>(world->rank, world->rank_count);

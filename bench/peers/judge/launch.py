@@ -58,16 +58,21 @@ def cores():
     return len(os.sched_getaffinity(0))
 
 
-def arguments_of(plan, configuration, folder):
-    is_crowded = plan.ranks > cores()
+def is_crowded(plan, hosts):
+    """Whether ranks cannot have a core each. Between hosts on one machine the cores carry the packets too, and ranks that are bound and spin
+    keep them from it: 8 B take MPI 8 ms then."""
+    return hosts is not None or plan.ranks > cores()
+
+
+def arguments_of(plan, configuration, folder, hosts=None):
     sizes = plan.sizes
-    if is_crowded and configuration.crowded_sizes:
+    if plan.ranks > cores() and configuration.crowded_sizes:
         sizes = tuple(size for size in sizes if size in configuration.crowded_sizes)
     line = ["--folder", folder, "--collectives", ",".join(plan.collectives), "--sizes", ",".join(map(str, sizes)),
             "--cold", ",".join(str(size) for size in plan.cold_sizes if size in sizes), "--memory", configuration.memory,
             "--budget-us", str(plan.budget_us), "--deadline-ms", str(int(plan.deadline_s * 1000))]
     # As many ranks as cores, or fewer: a core for each, the same for all libraries.
-    return line + (["--yield"] if is_crowded else ["--bind"])
+    return line + (["--yield"] if is_crowded(plan, hosts) else ["--bind"])
 
 
 def end(process):
@@ -97,13 +102,14 @@ def in_one_session(commands):
     return [sys.executable, str(pathlib.Path(__file__).with_name("together.py")), json.dumps(commands)], {}
 
 
-def run(configuration, plan, round_number):
+def run(configuration, plan, round_number, hosts=None):
     with tempfile.TemporaryDirectory(prefix="tutti-peers-") as folder:
         secret = pathlib.Path(folder, "secret")
         secret.touch(mode=0o600)
         secret.write_bytes(os.urandom(32))
-        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "TUTTI_SECRET_FILE": str(secret)}
-        commands = configuration.commands(plan.ranks, arguments_of(plan, configuration, folder), plan.ranks > cores())
+        address = hosts.address(0) if hosts else "127.0.0.1"
+        shared = {"MASTER_ADDR": address, "MASTER_PORT": str(free_port()), "TUTTI_SECRET_FILE": str(secret)}
+        commands = configuration.commands(plan.ranks, arguments_of(plan, configuration, folder, hosts), is_crowded(plan, hosts), hosts)
         line, variables = in_one_session(commands)
         with open(f"{folder}/output", "wb") as output, open(f"{folder}/errors", "wb") as errors:
             try:

@@ -21,8 +21,10 @@ class Limits:
         self.readv_add = curve(runs, "sizes", ("readv_add_both_ns",))
         self.readv_all_reduce = curve(runs, "sizes", ("readv_all_reduce_ns",))
 
-    def of(self, collective, size, kind):
+    def of(self, collective, size, kind, ranks):
         """Nanoseconds for two ranks, or None where nothing was measured."""
+        if ranks != 2:
+            return None
         if collective == "barrier":
             return self.exchange_ns
         # Small messages go through shared lines whatever the buffers are.
@@ -51,6 +53,31 @@ class Limits:
             "broadcast": lambda size: total(self.one_way_ns, at(self.readv_one, size)),
             "reduce": lambda size: total(self.exchange_ns, at(self.readv_add, size / 2), at(self.readv_one, size / 2)),
         }
+
+
+class NetworkLimits:
+    """What an interface of each host allows at its rate: what a host must send or receive of other hosts' data, all of it payload."""
+
+    def __init__(self, host_count, rate_bits_per_s):
+        self.host_count = host_count
+        self.bytes_per_ns = rate_bits_per_s / 8e9
+
+    def of(self, collective, size, _kind, _ranks):
+        share = 1 - 1 / self.host_count
+        shares = {"allreduce": 2 * share, "all-gather": share, "reduce-scatter": share, "all-to-all": share, "broadcast": 1, "reduce": 1}
+        return shares[collective] * size / self.bytes_per_ns if collective in shares else None
+
+
+RATE_UNITS = {"bit": 1, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
+
+
+def rate_bits_per_s(text):
+    """Of a rate as tc writes it: "10gbit", "200mbit". ValueError for anything else."""
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = text[len(number):]
+    if unit not in RATE_UNITS or not 0 < float(number) < math.inf:
+        raise ValueError(f"no rate such as 10gbit or 200mbit: {text}")
+    return float(number) * RATE_UNITS[unit]
 
 
 def curve(runs, table, keys):

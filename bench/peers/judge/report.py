@@ -55,9 +55,9 @@ class Results:
 
     def limit_ns(self, key, name):
         ranks, collective, size, temperature = key
-        if self.limits is None or ranks != 2 or temperature != "warm" or name not in self.ours:
+        if self.limits is None or temperature != "warm" or name not in self.ours:
             return None
-        return self.limits.of(collective, size, self.ours[name])
+        return self.limits.of(collective, size, self.ours[name], ranks)
 
     def share_of_limit(self, key, name):
         limit = self.limit_ns(key, name)

@@ -9,6 +9,8 @@ from judge.launch import Plan
 KIB, MIB = 1 << 10, 1 << 20
 POWERS = tuple(8 * 4 ** i for i in range(13))  # 8 B .. 128 MiB
 ALL_SIZES = tuple(sorted({*POWERS, 64 * KIB, MIB, 16 * MIB, 64 * MIB, 256 * MIB}))
+NETWORK_SIZES = (8, 512, 4 * KIB, 32 * KIB, 128 * KIB, 512 * KIB, MIB, 2 * MIB, 4 * MIB, 16 * MIB, 64 * MIB)
+COLLECTIVE_ORDER = ("barrier", "allreduce", "all-gather", "reduce-scatter", "broadcast", "all-to-all", "reduce")
 # Two buffers of up to 1 MiB fit an L2 of 2 MiB; larger messages leave it by themselves.
 COLD_LIMIT = MIB
 
@@ -36,10 +38,16 @@ def cycle(ranks, collectives, is_quick):
     return [steps[name] for name in order if name in steps]
 
 
+def network_cycle(ranks, collectives, is_quick):
+    """The same over a network, where no buffers need to be cold."""
+    sizes = (8, KIB, 64 * KIB, MIB, 16 * MIB) if is_quick else NETWORK_SIZES
+    order = tuple(c for c in COLLECTIVE_ORDER if c in collectives)
+    return [Step(f"{count} ranks", Plan(count, sizes, (), order, 20000, deadline_s=45)) for count in ranks]
+
+
 def step(name, ranks, sizes, collectives, budget_us):
-    order = ("barrier", "allreduce", "all-gather", "reduce-scatter", "broadcast", "all-to-all", "reduce")
     cold = tuple(size for size in sizes if size <= COLD_LIMIT) if ranks == 2 else ()
-    return Step(name, Plan(ranks, tuple(sizes), cold, tuple(c for c in order if c in collectives), budget_us,
+    return Step(name, Plan(ranks, tuple(sizes), cold, tuple(c for c in COLLECTIVE_ORDER if c in collectives), budget_us,
                            deadline_s=20 if ranks == 2 else 8))
 
 

@@ -61,14 +61,24 @@ class Judge(unittest.TestCase):
         machine = limits.Limits([calibration(1)])
         for collective in report.COLLECTIVES:
             for kind in (limits.DIRECT, limits.READV):
-                times = [machine.of(collective, size, kind) for size in schedule.ALL_SIZES]
+                times = [machine.of(collective, size, kind, 2) for size in schedule.ALL_SIZES]
                 self.assertTrue(all(time > 0 for time in times), (collective, kind))
+                self.assertIsNone(machine.of(collective, 8, kind, 4))
+
+    def test_a_network_allows_what_its_interfaces_send(self):
+        network = limits.NetworkLimits(2, limits.rate_bits_per_s("10gbit"))
+        self.assertAlmostEqual(network.of("allreduce", 1250, limits.READV, 2), 1000)
+        self.assertAlmostEqual(network.of("all-gather", 1250, limits.READV, 4), 500)
+        self.assertIsNone(network.of("barrier", 0, limits.READV, 2))
+        for text in ("", "10", "gbit", "-1gbit", "10GB", "infgbit"):
+            with self.assertRaises(ValueError, msg=text):
+                limits.rate_bits_per_s(text)
 
     def test_refused_reads_leave_no_limit(self):
         refused = calibration(1)
         for row in refused["sizes"]:
             row["readv_all_reduce_ns"] = -1
-        self.assertIsNone(limits.Limits([refused]).of("allreduce", 1 << 20, limits.READV))
+        self.assertIsNone(limits.Limits([refused]).of("allreduce", 1 << 20, limits.READV, 2))
 
     def test_table(self):
         lines = report.table(self.results, "allreduce").splitlines()
@@ -113,11 +123,30 @@ class Judge(unittest.TestCase):
             steps = schedule.cycle((2, 4, 8), report.COLLECTIVES, is_quick)
             self.assertEqual({step.plan.ranks for step in steps}, {2, 4, 8})
             self.assertEqual({name for step in steps for name in step.plan.collectives}, set(report.COLLECTIVES))
+            steps = schedule.network_cycle((2, 4), report.COLLECTIVES, is_quick)
+            self.assertEqual([(step.plan.ranks, set(step.plan.collectives)) for step in steps],
+                             [(2, set(report.COLLECTIVES)), (4, set(report.COLLECTIVES))])
         self.assertEqual({size for step in schedule.cycle((2,), report.COLLECTIVES, False) for size in step.plan.sizes}, set(schedule.ALL_SIZES))
 
     def test_each_library_that_is_absent_says_how_to_get_it(self):
-        for configuration, absence in configurations.all_configurations(pathlib.Path("/nowhere")):
+        nowhere = pathlib.Path("/nowhere")
+        for configuration, absence in configurations.inside_a_host(nowhere) + configurations.between_hosts(nowhere):
             self.assertTrue(absence, configuration.name)
+
+    def test_ranks_are_spread_over_hosts_in_order(self):
+        class Hosts:
+            names = ("a", "b")
+            agent = "/agent"
+            def address(self, index): return f"10.0.0.{index}"
+            def command(self, name, words): return ["on", name, *words]
+        ours, open_mpi, mpich, _ = (configuration for configuration, _ in configurations.between_hosts(pathlib.Path("/nowhere")))
+        started = ours.commands(4, [], False, Hosts())
+        self.assertEqual([(line[1], variables["RANK"], variables["PEERS_ADDRESS"]) for line, variables in started],
+                         [("a", "0", "10.0.0.0"), ("a", "1", "10.0.0.0"), ("b", "2", "10.0.0.1"), ("b", "3", "10.0.0.1")])
+        for configuration in (open_mpi, mpich):
+            (line, _), = configuration.commands(4, [], False, Hosts())
+            self.assertEqual(line[:2], ["on", "a"])
+            self.assertIn("a:2,b:2", line)
 
 
 def rows(path):
