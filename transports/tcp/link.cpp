@@ -37,8 +37,9 @@ void tune(int socket, const Settings& settings) {
   }
 }
 
-size_t choose_frame_bytes(uint64_t slice_bytes) {
-  return slice_bytes == 0 ? kMaxFrameBytes : static_cast<size_t>(std::clamp<uint64_t>(slice_bytes, kMinFrameBytes, kMaxFrameBytes));
+size_t choose_frame_bytes(uint64_t slice_bytes, Distance distance) {
+  const size_t most = distance == Distance::same_host ? kMaxFrameBytes : kMaxFrameBytesBetweenHosts;
+  return slice_bytes == 0 ? most : static_cast<size_t>(std::clamp<uint64_t>(slice_bytes, kMinFrameBytes, most));
 }
 
 std::string name_of_end(int socket, decltype(&::getsockname) get_name) {
@@ -57,10 +58,10 @@ std::string name_of_end(int socket, decltype(&::getsockname) get_name) {
 TcpLink::TcpLink(Descriptor socket, const Settings& settings, Distance distance, size_t& backlogged_link_count)
     : socket_(std::move(socket)),
       distance_(distance),
-      max_frame_bytes_(choose_frame_bytes(settings.slice_bytes)),
+      max_frame_bytes_(choose_frame_bytes(settings.slice_bytes, distance)),
       description_(fmt::format("tcp {} -> {}", name_of_end(socket_.get(), &::getsockname), name_of_end(socket_.get(), &::getpeername))),
       backlogged_link_count_(backlogged_link_count),
-      sender_(socket_.get()),
+      sender_(socket_.get(), distance == Distance::same_host ? kLoopbackFlightUnits : kDataWindowUnits),
       receiver_(socket_.get(), sender_) {
   tune(socket_.get(), settings);
 }

@@ -63,7 +63,7 @@ void Receiver::pop(uint32_t channel) {
   inbound.landing = {};
   inbound.kept.reset();
   // Sooner than a frame of the largest size could fail to fit in what the peer knows of.
-  if (inbound.popped_units >= std::min(inbound.window_units / 2, inbound.window_units - credit_units(kMaxFrameBytes))) {
+  if (inbound.popped_units >= std::min(kCreditDueUnits, inbound.window_units - credit_units(kMaxFrameBytes))) {
     credit_due_channels_ |= 1u << channel;
   }
 }

@@ -12,9 +12,10 @@
 
 namespace tutti::transports::tcp {
 
-Sender::Sender(int socket) : socket_(socket) {
+Sender::Sender(int socket, uint32_t flight_units) : socket_(socket) {
   for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
     outbound_[channel].credit_units = window_units(channel);
+    outbound_[channel].unused_units = window_units(channel) - std::min(window_units(channel), flight_units);
   }
 }
 

@@ -22,13 +22,13 @@ inline constexpr size_t kCopiedPayloadBytes = 1024;
 
 class Sender {
  public:
-  // `socket` outlives this.
-  explicit Sender(int socket);
+  // `socket` outlives this. Of a channel's window no more than `flight_units` are used.
+  Sender(int socket, uint32_t flight_units);
 
   // Whether everything given to it has reached the kernel.
   bool idle() const { return copied_begin_ == copied_end_ && payload_.empty(); }
   bool has_credit_for(uint32_t channel, size_t payload_bytes) const {
-    return outbound_[channel].credit_units >= credit_units(payload_bytes);
+    return outbound_[channel].credit_units >= outbound_[channel].unused_units + credit_units(payload_bytes);
   }
   // Begins a header with its payload and writes what the socket takes; only when idle(), and with credit for a data header.
   void send(const Header& header, std::span<const std::byte> payload);
@@ -48,6 +48,7 @@ class Sender {
  private:
   struct Outbound {
     uint32_t credit_units = 0;
+    uint32_t unused_units = 0;  // of the credit: beyond the flight
     uint64_t released_bytes = 0;
   };
 

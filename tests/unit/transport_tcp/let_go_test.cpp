@@ -11,6 +11,7 @@ TEST(TcpLetGo, APartlySentPayloadGoesOnAsACopy) {
   ManualClock clock;
   World world(2, clock);
   world.connect_all();
+  shrink_socket_buffers();
   Link& sender = world.link(0, 1);
   Link& receiver = world.link(1, 0);
   const auto original = payload_of(1, kMaxFrameBytes);

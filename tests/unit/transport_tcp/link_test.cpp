@@ -32,7 +32,7 @@ class TcpLinkTest : public testing::Test {
 };
 
 TEST_F(TcpLinkTest, CarriesFramesOfEverySize) {
-  std::vector<size_t> sizes{0, 1, 7, 8, 63, 64, 65, 4095, 4096, 65'535, 65'536, 65'537, 262'144, kMaxFrameBytes - 1, kMaxFrameBytes};
+  std::vector<size_t> sizes{0, 1, 7, 8, 63, 64, 65, 4095, 4096, 65'535, 65'536, 65'537, kMaxFrameBytes - 1, kMaxFrameBytes};
   for (size_t size = 2; size < 600; size += 3) {
     sizes.push_back(size);
   }
@@ -111,7 +111,7 @@ TEST_F(TcpLinkTest, AnUnreadChannelFillsUpAndDelaysNoOther) {
       ASSERT_EQ(receiver().peek(kChannel + 5, {}, &none), Outcome::would_block);
       ASSERT_LT(sent_count, 100) << "nothing bounds what an unread channel takes";
     }
-    EXPECT_EQ(static_cast<uint32_t>(sent_count), window_units(stuffed) / credit_units(kMaxFrameBytes));
+    EXPECT_EQ(static_cast<uint32_t>(sent_count), std::min(window_units(stuffed), kLoopbackFlightUnits) / credit_units(kMaxFrameBytes));
     for (int round = 0; round < 500; ++round) {
       send(kChannel + 1, {}, other);
       Frame frame;

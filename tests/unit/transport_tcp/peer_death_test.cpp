@@ -113,6 +113,7 @@ TEST(TcpPeerDeath, AFrameCutShortIsNeverSeen) {
   RankOptions options;
   World world(2, clock, options);
   world.connect_all();
+  shrink_socket_buffers();
   // Nobody reads rank 1's socket, so that a part of this stays with rank 0 and is lost with it.
   const auto payload = payload_of(1, kMaxFrameBytes);
   Link& sender = world.link(0, 1);
