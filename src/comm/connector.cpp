@@ -85,6 +85,7 @@ Reach Connector::reach() const {
       view.bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s;
       view.source = estimate.source;
       view.reaches_memory = estimate.reaches_memory;
+      view.copies_out = estimate.copies_out;
       if (const MeasuredLink* const measured = measured_link(peer)) {
         view.latency_ns = measured->latency_ns;
         view.bandwidth_bytes_per_s = measured->bandwidth_bytes_per_s;
@@ -131,7 +132,8 @@ void Connector::decide_pair(Pair& pair, const Reach::Peer& view, const Reach::Pe
     pair.link = {.latency_ns = view.latency_ns,
                  .bandwidth_bytes_per_s = std::max<uint64_t>(view.bandwidth_bytes_per_s, 1),
                  .source = view.source,
-                 .reaches_memory = view.reaches_memory && other_view.reaches_memory};
+                 .reaches_memory = view.reaches_memory && other_view.reaches_memory,
+                 .copies_out = view.copies_out};
   }
 }
 

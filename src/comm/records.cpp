@@ -123,7 +123,8 @@ Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t
 bootstrap::Bytes encode(const Reach& record) {
   json peers = json::array();
   for (const Reach::Peer& peer : record.peers) {
-    peers.push_back({static_cast<uint32_t>(peer.state), peer.latency_ns, peer.bandwidth_bytes_per_s, peer.source, peer.reaches_memory ? 1u : 0u});
+    peers.push_back({static_cast<uint32_t>(peer.state), peer.latency_ns, peer.bandwidth_bytes_per_s, peer.source, peer.reaches_memory ? 1u : 0u,
+                     peer.copies_out ? 1u : 0u});
   }
   return pack(peers);
 }
@@ -135,7 +136,8 @@ Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_
                               .latency_ns = peer.at(1).get<uint64_t>(),
                               .bandwidth_bytes_per_s = peer.at(2).get<uint64_t>(),
                               .source = peer.at(3).get<std::string>(),
-                              .reaches_memory = peer.at(4).get<uint32_t>() == 1});
+                              .reaches_memory = peer.at(4).get<uint32_t>() == 1,
+                              .copies_out = peer.at(5).get<uint32_t>() == 1});
     }
   });
   if (result && result->peers.size() != rank_count) {

@@ -38,6 +38,7 @@ struct Reach {
     uint64_t bandwidth_bytes_per_s = 0;
     std::string source;
     bool reaches_memory = false;
+    bool copies_out = false;
   };
   std::vector<Peer> peers;  // by rank
 };

@@ -11,7 +11,8 @@
 //   Domains of a level    inside a host, such as packages: crossing_ns more on the wire, and all bytes that leave a domain, and all that enter it,
 //                         pass one after another at crossing_bytes_per_s, those that a step reads from or writes to a peer's memory as well
 //   Ranks of two hosts    T occupies the sender's adapter outwards and the receiver's inwards (topology::Adapters says who shares one)
-//   receive_reduce        also takes B/reduce_bytes_per_s on the core; on one host it replaces the receiver's copy when it takes longer
+//   receive_reduce        also takes B/reduce_bytes_per_s on the core; on one host it replaces the receiver's copy when it takes longer,
+//                         unless the link copies out, as a socket does
 //   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit; less while all
 //                         that the core's steps read and write is no more than kNearBytes, longer beyond kCachedBytes
 //   copy                  a reduce of one source

@@ -218,7 +218,7 @@ Player::Span Player::play_receive(const Event& event) {
   }
   uint64_t finish = 0;
   if (parts.on_one_host) {
-    const uint64_t moving = std::max(parts.transfer_ns, reducing);
+    const uint64_t moving = parts.copies_out ? add(parts.transfer_ns, reducing) : std::max(parts.transfer_ns, reducing);
     const bool is_hidden = bytes <= kSignalBytes || shares_[node.rank].is_scarce();  // one line comes as a whole
     const uint64_t cold = is_hidden ? 0 : first_part(moving, bytes, kColdBytes);
     const uint64_t last_frame = is_hidden ? 0 : add(first_part(moving, bytes, kFrameBytes), cold);
@@ -281,7 +281,8 @@ Player::Message Player::message(uint32_t source, uint32_t target, uint64_t bytes
                 .wire_ns = link.latency_ns - 2 * overhead,
                 .receive_overhead_ns = overhead_of(target),
                 .transfer_ns = duration_ns(bytes, link.bandwidth_bytes_per_s),
-                .on_one_host = hosts_[source] == hosts_[target]};
+                .on_one_host = hosts_[source] == hosts_[target],
+                .copies_out = link.copies_out};
   if (const topology::Level* const level = play_.topology.crossed(source, target)) {
     parts.wire_ns = add(parts.wire_ns, level->crossing_ns);
   }

@@ -51,6 +51,7 @@ class Player {
     uint64_t receive_overhead_ns = 0;
     uint64_t transfer_ns = 0;
     bool on_one_host = false;
+    bool copies_out = false;
     uint64_t turns = 0;  // of a receiver that shares its core
   };
   // Ranks of a host and cores that they share.

@@ -21,7 +21,8 @@ constexpr uint32_t kPairsShown = 8;
 constexpr uint32_t kDomainsShown = 16;
 
 uint64_t hash_of(const LinkSpec& link) {
-  return hash_combine(hash_combine(hash_combine(1, link.latency_ns), link.bandwidth_bytes_per_s), link.reaches_memory ? 1 : 0);
+  const uint64_t kinds = (link.reaches_memory ? 1 : 0) + (link.copies_out ? 2 : 0);
+  return hash_combine(hash_combine(hash_combine(1, link.latency_ns), link.bandwidth_bytes_per_s), kinds);
 }
 
 // The fabric's levels, and one pair of chips of each.
@@ -85,8 +86,8 @@ class RunHash {
 std::string duration_text(uint64_t ns) { return ns < 1'000 ? fmt::format("{} ns", ns) : fmt::format("{:.2f} us", static_cast<double>(ns) / 1e3); }
 
 std::string link_text(const LinkSpec& link) {
-  return fmt::format("{}, {:.2f} GB/s{} ({})", duration_text(link.latency_ns), static_cast<double>(link.bandwidth_bytes_per_s) / 1e9,
-                     link.reaches_memory ? ", reaches memory" : "",
+  return fmt::format("{}, {:.2f} GB/s{}{} ({})", duration_text(link.latency_ns), static_cast<double>(link.bandwidth_bytes_per_s) / 1e9,
+                     link.reaches_memory ? ", reaches memory" : "", link.copies_out ? ", copies out" : "",
                      link.source.empty() ? std::string_view("no source") : std::string_view(link.source));
 }
 

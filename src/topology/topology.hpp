@@ -18,6 +18,7 @@ struct LinkSpec {
   uint64_t bandwidth_bytes_per_s = 1;  // effective, large messages; 0 is taken as 1
   std::string source;                  // where the two figures come from
   bool reaches_memory = false;         // the ranks can read each other's memory
+  bool copies_out = false;             // a receiver copies what arrives before it can reduce it
 
   bool operator==(const LinkSpec&) const = default;
 };

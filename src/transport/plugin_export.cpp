@@ -124,6 +124,7 @@ constexpr tuttiLinkFunctions_v1_t kExportedLinks{
         estimate->latencyNs = found.latency_ns;
         estimate->bandwidthBytesPerS = found.bandwidth_bytes_per_s;
         estimate->reachesMemory = found.reaches_memory ? 1 : 0;
+        estimate->copiesOut = found.copies_out ? 1 : 0;
         put_text(std::string(found.source), estimate->source, sizeof estimate->source);
         return 0;
       });

@@ -181,7 +181,8 @@ LinkEstimate PluginLink::estimate() const {
   return {.latency_ns = std::min(estimate.latencyNs, kMostLatencyNs),
           .bandwidth_bytes_per_s = std::clamp<uint64_t>(estimate.bandwidthBytesPerS, 1, kMostBandwidthBytesPerS),
           .source = estimate_source_,
-          .reaches_memory = tables_.reaches_memory && estimate.reachesMemory != 0};
+          .reaches_memory = tables_.reaches_memory && estimate.reachesMemory != 0,
+          .copies_out = estimate.copiesOut != 0};
 }
 
 std::string PluginLink::describe() const {

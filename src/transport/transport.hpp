@@ -61,6 +61,7 @@ struct LinkEstimate {
   uint64_t bandwidth_bytes_per_s = 0;  // one direction, large messages
   std::string_view source;             // "measured by ...", "default for loopback"
   bool reaches_memory = false;         // this rank can read any memory of the peer, and share what the peer has from tuttiMemAlloc; probed
+  bool copies_out = false;             // what arrives is copied, as from a socket, before peek() gives it
 };
 
 class Link {

@@ -93,6 +93,7 @@ typedef struct tuttiLinkEstimate {
   uint64_t latencyNs;           /* one way, a frame of 8 bytes; Tutti takes at most 10^10 */
   uint64_t bandwidthBytesPerS;  /* one direction, large messages; Tutti takes 1 to 10^14 */
   int reachesMemory;            /* 1: this rank can read any memory of the peer: publish, share, enter, leave and fetch may be called. Probed. */
+  int copiesOut;                /* 1: what arrives is copied to where Tutti gets it, as from a socket; 0: it is given to Tutti where it lies */
   char source[TUTTI_TRANSPORT_SOURCE_BYTES]; /* "measured at connect", "link speed of the adapter" */
 } tuttiLinkEstimate_t;
 
