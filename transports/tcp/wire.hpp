@@ -47,7 +47,7 @@ inline constexpr uint32_t kDataWindowUnits = 8 * credit_units(kMaxFrameBytes);
 inline constexpr uint32_t kCreditDueUnits = credit_units(kMaxFrameBytes);
 // How much of a channel's window a sender uses on its own host. What waits in a socket there has been copied in and is yet to be copied out: while it is
 // little, it stays in the caches, and the kernel uses the same pages again. An allreduce of 2 MiB of two ranks took 0.6 ms, and 0.9 with the whole window.
-inline constexpr uint32_t kLoopbackFlightUnits = 2 * credit_units(kMaxFrameBytes);
+inline constexpr uint32_t kLoopbackFlightUnits = 3 * credit_units(kMaxFrameBytes);
 static_assert(kLoopbackFlightUnits - kCreditDueUnits >= credit_units(kMaxFrameBytes), "a frame passes, whatever has not been returned yet");
 
 constexpr uint32_t window_units(uint32_t channel) {
