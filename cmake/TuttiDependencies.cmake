@@ -11,3 +11,6 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(PMIX REQUIRED IMPORTED_TARGET pmix)
 pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
+
+# What transports that are built as plug-ins use; those that lack theirs are not built.
+pkg_check_modules(FABRIC IMPORTED_TARGET libfabric>=1.14)

@@ -78,6 +78,8 @@ constexpr SettingRow kRows[] = {
     {"TUTTI_SOCKET_IFNAME", "",
      "interfaces for TCP: name prefixes \"eth,ib\", all but some \"^docker,veth\", exact names \"=eth0\"; empty: loopback last",
      assign_text<&Settings::socket_interfaces>},
+    {"TUTTI_OFI_PROVIDER", "", "libfabric's provider that the transport ofi uses, as in \"tcp\"; empty: that of a network adapter",
+     assign_text<&Settings::ofi_provider>},
     {"TUTTI_HOSTID", "", "overrides the identity of this host; ranks with different ones never share memory",
      assign_text<&Settings::host_id>},
     {"TUTTI_SECRET_FILE", "",

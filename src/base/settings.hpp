@@ -19,6 +19,7 @@ struct Settings {
   std::string algorithm_files;                // TUTTI_ALGO_FILE, read by the communicator
   std::string transports;                     // TUTTI_TRANSPORTS, parsed by the communicator
   std::string socket_interfaces;              // TUTTI_SOCKET_IFNAME, parsed by base/interfaces
+  std::string ofi_provider;                   // TUTTI_OFI_PROVIDER, chosen by transports/ofi
   std::string host_id;                        // TUTTI_HOSTID
   std::string secret_file;                    // TUTTI_SECRET_FILE
   uint64_t timeout_ms = 300'000;              // TUTTI_TIMEOUT_MS; 0: none

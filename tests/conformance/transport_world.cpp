@@ -10,6 +10,9 @@
 #include "transport/plugin_adaptor.hpp"
 #include "transport/plugin_export.hpp"
 #include "transports/fault/fault_transport.hpp"
+#ifdef TUTTI_TEST_OFI
+#include "transports/ofi/ofi.hpp"
+#endif
 #include "transports/shm/shm.hpp"
 #include "transports/sim/sim_transport.hpp"
 #include "transports/tcp/tcp.hpp"
@@ -58,6 +61,11 @@ std::vector<TransportKind> bare_kinds() {
   for (const char* name : {"shm", "tcp"}) {
     kinds.push_back({.name = std::string(name) + "_through_tables", .transport = name, .wrapping = TransportKind::Wrapping::tables});
   }
+#ifdef TUTTI_TEST_OFI
+  for (const char* provider : {"tcp", "shm"}) {
+    kinds.push_back({.name = std::string("ofi_") + provider, .transport = "ofi", .wrapping = TransportKind::Wrapping::none, .provider = provider});
+  }
+#endif
   return kinds;
 }
 
@@ -65,7 +73,7 @@ std::vector<TransportKind> transport_kinds() {
   std::vector<TransportKind> kinds;
   for (const TransportKind& bare : bare_kinds()) {
     kinds.push_back(bare);
-    if (bare.wrapping == TransportKind::Wrapping::tables) {
+    if (bare.wrapping == TransportKind::Wrapping::tables || !bare.provider.empty()) {
       continue;
     }
     kinds.push_back({.name = "fault_over_" + bare.name, .transport = bare.transport, .wrapping = TransportKind::Wrapping::fault});
@@ -77,6 +85,10 @@ std::vector<TransportKind> transport_kinds() {
 
 TransportWorld::TransportWorld(const TransportKind& kind, const WorldOptions& options) : kind_(kind), options_(options) {
   settings_.peer_memory = true;
+  if (!kind.provider.empty()) {
+    settings_.ofi_provider = kind.provider;
+    settings_.socket_interfaces = "=lo";
+  }
   for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
     transport::Secret secret{};
     secret.fill(options.secrets == WorldOptions::Secrets::one_each ? static_cast<std::byte>(rank + 1) : std::byte{0x5a});
@@ -125,6 +137,11 @@ std::unique_ptr<transport::Transport> TransportWorld::make(uint32_t rank) {
 }
 
 Result<std::unique_ptr<transport::Transport>> TransportWorld::make_by_name(const transport::TransportContext& context) const {
+#ifdef TUTTI_TEST_OFI
+  if (kind_.transport == "ofi") {
+    return transports::ofi::type().create(context);
+  }
+#endif
   if (kind_.wrapping != TransportKind::Wrapping::tables) {
     return find_type(kind_.transport)->create(context);
   }

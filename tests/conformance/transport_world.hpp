@@ -27,6 +27,8 @@ struct TransportKind {
   // `tables`: exported as a plug-in is, and adapted as one.
   enum class Wrapping : uint8_t { none, fault, stormy_fault, tables } wrapping = Wrapping::none;
 
+  std::string provider = {};  // TUTTI_OFI_PROVIDER
+
   friend std::ostream& operator<<(std::ostream& stream, const TransportKind& kind) { return stream << kind.name; }
 };
 

@@ -36,6 +36,7 @@ HIDDEN = {
     "expat.h": "msccl",
     "spdlog/": "base",
     "openssl/": "base",
+    "rdma/": "transports/ofi",
     "mpi.h": None,
 }
 

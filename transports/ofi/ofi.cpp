@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transports/ofi/ofi.hpp"
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <utility>
+
+#include "base/log.hpp"
+#include "transports/ofi/libfabric_endpoint.hpp"
+
+namespace tutti::transports::ofi {
+
+namespace {
+
+using transport::PeerState;
+
+// Below tcp, which has several sockets and writes from where the bytes are.
+constexpr int kSoftwarePreference = 4;
+
+// The purpose that sentinels claim.
+constexpr uint64_t kSentinelPurpose = 0x7475'7474'696f'6669;
+
+// How often sockets are looked at once everybody is connected. The count serves callers whose clock stands still.
+constexpr uint64_t kLookInterval_ns = 200'000;
+constexpr uint32_t kMaxPollsBetweenLooks = 1024;
+constexpr int kMaxEventsPerLook = 64;
+constexpr uint64_t kListenerToken = UINT64_MAX;
+
+// From proof to greeting: how long endpoints may take to reach each other.
+constexpr uint64_t kGreetingPatience_ns = 10'000'000'000;
+// What a peer sent before it ended may still be on its way, as nothing orders the sentinel's end and the endpoint's messages. After a goodbye it is known
+// what is to come; a process that died has said nothing.
+constexpr uint64_t kGraceAfterGoodbye_ns = 1'000'000'000;
+constexpr uint64_t kGraceAfterDeath_ns = 5'000'000;
+// Rounds of a millisecond in which a leaving rank waits for its last messages to go out.
+constexpr int kMaxFarewellRounds = 20;
+
+// A selection as TUTTI_TRANSPORTS has it.
+bool names(std::string_view selection, std::string_view transport) {
+  while (!selection.empty()) {
+    const size_t comma = selection.find(',');
+    if (selection.substr(0, comma) == transport) {
+      return true;
+    }
+    selection = comma == std::string_view::npos ? std::string_view() : selection.substr(comma + 1);
+  }
+  return false;
+}
+
+// Whether peers are to be reached without the transport tcp, or by this one at any rate.
+bool asks_for_ofi(std::string_view selection) {
+  return selection.starts_with('^') ? names(selection.substr(1), "tcp") : names(selection, "ofi");
+}
+
+size_t choose_frame_bytes(uint64_t slice_bytes) {
+  return slice_bytes == 0 ? kMaxFrameBytes : static_cast<size_t>(std::clamp<uint64_t>(slice_bytes, kMinFrameBytes, kMaxFrameBytes));
+}
+
+uint64_t first_word_of(const Key& key) {
+  uint64_t word = 0;
+  for (size_t index = 0; index < sizeof word; ++index) {
+    word |= std::to_integer<uint64_t>(key[index]) << (8 * index);
+  }
+  return word;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<transport::Transport>> OfiTransport::create(const transport::TransportContext& context) {
+  const Settings& settings = context.settings;
+  const bool is_named = !settings.ofi_provider.empty();
+  const bool takes_software = asks_for_ofi(settings.transports);
+  if (!is_named && !takes_software && !has_adapters()) {
+    return tl::make_unexpected(failure(tuttiSystemError, "no network adapter here; TUTTI_OFI_PROVIDER takes a provider in software"));
+  }
+  const auto offers = find_offers(settings);
+  if (!offers) {
+    return tl::make_unexpected(offers.error());
+  }
+  const auto offer = choose(*offers, {.provider = settings.ofi_provider, .takes_software = takes_software, .rank = context.rank});
+  if (!offer) {
+    return tl::make_unexpected(offer.error());
+  }
+  if (*offer == nullptr) {
+    return tl::make_unexpected(
+        failure(tuttiSystemError, "libfabric offers no network adapter here; TUTTI_OFI_PROVIDER takes one of: {}", names_of(*offers)));
+  }
+  auto endpoint = open_endpoint(**offer);
+  if (!endpoint) {
+    return tl::make_unexpected(
+        Status(endpoint.error().code(), fmt::format("libfabric's {} on {}: {}", (*offer)->provider, (*offer)->domain, endpoint.error().message())));
+  }
+  return create_with(context, std::move(*endpoint));
+}
+
+Result<std::unique_ptr<transport::Transport>> OfiTransport::create_with(const transport::TransportContext& context,
+                                                                        std::unique_ptr<Endpoint> endpoint) {
+  std::unique_ptr<OfiTransport> transport(new OfiTransport(context));
+  TUTTI_UNEXPECTED_IF_ERROR(transport->open(std::move(endpoint)));
+  return transport;
+}
+
+OfiTransport::OfiTransport(const transport::TransportContext& context)
+    : rank_(context.rank),
+      clock_(context.clock),
+      settings_(context.settings),
+      identity_{.key = derive_key(context.secret, "ofi link", context.communicator_id),
+                .claim = {.rank = context.rank, .rank_count = context.rank_count, .purpose = kSentinelPurpose}},
+      address_{.host = digest_of_host(context.host_id), .provider = {}, .name = {}, .sockets = {}},
+      peers_(context.rank_count) {}
+
+Status OfiTransport::open(std::unique_ptr<Endpoint> endpoint) {
+  auto doorway = Doorway::open(settings_.socket_interfaces, identity_, clock_);
+  if (!doorway) {
+    return doorway.error();
+  }
+  doorway_.emplace(std::move(*doorway));
+  address_.sockets = doorway_->addresses();
+  address_.provider = endpoint->traits().provider;
+  address_.name = endpoint->name();
+  if (address_.provider.size() > kMaxProviderBytes || address_.name.size() > kMaxNameBytes) {
+    return failure(tuttiSystemError, "ofi: an endpoint's address of {} bytes", address_.name.size());
+  }
+  log::info("ofi: {} at {}", address_.provider, endpoint->describe(address_.name));
+  hub_ = std::make_unique<Hub>(std::move(endpoint), tag_of(rank_), static_cast<uint32_t>(peers_.size()));
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_.valid()) {
+    return system_error(errno, "epoll_create1");
+  }
+  for (const int socket : doorway_->sockets()) {
+    TUTTI_RETURN_IF_ERROR(watch(socket, kListenerToken));
+  }
+  return {};
+}
+
+OfiTransport::~OfiTransport() {
+  for (Peer& peer : peers_) {
+    say_goodbye(peer);
+  }
+  for (Peer& peer : peers_) {
+    peer.link.reset();
+  }
+}
+
+Status OfiTransport::watch(int socket, uint64_t token) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLRDHUP;
+  event.data.u64 = token;
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket, &event) == 0 ? Status() : system_error(errno, "epoll_ctl");
+}
+
+transport::Link* OfiTransport::link(uint32_t rank) {
+  return peers_[rank].state == PeerState::connected ? peers_[rank].link.get() : nullptr;
+}
+
+void OfiTransport::connect(uint32_t rank, std::span<const std::byte> peer_address) {
+  assert(rank < peers_.size() && rank != rank_);
+  Peer& peer = peers_[rank];
+  if (peer.state != PeerState::unreachable) {
+    return;
+  }
+  std::optional<Address> theirs = decode(peer_address);
+  if (!theirs) {
+    peer.reason = "its address makes no sense";
+    return;
+  }
+  const bool is_same_host = theirs->host == address_.host;
+  std::vector<SocketAddress> found = rank_ < rank ? ways(address_, *theirs) : ways(*theirs, address_);
+  if (theirs->provider != address_.provider) {
+    peer.reason = fmt::format("it uses libfabric's {}, this rank {}", theirs->provider, address_.provider);
+  } else if (core_of(address_.provider) == "shm" && !is_same_host) {
+    peer.reason = "other host";
+  } else if (found.empty()) {
+    peer.reason = "no address in common";
+  } else {
+    peer.state = PeerState::connecting;
+    peer.reason.clear();
+    peer.address = std::move(*theirs);
+    peer.deadline = Deadline::after_timeout_ms(clock_, settings_.timeout_ms);
+    ++connecting_count_;
+    if (rank_ < rank) {
+      peer.caller.emplace(Caller::Target{rank, std::move(found)}, identity_, clock_, peer.deadline);
+    } else if (peer.early.valid()) {
+      take_socket(rank, std::move(peer.early));
+    }
+  }
+}
+
+void OfiTransport::disconnect(uint32_t rank) {
+  assert(rank < peers_.size());
+  Peer& peer = peers_[rank];
+  if (peer.state == PeerState::connecting) {
+    --connecting_count_;
+  }
+  say_goodbye(peer);
+  peer = Peer();
+  peer.reason = "disconnected";
+}
+
+// What was sent should arrive: messages get the time to leave, and the peer learns how many it may wait for.
+void OfiTransport::say_goodbye(Peer& peer) {
+  if (!peer.sentinel || peer.link == nullptr) {
+    return;
+  }
+  int idle_rounds = 0;
+  while (peer.link->is_sending() && peer.link->failure().ok() && !hub_->is_closed() && idle_rounds < kMaxFarewellRounds) {
+    if (hub_->progress() == 0) {
+      ++idle_rounds;
+      (void)::poll(nullptr, 0, 1);
+    }
+  }
+  peer.sentinel->say_goodbye(peer.link->sent());
+}
+
+std::optional<int> OfiTransport::preference() const {
+  const auto networks = network_providers();
+  const bool has_adapter = std::ranges::find(networks, core_of(address_.provider)) != networks.end();
+  return has_adapter ? std::nullopt : std::optional(kSoftwarePreference);
+}
+
+size_t OfiTransport::poll() {
+  size_t done = hub_->progress();
+  for (Peer& peer : peers_) {
+    done += peer.link != nullptr ? peer.link->flush() : 0;
+  }
+  return look_due() ? done + look() : done;
+}
+
+bool OfiTransport::look_due() {
+  const uint64_t now_ns = clock_.now_ns();
+  if (connecting_count_ == 0 && now_ns < next_look_ns_ && ++polls_since_look_ < kMaxPollsBetweenLooks) {
+    return false;
+  }
+  next_look_ns_ = now_ns + kLookInterval_ns;
+  polls_since_look_ = 0;
+  return true;
+}
+
+size_t OfiTransport::look() {
+  std::array<epoll_event, kMaxEventsPerLook> events;
+  const int count = ::epoll_wait(epoll_.get(), events.data(), kMaxEventsPerLook, 0);
+  size_t done = 0;
+  for (int index = 0; index < count; ++index) {
+    const uint64_t token = events[static_cast<size_t>(index)].data.u64;
+    if (token == kListenerToken) {
+      done += doorway_->accept_waiting();
+    } else if (Peer& peer = peers_[token]; peer.sentinel && peer.sentinel->look() == Sentinel::State::ended) {
+      (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, peer.sentinel->socket(), nullptr);  // it would be reported at every look
+      ++done;
+    }
+  }
+  (void)doorway_->advance(arrivals_);
+  done += take_arrivals();
+  done += connecting_count_ > 0 ? advance_connecting() : 0;
+  for (uint32_t rank = 0; rank < peers_.size(); ++rank) {
+    look_after(rank);
+  }
+  return done;
+}
+
+size_t OfiTransport::take_arrivals() {
+  const size_t count = arrivals_.size();
+  for (Doorway::Arrival& arrival : arrivals_) {
+    Peer& peer = peers_[arrival.rank];
+    if (peer.state == PeerState::connecting && !peer.sentinel) {
+      take_socket(arrival.rank, std::move(arrival.socket));
+    } else if (peer.state == PeerState::unreachable) {
+      peer.early = std::move(arrival.socket);
+    }  // else the peer has a link already, and this socket is closed
+  }
+  arrivals_.clear();
+  return count;
+}
+
+size_t OfiTransport::advance_connecting() {
+  const size_t before = connecting_count_;
+  for (uint32_t rank = 0; rank < peers_.size(); ++rank) {
+    if (peers_[rank].state == PeerState::connecting) {
+      advance(rank);
+    }
+  }
+  return before - connecting_count_;
+}
+
+// The lower rank calls; then it opens and the higher one answers; then it greets and the higher one answers. So each knows that the other expects what it sends.
+void OfiTransport::advance(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  if (peer.caller) {
+    switch (peer.caller->advance()) {
+      case Caller::State::calling: break;
+      case Caller::State::proven: take_socket(rank, peer.caller->take_socket()); break;
+      case Caller::State::failed: return leave_connecting(peer, PeerState::unreachable, peer.caller->reason());
+    }
+  }
+  if (peer.state == PeerState::connecting && peer.sentinel && peer.link == nullptr) {
+    advance_opening(rank);
+  }
+  if (peer.state == PeerState::connecting && peer.link != nullptr) {
+    advance_greeting(rank);
+  }
+  if (peer.state == PeerState::connecting && peer.deadline.passed(clock_)) {
+    leave_connecting(peer, PeerState::unreachable, peer.link == nullptr ? "it did not connect in time" : "the endpoints do not reach each other");
+  }
+}
+
+void OfiTransport::take_socket(uint32_t rank, Descriptor socket) {
+  Peer& peer = peers_[rank];
+  peer.sentinel.emplace(std::move(socket));
+  peer.caller.reset();
+  if (const Status watched = watch(peer.sentinel->socket(), rank); !watched.ok()) {
+    return leave_connecting(peer, PeerState::unreachable, watched.message());
+  }
+  fill_random(std::as_writable_bytes(std::span(&peer.nonce, 1)));
+  if (rank_ < rank) {
+    peer.sentinel->open(peer.nonce);
+  }
+}
+
+void OfiTransport::advance_opening(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  switch (peer.sentinel->look()) {
+    case Sentinel::State::opening: break;
+    case Sentinel::State::open: begin_link(rank); break;
+    case Sentinel::State::left:
+    case Sentinel::State::ended: leave_connecting(peer, PeerState::unreachable, "it gave up: " + peer.sentinel->reason()); break;
+  }
+}
+
+void OfiTransport::begin_link(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  const auto added = hub_->endpoint().add_peer(peer.address.name);
+  if (!added) {
+    return leave_connecting(peer, PeerState::unreachable, added.error().message());
+  }
+  const uint64_t theirs = peer.sentinel->peer_nonce();
+  const auto [lower, higher] = rank_ < rank ? std::pair(peer.nonce, theirs) : std::pair(theirs, peer.nonce);
+  const Distance distance = peer.address.host == address_.host ? Distance::same_host : Distance::other_host;
+  peer.link = std::make_unique<OfiLink>(
+      *hub_,
+      OfiLink::Ends{.own_rank = rank_,
+                    .peer_rank = rank,
+                    .peer = *added,
+                    .peer_tag = tag_of(rank),
+                    .own_token = token(lower, higher, rank_),
+                    .peer_token = token(lower, higher, rank)},
+      OfiLink::Manner{.max_frame_bytes = choose_frame_bytes(settings_.slice_bytes),
+                      .estimate = estimate_of(address_.provider, distance),
+                      .description = fmt::format("ofi {} {} -> {}", address_.provider, hub_->endpoint().describe(address_.name),
+                                                 hub_->endpoint().describe(peer.address.name))});
+  peer.deadline = Deadline::after_ns(clock_, kGreetingPatience_ns);
+  if (rank_ < rank) {
+    peer.link->greet();
+  } else {
+    peer.sentinel->open(peer.nonce);
+  }
+}
+
+void OfiTransport::advance_greeting(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  if (!peer.link->failure().ok()) {
+    return leave_connecting(peer, PeerState::unreachable, peer.link->failure().message());
+  }
+  if (!peer.link->greeted()) {
+    if (peer.sentinel->state() == Sentinel::State::ended) {
+      leave_connecting(peer, PeerState::unreachable, "it gave up: " + peer.sentinel->reason());
+    }
+    return;
+  }
+  if (rank_ > rank) {
+    peer.link->greet();
+    (void)peer.link->flush();
+  }
+  log::info("ofi: rank {} is connected: {}", rank, peer.link->describe());
+  leave_connecting(peer, PeerState::connected, {});
+}
+
+// A link ends some time after its sentinel, when all has arrived that may still come.
+void OfiTransport::look_after(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  if (peer.state != PeerState::connected || !peer.link->failure().ok()) {
+    return;
+  }
+  const Sentinel::State state = peer.sentinel->state();
+  if (state != Sentinel::State::left && state != Sentinel::State::ended) {
+    return;
+  }
+  const bool has_said_goodbye = peer.sentinel->peer_sent().has_value();
+  if (peer.gone_for_good.at_ns() == Deadline::none().at_ns()) {
+    peer.gone_for_good = Deadline::after_ns(clock_, has_said_goodbye ? kGraceAfterGoodbye_ns : kGraceAfterDeath_ns);
+  }
+  while (hub_->progress() > 0) {
+  }
+  if (has_said_goodbye && peer.link->has_arrived(*peer.sentinel->peer_sent())) {
+    peer.link->fail(remote_error("connection closed by the peer"));
+  } else if (peer.gone_for_good.passed(clock_)) {
+    peer.link->fail(has_said_goodbye ? remote_error("it left, and not all that it had sent arrived") : remote_error("{}", peer.sentinel->reason()));
+  }
+}
+
+void OfiTransport::leave_connecting(Peer& peer, PeerState state, std::string reason) {
+  assert(peer.state == PeerState::connecting);
+  --connecting_count_;
+  peer.state = state;
+  peer.reason = std::move(reason);
+  peer.caller.reset();
+  peer.deadline = Deadline::none();
+  if (state == PeerState::unreachable) {
+    peer.link.reset();
+    peer.sentinel.reset();
+  }
+}
+
+// Both nonces are in it, so it is of no use for another link, and the secret, so it cannot be computed from what the sentinel says.
+uint64_t OfiTransport::token(uint64_t lower_nonce, uint64_t higher_nonce, uint32_t receiver) const {
+  const Key lower = derive_key(identity_.key, "ofi token, lower", lower_nonce);
+  return first_word_of(derive_key(derive_key(lower, "ofi token, higher", higher_nonce), "ofi token, receiver", receiver));
+}
+
+uint64_t OfiTransport::tag_of(uint32_t rank) const { return first_word_of(derive_key(identity_.key, "ofi tag", rank)); }
+
+// Below shm, and above tcp for the sake of network adapters.
+const transport::TransportType& type() {
+  static constexpr transport::TransportType instance{.name = "ofi", .preference = 20, .automatic = true, .create = &OfiTransport::create};
+  return instance;
+}
+
+}  // namespace tutti::transports::ofi
