@@ -30,10 +30,12 @@ struct Program {
   Options options;
 };
 
-// The variables tuttiCommInitFromEnv looks for.
+// The variables tuttiCommInitFromEnv looks for. With Slurm's alone it fails, rather than that each of several tasks is a job of one rank.
 bool has_launcher() {
   const auto set = [](const char* variable) { return std::getenv(variable) != nullptr; };
-  return (set("PMIX_RANK") && set("PMIX_NAMESPACE")) || (set("RANK") && set("WORLD_SIZE"));
+  const bool is_one_task_of_several = set("SLURM_PROCID") && set("SLURM_STEP_NUM_TASKS") && std::getenv("SLURM_STEP_NUM_TASKS") != std::string("1");
+  return (set("PMIX_RANK") && set("PMIX_NAMESPACE")) || (set("PMI_FD") && set("PMI_RANK") && set("PMI_SIZE")) ||
+         (set("RANK") && set("WORLD_SIZE")) || is_one_task_of_several;
 }
 
 std::string own_place() {

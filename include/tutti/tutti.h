@@ -168,8 +168,9 @@ TUTTI_API tuttiResult_t tuttiCommInitRankConfig(tuttiComm_t* comm, int nranks, t
  * ndev entries, which are ignored, since ranks are host threads. */
 TUTTI_API tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist);
 
-/* Beyond NCCL. Finds rank, size and peers as the launcher tells them: PMIx (Open MPI, Slurm), else RANK, WORLD_SIZE, MASTER_ADDR
- * and MASTER_PORT as torchrun sets them. Errors: tuttiInvalidUsage naming all it looked for when none is there. */
+/* Beyond NCCL. Finds rank, size and peers as the launcher tells them: PMIx (Open MPI, Slurm), else PMI-1 (MPICH, Slurm), else RANK,
+ * WORLD_SIZE, MASTER_ADDR and MASTER_PORT as torchrun sets them, which come first where torchrun itself has. While it runs, no other
+ * thread may be in an MPI call that talks to the launcher. Errors: tuttiInvalidUsage naming all it looked for when none is there. */
 TUTTI_API tuttiResult_t tuttiCommInitFromEnv(tuttiComm_t* comm, const tuttiConfig_t* config);
 
 /* Collective over `comm`: ranks that pass the same `color` (>= 0) form a new communicator, ordered by `key`, then by rank in

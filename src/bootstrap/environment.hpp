@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a launcher tells a process its place: PMIx, else torchrun's variables.
+// How a launcher tells a process its place: torchrun, else PMIx, PMI-1, or torchrun's variables set by somebody else.
 #pragma once
 
 #include "base/settings.hpp"
@@ -12,7 +12,7 @@ struct Placement {
   uint32_t rank = 0;
   uint32_t rank_count = 1;
   tuttiUniqueId id;
-  std::string launcher;  // "PMIx", "torchrun variables"
+  std::string launcher;  // "PMIx", "PMI", "torchrun variables"
 };
 
 // Each call on all ranks, in the same order, gives one new communicator's placement. Blocks while ranks exchange the id, at most

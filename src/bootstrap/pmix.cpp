@@ -12,13 +12,18 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
-#include "bootstrap/unique_id.hpp"
+#include "bootstrap/announcement.hpp"
 #include "bootstrap/wire.hpp"
 
 namespace tutti::bootstrap {
 
 namespace {
+
+// Whom a timeout's message may name, and how long it may take to find out.
+constexpr uint32_t kMaxAskedRanks = 1024;
+constexpr std::chrono::seconds kRollCallLimit{1};
 
 Status pmix_failure(pmix_status_t error, std::string_view operation) {
   return failure(tuttiSystemError, "{}: {}", operation, PMIx_Error_string(error));
@@ -100,7 +105,7 @@ Status publish(const std::string& key, Bytes bytes) {
   return error == PMIX_SUCCESS ? Status() : pmix_failure(error, "PMIx_Commit");
 }
 
-// Shared with the callback, which may come after the wait has been given up.
+// Shared with callbacks, which may come after the wait has been given up.
 struct FenceState {
   std::mutex mutex;
   std::condition_variable ended;
@@ -114,13 +119,76 @@ void on_fence_end(pmix_status_t result, void* data) {
   (*state)->ended.notify_all();
 }
 
+struct RollCall {
+  std::mutex mutex;
+  std::condition_variable answered;
+  std::vector<uint8_t> present;  // by rank
+  uint32_t unanswered = 0;
+};
+struct Question {
+  std::shared_ptr<RollCall> roll_call;
+  uint32_t rank;
+};
+
+void on_answer(pmix_status_t result, pmix_value_t*, void* data) {
+  const std::unique_ptr<Question> question(static_cast<Question*>(data));
+  RollCall& roll_call = *question->roll_call;
+  const std::lock_guard lock(roll_call.mutex);
+  roll_call.present[question->rank] = result == PMIX_SUCCESS;
+  --roll_call.unanswered;
+  roll_call.answered.notify_all();
+}
+
+pmix_info_t flag(const char* key) {
+  pmix_info_t info{};
+  std::strncpy(info.key, key, sizeof info.key - 1);
+  info.value.type = PMIX_BOOL;
+  info.value.data.flag = true;
+  return info;
+}
+
+// Which of the first ranks have not published `key`: a server answers for one of them once it has, so whoever has not been answered for soon.
+MissingRanks missing_ranks(const Session& session, const std::string& key, uint32_t rank_count) {
+  const uint32_t asked_count = std::min(rank_count, kMaxAskedRanks);
+  const auto roll_call = std::make_shared<RollCall>();
+  roll_call->present.resize(asked_count);
+  for (uint32_t rank = 0; rank < asked_count; ++rank) {
+    const pmix_proc_t process = process_of(session, rank);
+    auto question = std::make_unique<Question>(Question{roll_call, rank});
+    {
+      const std::lock_guard lock(roll_call->mutex);
+      ++roll_call->unanswered;
+    }
+    const pmix_status_t error = PMIx_Get_nb(&process, key.c_str(), nullptr, 0, on_answer, question.get());
+    if (error == PMIX_SUCCESS) {
+      static_cast<void>(question.release());  // the callback's now
+    } else {
+      const std::lock_guard lock(roll_call->mutex);
+      roll_call->present[rank] = error == PMIX_OPERATION_SUCCEEDED;
+      --roll_call->unanswered;
+    }
+  }
+  std::unique_lock lock(roll_call->mutex);
+  roll_call->answered.wait_for(lock, kRollCallLimit, [&] { return roll_call->unanswered == 0; });
+  MissingRanks missing;
+  for (uint32_t rank = 0; rank < asked_count; ++rank) {
+    if (roll_call->present[rank] == 0 && ++missing.count <= kMaxListedRanks) {
+      missing.listed.push_back(rank);
+    }
+  }
+  return missing;
+}
+
+struct Meeting {
+  std::string key;  // that each rank publishes before it waits
+  uint32_t rank_count;
+  uint64_t timeout_ms;
+};
+
 // Waits until every rank is here, and hands out what has been published.
-Status fence(const Session& session, const Settings& settings) {
+Status fence(const Session& session, const Meeting& meeting) {
   const pmix_proc_t all = process_of(session, PMIX_RANK_WILDCARD);
-  pmix_info_t collect{};
-  std::strncpy(collect.key, PMIX_COLLECT_DATA, sizeof collect.key - 1);
-  collect.value.type = PMIX_BOOL;
-  collect.value.data.flag = true;
+  const pmix_info_t collect = flag(PMIX_COLLECT_DATA);
   const auto state = std::make_shared<FenceState>();
   auto handed_out = std::make_unique<std::shared_ptr<FenceState>>(state);
   const pmix_status_t error = PMIx_Fence_nb(&all, 1, &collect, 1, on_fence_end, handed_out.get());
@@ -133,32 +201,15 @@ Status fence(const Session& session, const Settings& settings) {
   static_cast<void>(handed_out.release());  // the callback's now
   std::unique_lock lock(state->mutex);
   const auto has_ended = [&] { return state->result.has_value(); };
-  if (settings.timeout_ms == 0) {
+  if (meeting.timeout_ms == 0) {
     state->ended.wait(lock, has_ended);
-  } else if (!state->ended.wait_for(lock, std::chrono::milliseconds(settings.timeout_ms), has_ended)) {
-    return timeout_error("tuttiCommInitFromEnv: waited {} ms in PMIx_Fence for the other ranks", settings.timeout_ms);
+  } else if (!state->ended.wait_for(lock, std::chrono::milliseconds(meeting.timeout_ms), has_ended)) {
+    lock.unlock();
+    const MissingRanks missing = missing_ranks(session, meeting.key, meeting.rank_count);
+    return timeout_error("tuttiCommInitFromEnv: waited {} ms in PMIx_Fence for {}", meeting.timeout_ms,
+                         missing.count == 0 ? "the other ranks" : to_string(missing));
   }
   return *state->result == PMIX_SUCCESS ? Status() : pmix_failure(*state->result, "PMIx_Fence");
-}
-
-// Rank 0 makes the id and publishes it, or why it could not.
-Bytes make_announcement(const Settings& settings) {
-  const Result<tuttiUniqueId> id = create_unique_id(settings);
-  if (!id) {
-    return encode_status(id.error());
-  }
-  return Writer().u32(tuttiSuccess).bytes(std::as_bytes(std::span(id->internal))).take();
-}
-
-Result<tuttiUniqueId> read_announcement(std::span<const std::byte> announcement) {
-  Reader reader(announcement);
-  tuttiUniqueId id;
-  if (reader.u32() == static_cast<uint32_t>(tuttiSuccess) && reader.rest().size() == sizeof id.internal) {
-    std::memcpy(id.internal, reader.rest().data(), sizeof id.internal);
-    return id;
-  }
-  return tl::make_unexpected(
-      decode_status(announcement).value_or(internal_error("rank 0 published something through PMIx that is no id")));
 }
 
 Result<uint32_t> job_size(const Session& session) {
@@ -186,12 +237,10 @@ Result<Placement> placement_from_pmix(const Settings& settings) {
   }
   const std::string key = fmt::format("tutti.id.{}", session.next_call());
   const uint32_t rank = session.self().rank;
-  Bytes announcement;
-  if (rank == 0) {
-    announcement = make_announcement(settings);
-    TUTTI_UNEXPECTED_IF_ERROR(publish(key, announcement));
-  }
-  TUTTI_UNEXPECTED_IF_ERROR(fence(session, settings));
+  // The others publish nothing under it: that they are here.
+  Bytes announcement = rank == 0 ? make_announcement(settings) : Bytes();
+  TUTTI_UNEXPECTED_IF_ERROR(publish(key, announcement));
+  TUTTI_UNEXPECTED_IF_ERROR(fence(session, {.key = key, .rank_count = *rank_count, .timeout_ms = settings.timeout_ms}));
   if (rank != 0) {
     const Result<Value> published = get(process_of(session, 0), key);
     if (!published) {
@@ -203,7 +252,7 @@ Result<Placement> placement_from_pmix(const Settings& settings) {
     const auto bytes = std::as_bytes(std::span((*published)->data.bo.bytes, (*published)->data.bo.size));
     announcement.assign(bytes.begin(), bytes.end());
   }
-  const Result<tuttiUniqueId> id = read_announcement(announcement);
+  const Result<tuttiUniqueId> id = read_announcement(announcement, "PMIx");
   if (!id) {
     return tl::make_unexpected(id.error());
   }

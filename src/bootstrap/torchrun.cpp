@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <charconv>
-#include <cstdlib>
 #include <optional>
 
 #include "base/interfaces.hpp"
 #include "bootstrap/job_secret.hpp"
 #include "bootstrap/ticket.hpp"
 #include "bootstrap/unique_id.hpp"
+#include "bootstrap/variables.hpp"
 #include "bootstrap/wire.hpp"
 
 namespace tutti::bootstrap {
@@ -21,27 +20,6 @@ namespace {
 constexpr std::array<const char*, 4> kVariables{"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"};
 // What else tells one job, or one attempt at it, from another.
 constexpr std::array<const char*, 2> kJobVariables{"TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"};
-
-std::string value_of(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value == nullptr ? "" : value;
-}
-
-struct Bounds {
-  uint32_t least;
-  uint32_t most;
-};
-
-Result<uint32_t> number_in(const char* variable, Bounds bounds) {
-  const std::string text = value_of(variable);
-  uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < bounds.least || number > bounds.most) {
-    return tl::make_unexpected(invalid_usage("tuttiCommInitFromEnv: {} is \"{}\"; a whole number from {} to {} is wanted", variable,
-                                             sanitised(text), bounds.least, bounds.most));
-  }
-  return number;
-}
 
 Status check_all_set() {
   std::string missing;
@@ -112,17 +90,19 @@ bool launched_by_torchrun() {
   return std::any_of(kVariables.begin(), kVariables.end(), [](const char* variable) { return !value_of(variable).empty(); });
 }
 
+bool launched_by_torchrun_itself() { return !value_of("TORCHELASTIC_RUN_ID").empty() && check_all_set().ok(); }
+
 Result<TorchrunVariables> parse_torchrun_variables() {
   TUTTI_UNEXPECTED_IF_ERROR(check_all_set());
-  const Result<uint32_t> rank_count = number_in("WORLD_SIZE", {.least = 1, .most = kMaxRankCount});
+  const Result<uint32_t> rank_count = number_of("WORLD_SIZE", {.least = 1, .most = kMaxRankCount});
   if (!rank_count) {
     return tl::make_unexpected(rank_count.error());
   }
-  const Result<uint32_t> rank = number_in("RANK", {.least = 0, .most = *rank_count - 1});
+  const Result<uint32_t> rank = number_of("RANK", {.least = 0, .most = *rank_count - 1});
   if (!rank) {
     return tl::make_unexpected(rank.error());
   }
-  const Result<uint32_t> port = number_in("MASTER_PORT", {.least = 1, .most = UINT16_MAX});
+  const Result<uint32_t> port = number_of("MASTER_PORT", {.least = 1, .most = UINT16_MAX});
   if (!port) {
     return tl::make_unexpected(port.error());
   }

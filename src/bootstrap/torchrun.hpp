@@ -24,6 +24,8 @@ struct TorchrunVariables {
 
 // Whether any of the four variables is set.
 bool launched_by_torchrun();
+// Whether all of them are, and by torchrun: it also names its run.
+bool launched_by_torchrun_itself();
 // Errors: tuttiInvalidUsage naming the variable that is missing or malformed, with its value.
 Result<TorchrunVariables> parse_torchrun_variables();
 // The first of the ports on which the service of a call may listen.

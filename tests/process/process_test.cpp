@@ -185,6 +185,14 @@ TEST_F(ProcessTest, TorchrunVariables) {
   }
 }
 
+TEST_F(ProcessTest, MpichOf3) {
+#ifdef TUTTI_MPICH_PROGRAM
+  run_under({TUTTI_MPICH_MPIRUN, "-n", "3"}, {TUTTI_RANK_PROGRAM, "environment"}, {{"TUTTI_TEST_RANKS", "3"}, {"TUTTI_TIMEOUT_MS", kTimeoutMs}});
+#else
+  GTEST_SKIP() << "mpicc.mpich and mpirun.mpich are not installed, or compile nothing";
+#endif
+}
+
 TEST_F(ProcessTest, BesideOpenMpi) { run_under(mpirun(3), {TUTTI_MPI_PROGRAM}, {{"TUTTI_TIMEOUT_MS", kTimeoutMs}}); }
 
 TEST_F(ProcessTest, BesideMpich) {

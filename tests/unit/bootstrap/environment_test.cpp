@@ -44,8 +44,9 @@ class Folder {
 
 class EnvironmentTest : public ::testing::Test {
  protected:
-  static constexpr std::array kVariables{"RANK",           "WORLD_SIZE", "MASTER_ADDR",    "MASTER_PORT",
-                                         "LOCAL_WORLD_SIZE", "PMIX_RANK", "PMIX_NAMESPACE", "XDG_RUNTIME_DIR"};
+  static constexpr std::array kVariables{"RANK",      "WORLD_SIZE",     "MASTER_ADDR", "MASTER_PORT", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID",
+                                         "PMIX_RANK", "PMIX_NAMESPACE", "PMI_FD",      "PMI_RANK",    "PMI_SIZE",         "SLURM_PROCID",
+                                         "SLURM_STEP_NUM_TASKS", "XDG_RUNTIME_DIR"};
   void SetUp() override { clear(); }
   void TearDown() override { clear(); }
   static void clear() {
@@ -65,9 +66,49 @@ TEST_F(EnvironmentTest, WithoutALauncherTheErrorNamesAllThatWasLookedFor) {
   const auto placement = placement_from_environment(Settings{});
   ASSERT_FALSE(placement.has_value());
   EXPECT_EQ(placement.error().code(), tuttiInvalidUsage);
-  for (const char* variable : {"PMIX_NAMESPACE", "PMIX_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}) {
+  for (const char* variable : {"PMIX_NAMESPACE", "PMIX_RANK", "PMI_FD", "PMI_RANK", "PMI_SIZE", "RANK", "WORLD_SIZE", "MASTER_ADDR",
+                               "MASTER_PORT", "tuttiGetUniqueId"}) {
     EXPECT_THAT(placement.error().message(), HasSubstr(variable));
   }
+}
+
+TEST_F(EnvironmentTest, ASlurmStepWithoutAnInterfaceIsToldWhatToAskFor) {
+  ::setenv("SLURM_PROCID", "1", 1);
+  ::setenv("SLURM_STEP_NUM_TASKS", "2", 1);
+  const auto placement = placement_from_environment(Settings{});
+  ASSERT_FALSE(placement.has_value());
+  EXPECT_EQ(placement.error().code(), tuttiInvalidUsage);
+  EXPECT_THAT(placement.error().message(), AllOf(HasSubstr("one of 2 tasks"), HasSubstr("srun --mpi=pmix"), HasSubstr("srun --mpi=pmi2")));
+}
+
+TEST_F(EnvironmentTest, MalformedPmiVariablesAreNamedWithTheirValue) {
+  struct Case {
+    const char *socket, *rank, *rank_count, *variable, *value;
+  };
+  for (const Case& bad : {Case{"6", "4", "4", "PMI_RANK", "\"4\""}, Case{"6", "0", "none", "PMI_SIZE", "\"none\""},
+                          Case{"six", "0", "4", "PMI_FD", "\"six\""}, Case{"1000000", "0", "4", "PMI_FD", "1000000"}}) {
+    ::setenv("PMI_FD", bad.socket, 1);
+    ::setenv("PMI_RANK", bad.rank, 1);
+    ::setenv("PMI_SIZE", bad.rank_count, 1);
+    const auto placement = placement_from_environment(Settings{});
+    ASSERT_FALSE(placement.has_value()) << bad.variable << bad.value;
+    EXPECT_THAT(placement.error().message(), AllOf(HasSubstr(bad.variable), HasSubstr(bad.value)));
+  }
+}
+
+// srun --mpi=pmix torchrun ...: the ranks have their agent's place in Slurm's job in their environment, too.
+TEST_F(EnvironmentTest, TorchrunsOwnRanksAreNotThoseOfItsAgents) {
+  const Folder folder;
+  Settings settings;
+  settings.secret_file = folder.write("secret", 32, 0600);
+  set_torchrun("1", "2", "192.0.2.1", "29500");
+  ::setenv("TORCHELASTIC_RUN_ID", "none", 1);
+  ::setenv("PMIX_RANK", "0", 1);
+  ::setenv("PMIX_NAMESPACE", "slurm.pmix.1.0", 1);
+  const auto placement = placement_from_environment(settings);
+  ASSERT_TRUE(placement.has_value()) << placement.error().message();
+  EXPECT_EQ(placement->launcher, "torchrun variables");
+  EXPECT_EQ(placement->rank, 1u);
 }
 
 TEST_F(EnvironmentTest, MissingTorchrunVariablesAreNamed) {
