@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# A toolchain: g++ for 64-bit ARM, the libraries of the folder TUTTI_SYSROOT, what has been built run by qemu. scripts/emulate-aarch64 uses it.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc-12)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++-12)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES TUTTI_SYSROOT)
+set(CMAKE_SYSROOT "${TUTTI_SYSROOT}")
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} "${TUTTI_SYSROOT}")
+set(ENV{PKG_CONFIG_LIBDIR} "${TUTTI_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${TUTTI_SYSROOT}/usr/share/pkgconfig")
+find_program(qemu NAMES qemu-aarch64 qemu-aarch64-static REQUIRED)
+set(CMAKE_CROSSCOMPILING_EMULATOR "${qemu};-L;${TUTTI_SYSROOT}")
