@@ -4,8 +4,10 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <memory>
 
@@ -58,6 +60,24 @@ class Selection {
   std::vector<std::string> names_;
 };
 
+// The bytes of an address without its port.
+std::span<const std::byte> bytes_of(const sockaddr* address) {
+  if (address->sa_family == AF_INET) {
+    return std::as_bytes(std::span(&reinterpret_cast<const sockaddr_in*>(address)->sin_addr, 1));
+  }
+  return std::as_bytes(std::span(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr, 1));
+}
+
+uint32_t bits_of_mask(const sockaddr* mask, int family) {
+  uint32_t bits = 0;
+  if (mask != nullptr && mask->sa_family == family) {
+    for (const std::byte byte : bytes_of(mask)) {
+      bits += static_cast<uint32_t>(std::popcount(std::to_integer<uint8_t>(byte)));
+    }
+  }
+  return bits;
+}
+
 Result<std::vector<Interface>> all_interfaces() {
   ifaddrs* head = nullptr;
   if (::getifaddrs(&head) != 0) {
@@ -71,7 +91,7 @@ Result<std::vector<Interface>> all_interfaces() {
     }
     const socklen_t length = entry->ifa_addr->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
     if (auto address = SocketAddress::from_sockaddr(entry->ifa_addr, length)) {
-      interfaces.push_back({.name = entry->ifa_name, .address = *address});
+      interfaces.push_back({.name = entry->ifa_name, .address = *address, .network_bits = bits_of_mask(entry->ifa_netmask, address->family())});
     }
   }
   return interfaces;
@@ -129,7 +149,37 @@ Result<std::vector<Interface>> find_interfaces(std::string_view selection) {
   return chosen;
 }
 
-Result<Descriptor> listen_on(const SocketAddress& address, int backlog) {
+bool is_on_network(const SocketAddress& address, const Interface& interface) {
+  if (address.family() != interface.address.family() || interface.network_bits == 0) {
+    return false;
+  }
+  const std::span<const std::byte> theirs = bytes_of(address.get());
+  const std::span<const std::byte> own = bytes_of(interface.address.get());
+  for (uint32_t bit = 0; bit < std::min<size_t>(interface.network_bits, 8 * own.size()); ++bit) {
+    const std::byte mask{static_cast<uint8_t>(0x80 >> (bit % 8))};
+    if ((theirs[bit / 8] & mask) != (own[bit / 8] & mask)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+namespace {
+
+// Binds to an address and listens on it; the error is an errno value.
+int bind_and_listen(const Descriptor& socket, const SocketAddress& address, int backlog) {
+  if (::bind(socket.get(), address.get(), address.length()) == 0) {
+    return ::listen(socket.get(), backlog) == 0 ? 0 : errno;
+  }
+  // An address that is not valid yet can only be bound to by who says that this is all right.
+  const int on = 1;
+  if (errno != EADDRNOTAVAIL || ::setsockopt(socket.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on) != 0) {
+    return errno;
+  }
+  return ::bind(socket.get(), address.get(), address.length()) == 0 && ::listen(socket.get(), backlog) == 0 ? 0 : errno;
+}
+
+Result<Descriptor> make_listener(const SocketAddress& address) {
   Result<Descriptor> socket = open_socket(address);
   if (!socket) {
     return socket;
@@ -139,21 +189,45 @@ Result<Descriptor> listen_on(const SocketAddress& address, int backlog) {
   if (address.family() == AF_INET6) {
     TUTTI_UNEXPECTED_IF_ERROR(enable(*socket, IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY"));
   }
-  if (::bind(socket->get(), address.get(), address.length()) != 0) {
-    return tl::make_unexpected(system_error(errno, fmt::format("bind to {}", address.to_string())));
-  }
-  if (::listen(socket->get(), backlog) != 0) {
-    return tl::make_unexpected(system_error(errno, fmt::format("listen on {}", address.to_string())));
-  }
   return socket;
 }
 
-Result<Descriptor> begin_connect(const SocketAddress& address) {
+}  // namespace
+
+Result<Descriptor> listen_on(const SocketAddress& address, int backlog, const PortRange& ports) {
+  if (ports.first == 0 || address.port() != 0) {
+    Result<Descriptor> socket = make_listener(address);
+    const int error = socket ? bind_and_listen(*socket, address, backlog) : 0;
+    return error == 0 ? std::move(socket) : tl::make_unexpected(system_error(error, fmt::format("listen on {}", address.to_string())));
+  }
+  // Processes begin at different ports, since all of a host look for one at the same time.
+  const uint32_t count = uint32_t{ports.last} - ports.first + 1;
+  const auto offset = static_cast<uint32_t>(::getpid()) % count;
+  for (uint32_t tried = 0; tried < count; ++tried) {
+    SocketAddress with_port = address;
+    with_port.set_port(static_cast<uint16_t>(ports.first + (offset + tried) % count));
+    Result<Descriptor> socket = make_listener(with_port);
+    const int error = socket ? bind_and_listen(*socket, with_port, backlog) : 0;
+    if (error == 0) {
+      return socket;
+    }
+    if (error != EADDRINUSE) {
+      return tl::make_unexpected(system_error(error, fmt::format("listen on {}", with_port.to_string())));
+    }
+  }
+  return tl::make_unexpected(
+      failure(tuttiSystemError, "TUTTI_SOCKET_PORTS: all ports from {} to {} of {} are taken", ports.first, ports.last, address.to_string()));
+}
+
+Result<Descriptor> begin_connect(const SocketAddress& address, const std::optional<SocketAddress>& from) {
   Result<Descriptor> socket = open_socket(address);
   if (!socket) {
     return socket;
   }
   TUTTI_UNEXPECTED_IF_ERROR(enable(*socket, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY"));
+  if (from && ::bind(socket->get(), from->get(), from->length()) != 0) {
+    return tl::make_unexpected(system_error(errno, fmt::format("bind to {}", from->to_string())));
+  }
   // An interrupted connect goes on in the background, as one in progress does.
   if (::connect(socket->get(), address.get(), address.length()) != 0 && errno != EINPROGRESS && errno != EINTR) {
     return tl::make_unexpected(system_error(errno, fmt::format("connect to {}", address.to_string())));

@@ -44,6 +44,44 @@ constexpr SettingForm assign_switch{
     },
     .text = [](const Settings& settings) { return std::string(settings.*member ? "1" : "0"); }};
 
+// "40000-40999", or one port.
+constexpr SettingForm assign_ports{
+    .assign = [](Settings& settings, std::string_view variable, std::string_view value) -> Status {
+      if (value.empty()) {
+        settings.socket_ports = {};
+        return {};
+      }
+      const auto port_of = [](std::string_view text) -> uint16_t {
+        uint16_t port = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+        return error == std::errc() && end == text.data() + text.size() ? port : 0;
+      };
+      const size_t dash = value.find('-');
+      const PortRange ports{.first = port_of(value.substr(0, dash)),
+                            .last = port_of(dash == std::string_view::npos ? value : value.substr(dash + 1))};
+      if (ports.first == 0 || ports.last < ports.first) {
+        return invalid_argument("{}: \"{}\" is no range of ports from 1 to 65535, as in \"40000-40999\"", variable, value);
+      }
+      settings.socket_ports = ports;
+      return {};
+    },
+    .text = [](const Settings& settings) {
+      return settings.socket_ports.first == 0 ? "" : fmt::format("{}-{}", settings.socket_ports.first, settings.socket_ports.last);
+    }};
+
+constexpr SettingForm assign_sockets{
+    .assign = [](Settings& settings, std::string_view variable, std::string_view value) -> Status {
+      constexpr uint64_t kMaxSockets = 8;
+      uint64_t count = 0;
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
+      if (error != std::errc() || end != value.data() + value.size() || count < 1 || count > kMaxSockets) {
+        return invalid_argument("{}: \"{}\" is not a number from 1 to {}", variable, value, kMaxSockets);
+      }
+      settings.sockets_per_interface = count;
+      return {};
+    },
+    .text = [](const Settings& settings) { return fmt::to_string(settings.sockets_per_interface); }};
+
 struct LevelWord {
   std::string_view text;
   log::Level level;
@@ -80,6 +118,8 @@ constexpr SettingRow kRows[] = {
      assign_text<&Settings::socket_interfaces>},
     {"TUTTI_OFI_PROVIDER", "", "libfabric's provider that the transport ofi uses, as in \"tcp\"; empty: that of a network adapter",
      assign_text<&Settings::ofi_provider>},
+    {"TUTTI_SOCKET_PORTS", "", "ports that TCP links are accepted on, as in \"40000-40999\"; empty: any", assign_ports},
+    {"TUTTI_SOCKETS_PER_INTERFACE", "1", "TCP sockets that a link has on each network interface, 1 to 8", assign_sockets},
     {"TUTTI_HOSTID", "", "overrides the identity of this host; ranks with different ones never share memory",
      assign_text<&Settings::host_id>},
     {"TUTTI_SECRET_FILE", "",

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/log.hpp"
+#include "base/port_range.hpp"
 #include "base/status.hpp"
 
 namespace tutti {
@@ -20,6 +21,8 @@ struct Settings {
   std::string transports;                     // TUTTI_TRANSPORTS, parsed by the communicator
   std::string socket_interfaces;              // TUTTI_SOCKET_IFNAME, parsed by base/interfaces
   std::string ofi_provider;                   // TUTTI_OFI_PROVIDER, chosen by transports/ofi
+  PortRange socket_ports;                     // TUTTI_SOCKET_PORTS
+  uint64_t sockets_per_interface = 1;         // TUTTI_SOCKETS_PER_INTERFACE
   std::string host_id;                        // TUTTI_HOSTID
   std::string secret_file;                    // TUTTI_SECRET_FILE
   uint64_t timeout_ms = 300'000;              // TUTTI_TIMEOUT_MS; 0: none

@@ -162,6 +162,28 @@ bool SocketAddress::is_link_local() const {
   return family() == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&address.sin6_addr);
 }
 
+bool SocketAddress::is_same_host(const SocketAddress& other) const {
+  if (family() != other.family()) {
+    return false;
+  }
+  if (family() == AF_INET) {
+    return as<sockaddr_in>(storage_).sin_addr.s_addr == as<sockaddr_in>(other.storage_).sin_addr.s_addr;
+  }
+  const auto own6 = as<sockaddr_in6>(storage_);
+  const auto other6 = as<sockaddr_in6>(other.storage_);
+  return own6.sin6_scope_id == other6.sin6_scope_id && IN6_ARE_ADDR_EQUAL(&own6.sin6_addr, &other6.sin6_addr);
+}
+
+SocketAddress SocketAddress::with_scope_of(const SocketAddress& other) const {
+  SocketAddress result = *this;
+  if (family() == AF_INET6 && other.family() == AF_INET6) {
+    auto address = as<sockaddr_in6>(storage_);
+    address.sin6_scope_id = as<sockaddr_in6>(other.storage_).sin6_scope_id;
+    std::memcpy(&result.storage_, &address, sizeof address);
+  }
+  return result;
+}
+
 std::string SocketAddress::to_string() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (family() == AF_INET) {

@@ -58,6 +58,7 @@ std::vector<TransportKind> bare_kinds() {
       kinds.push_back({.name = name, .transport = name, .wrapping = TransportKind::Wrapping::none});
     }
   }
+  kinds.push_back({.name = "tcp_with_rails", .transport = "tcp", .sockets_per_interface = 3});
   for (const char* name : {"shm", "tcp"}) {
     kinds.push_back({.name = std::string(name) + "_through_tables", .transport = name, .wrapping = TransportKind::Wrapping::tables});
   }
@@ -73,7 +74,7 @@ std::vector<TransportKind> transport_kinds() {
   std::vector<TransportKind> kinds;
   for (const TransportKind& bare : bare_kinds()) {
     kinds.push_back(bare);
-    if (bare.wrapping == TransportKind::Wrapping::tables || !bare.provider.empty()) {
+    if (bare.wrapping == TransportKind::Wrapping::tables || !bare.provider.empty() || bare.sockets_per_interface > 1) {
       continue;
     }
     kinds.push_back({.name = "fault_over_" + bare.name, .transport = bare.transport, .wrapping = TransportKind::Wrapping::fault});
@@ -89,6 +90,7 @@ TransportWorld::TransportWorld(const TransportKind& kind, const WorldOptions& op
     settings_.ofi_provider = kind.provider;
     settings_.socket_interfaces = "=lo";
   }
+  settings_.sockets_per_interface = kind.sockets_per_interface;
   for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
     transport::Secret secret{};
     secret.fill(options.secrets == WorldOptions::Secrets::one_each ? static_cast<std::byte>(rank + 1) : std::byte{0x5a});

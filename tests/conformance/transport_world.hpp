@@ -26,6 +26,7 @@ struct TransportKind {
   std::string transport;  // as the registry names it
   // `tables`: exported as a plug-in is, and adapted as one.
   enum class Wrapping : uint8_t { none, fault, stormy_fault, tables } wrapping = Wrapping::none;
+  uint64_t sockets_per_interface = 1;
 
   std::string provider = {};  // TUTTI_OFI_PROVIDER
 

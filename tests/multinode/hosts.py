@@ -126,6 +126,22 @@ class Hosts:
         """Takes an interface of a host down, or brings it up."""
         run("ip", "-n", self.prefix + name, "link", "set", f"nic{nic}", state)
 
+    def lose(self, name, nic, way):
+        """Makes an interface of a host useless, in one of the ways of failover.py. What it returns undoes that."""
+        host, switches, interface = self.prefix + name, self.prefix + "switches", f"nic{nic}"
+        address = self.address(self.names.index(name), nic)
+        if way == "down":
+            self.set_link(name, nic, "down")
+            return lambda: self.set_link(name, nic, "up")
+        if way == "silence":
+            run("ip", "-n", switches, "link", "set", name + interface, "nomaster")
+            return lambda: run("ip", "-n", switches, "link", "set", name + interface, "master", f"switch{nic}")
+        if way == "reset":
+            run("ip", "netns", "exec", host, "ss", "-K", "-t", "src", address)
+            return lambda: None
+        run("ip", "-n", host, "address", "del", f"{address}/24", "dev", interface)
+        return lambda: run("ip", "-n", host, "address", "add", f"{address}/24", "dev", interface)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

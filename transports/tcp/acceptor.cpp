@@ -32,14 +32,15 @@ Result<Acceptor> Acceptor::open(const Options& options, const Identity& identity
       log::info("tcp: interface {} and those behind it are left out", interface.name);
       break;
     }
-    Result<Descriptor> socket = listen_on(interface.address, choose_backlog(options.rank_count));
+    Result<Descriptor> socket = listen_on(interface.address, choose_backlog(options.rank_count), options.ports);
     Result<SocketAddress> address = socket ? local_address(*socket) : tl::make_unexpected(socket.error());
-    if (!address) {  // an IPv6 address that is still being checked for duplicates, for example
+    if (!address) {
       log::info("tcp: interface {} is not used: {}", interface.name, address.error().message());
       last_failure = address.error();
       continue;
     }
     acceptor.listeners_.push_back({std::move(*socket), *address});
+    acceptor.interfaces_.push_back(interface);
   }
   if (acceptor.listeners_.empty()) {
     return tl::make_unexpected(last_failure);
@@ -95,7 +96,7 @@ size_t Acceptor::advance(std::vector<Proven>& proven) {
     } else if (stranger.peer_rank() >= rank_) {
       log::info("tcp: a connection from rank {} was dropped: it should wait for this rank's", stranger.peer_rank());
     } else {
-      proven.push_back({stranger.peer_rank(), stranger.take_socket()});
+      proven.push_back({stranger.peer_rank(), stranger.rail_name(), stranger.take_socket()});
     }
     return true;
   });

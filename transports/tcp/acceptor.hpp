@@ -27,6 +27,7 @@ class Acceptor {
     uint32_t rank = 0;
     uint32_t rank_count = 1;
     std::string_view interfaces;  // TUTTI_SOCKET_IFNAME
+    PortRange ports;              // TUTTI_SOCKET_PORTS
   };
   // Listens on the chosen interfaces. `identity` and `clock` outlive it. Errors: those of find_interfaces, or tuttiSystemError when none of the
   // interfaces can be listened on.
@@ -34,9 +35,12 @@ class Acceptor {
 
   std::vector<SocketAddress> addresses() const;
   std::vector<int> sockets() const;
+  // Those that are listened on.
+  const std::vector<Interface>& interfaces() const { return interfaces_; }
 
   struct Proven {
     uint32_t rank = 0;
+    RailName name;
     Descriptor socket;
   };
   // Takes waiting connections, a bounded number at a time. Returns how many.
@@ -57,6 +61,7 @@ class Acceptor {
   const Identity* identity_;
   const Clock* clock_;
   std::vector<Listener> listeners_;
+  std::vector<Interface> interfaces_;
   std::vector<Connection> strangers_;  // oldest first
 };
 

@@ -2,9 +2,11 @@
 #include "transports/tcp/address.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/hash.hpp"
 #include "transport/transport.hpp"
+#include "transports/tcp/rail_name.hpp"
 
 namespace tutti::transports::tcp {
 
@@ -21,10 +23,23 @@ bool has_family(const Address& address, int family) {
                      [&](const SocketAddress& socket) { return socket.family() == family; });
 }
 
-// A link-local address is only reachable with the scope of the connecting rank's own interface, which the accepting rank's encoding cannot
-// tell; on one host both have the same interfaces.
-bool reachable(const SocketAddress& socket, bool same_host) {
-  return same_host || (!socket.is_loopback() && !socket.is_link_local());
+bool needs_scope(const SocketAddress& socket) { return socket.family() == AF_INET6 && socket.is_link_local(); }
+
+// An address that two hosts have is of networks that each has for itself, like that of its containers.
+bool is_own(const Address& address, const SocketAddress& socket) {
+  return std::ranges::any_of(address.sockets, [&](const SocketAddress& own) { return own.is_same_host(socket); });
+}
+
+// Of `interfaces`, the first address of each that is good for a rail.
+std::vector<Interface> ends_of_rails(std::span<const Interface> interfaces) {
+  std::vector<Interface> ends;
+  for (const Interface& interface : interfaces) {
+    const bool is_known = std::ranges::any_of(ends, [&](const Interface& end) { return end.name == interface.name; });
+    if (!is_known && !interface.address.is_loopback() && !interface.address.is_link_local()) {
+      ends.push_back(interface);
+    }
+  }
+  return ends;
 }
 
 }  // namespace
@@ -78,14 +93,69 @@ std::optional<Address> decode(std::span<const std::byte> bytes) {
   return address;
 }
 
+// A link-local address is reachable with the scope of the connecting rank's own interface; on one host both have the same interfaces.
 std::vector<SocketAddress> ways(const Address& connecting, const Address& accepting) {
   const bool same_host = connecting.host == accepting.host;
   std::vector<SocketAddress> found;
-  std::copy_if(accepting.sockets.begin(), accepting.sockets.end(), std::back_inserter(found), [&](const SocketAddress& socket) {
-    return has_family(connecting, socket.family()) && reachable(socket, same_host);
-  });
-  std::stable_partition(found.begin(), found.end(), [](const SocketAddress& socket) { return socket.is_loopback(); });
+  std::vector<SocketAddress> on_the_wire;
+  for (const SocketAddress& socket : accepting.sockets) {
+    if (!has_family(connecting, socket.family()) || (!same_host && socket.is_loopback())) {
+      continue;
+    }
+    if (same_host || !needs_scope(socket)) {
+      (socket.is_link_local() ? on_the_wire : found).push_back(socket);
+      continue;
+    }
+    for (const SocketAddress& own : connecting.sockets) {
+      if (needs_scope(own)) {
+        on_the_wire.push_back(socket.with_scope_of(own));
+      }
+    }
+  }
+  std::ranges::stable_partition(found, [](const SocketAddress& socket) { return socket.is_loopback(); });
+  found.insert(found.end(), on_the_wire.begin(), on_the_wire.end());
   return found;
+}
+
+RailPlan plan_rails(std::span<const Interface> own, const Address& connecting, const Address& accepting, uint64_t sockets_per_interface) {
+  RailPlan plan;
+  std::vector<Way> pairs;
+  if (connecting.host == accepting.host) {
+    const std::vector<SocketAddress> found = ways(connecting, accepting);
+    if (!found.empty()) {
+      pairs.push_back({found.front()});
+    }
+  } else {
+    std::vector<SocketAddress> left;
+    std::ranges::copy_if(accepting.sockets, std::back_inserter(left), [&](const SocketAddress& socket) {
+      return !socket.is_loopback() && !socket.is_link_local() && !is_own(connecting, socket);
+    });
+    const std::vector<Interface> ends = ends_of_rails(own);
+    const auto take = [&](const Interface& end, const auto& suits) {
+      const auto found = std::ranges::find_if(left, suits);
+      if (found != left.end()) {
+        pairs.push_back({*found, end.address});
+        left.erase(found);
+      }
+    };
+    for (const Interface& end : ends) {
+      take(end, [&](const SocketAddress& socket) { return is_on_network(socket, end); });
+    }
+    if (pairs.empty()) {
+      for (const Interface& end : ends) {
+        take(end, [&](const SocketAddress& socket) { return socket.family() == end.address.family(); });
+      }
+    }
+  }
+  plan.interface_count = static_cast<uint32_t>(pairs.size());
+  for (uint64_t socket = 0; socket < sockets_per_interface; ++socket) {
+    for (const Way& pair : pairs) {
+      if (plan.ways.size() < kMaxRails) {
+        plan.ways.push_back(pair);
+      }
+    }
+  }
+  return plan;
 }
 
 }  // namespace tutti::transports::tcp

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,8 +29,26 @@ std::vector<std::byte> encode(const Address& address);
 // Empty when the bytes are no address of this transport.
 std::optional<Address> decode(std::span<const std::byte> bytes);
 
+// How a connection may be made.
+struct Way {
+  SocketAddress to;
+  std::optional<SocketAddress> from = {};  // the kernel's choice if empty
+
+  std::string to_string() const { return to.to_string(); }
+};
+
 // Where `connecting` may find `accepting`, best first. Both ends compute the same, so that both know when there is no way. Left out are families of
-// which `connecting` has no interface, and loopback unless both are on one host, where it goes first.
+// which `connecting` has no interface, and loopback unless both are on one host, where it goes first. Link-local IPv6 goes last, over each interface of
+// `connecting` that has it, since only trying tells which are on one wire.
 std::vector<SocketAddress> ways(const Address& connecting, const Address& accepting);
+
+// The ways of the rails that a link from `connecting` to `accepting` should have, or less than two of them for a link of one socket. Each of the
+// `own` interfaces, which are those of `connecting`, gives `sockets_per_interface` rails, to an address on its own network; where there is none of any
+// interface, to addresses in their order, which routers know the way to.
+struct RailPlan {
+  std::vector<Way> ways;
+  uint32_t interface_count = 0;
+};
+RailPlan plan_rails(std::span<const Interface> own, const Address& connecting, const Address& accepting, uint64_t sockets_per_interface);
 
 }  // namespace tutti::transports::tcp

@@ -14,7 +14,7 @@
 namespace tutti::transports::tcp {
 
 Connection::Connection(Descriptor socket, Handshake::Side side, const Identity& identity, Deadline deadline)
-    : socket_(std::move(socket)), handshake_(side, identity.key, identity.claim), own_claim_(identity.claim), deadline_(deadline) {}
+    : socket_(std::move(socket)), handshake_(side, identity.key, identity.claim), side_(side), own_claim_(identity.claim), deadline_(deadline) {}
 
 Connection::State Connection::advance(const Clock& clock) {
   while (state_ == State::running) {
@@ -84,7 +84,8 @@ Connection::State Connection::conclude() {
     return end(State::rejected, std::string(handshake_.rejection()));
   }
   const Handshake::Claim& peer = handshake_.peer_claim();
-  if (peer.rank_count != own_claim_.rank_count || peer.purpose != own_claim_.purpose) {
+  const bool has_purpose = side_ == Handshake::Side::connecting ? peer.purpose == kLinkPurpose : rail_name_of(peer.purpose).has_value();
+  if (peer.rank_count != own_claim_.rank_count || !has_purpose) {
     return end(State::rejected, fmt::format("the other end claims {} ranks and purpose {:x}", peer.rank_count, peer.purpose));
   }
   state_ = State::proven;

@@ -8,17 +8,16 @@
 #include "base/authentication.hpp"
 #include "base/clock.hpp"
 #include "base/descriptor.hpp"
+#include "transports/tcp/rail_name.hpp"
 
 namespace tutti::transports::tcp {
 
-// What both ends of every socket of a communicator must agree on, and who this end is.
+// What both ends of every socket of a communicator must agree on, and who this end is. The purpose is kLinkPurpose where this end accepts, and names
+// the socket where it connects.
 struct Identity {
   Key key;
   Handshake::Claim claim;
 };
-
-// The purpose that links' sockets claim. Its low byte is the socket's number within the link, of which there is one.
-inline constexpr uint64_t kLinkPurpose = 0x7475'7474'6974'6300;
 
 class Connection {
  public:
@@ -38,6 +37,8 @@ class Connection {
   const std::string& reason() const { return reason_; }
   // Who the other end is; only when proven.
   uint32_t peer_rank() const { return handshake_.peer_claim().rank; }
+  // What the connecting end calls the socket; only when proven, and for the accepting end.
+  RailName rail_name() const { return *rail_name_of(handshake_.peer_claim().purpose); }
   // The socket, positioned behind the handshake; only when proven.
   Descriptor take_socket() { return std::move(socket_); }
 
@@ -52,6 +53,7 @@ class Connection {
 
   Descriptor socket_;
   Handshake handshake_;
+  Handshake::Side side_;
   Handshake::Claim own_claim_;
   Deadline deadline_;
   State state_ = State::running;

@@ -16,7 +16,7 @@ constexpr uint64_t kRetryPause_ns = 20'000'000;
 }  // namespace
 
 Dialer::Dialer(Target target, const Identity& identity, const Clock& clock, Deadline deadline)
-    : identity_(&identity),
+    : identity_(identity),
       clock_(&clock),
       rank_(target.rank),
       ways_(std::move(target.ways)),
@@ -61,12 +61,12 @@ Dialer::State Dialer::begin_next() {
   if (!retry_at_.passed(*clock_)) {
     return state_;
   }
-  auto socket = begin_connect(ways_[current_]);
+  auto socket = begin_connect(ways_[current_].to, ways_[current_].from);
   if (!socket) {
     give_up_way(socket.error().message());
     return state_;
   }
-  connection_.emplace(std::move(*socket), Handshake::Side::connecting, *identity_, Deadline::after_ns(*clock_, kAttempt_ns));
+  connection_.emplace(std::move(*socket), Handshake::Side::connecting, identity_, Deadline::after_ns(*clock_, kAttempt_ns));
   return state_;
 }
 

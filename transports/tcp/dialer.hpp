@@ -10,7 +10,7 @@
 
 #include "base/clock.hpp"
 #include "base/descriptor.hpp"
-#include "base/interfaces.hpp"
+#include "transports/tcp/address.hpp"
 #include "transports/tcp/connection.hpp"
 
 namespace tutti::transports::tcp {
@@ -19,9 +19,9 @@ class Dialer {
  public:
   struct Target {
     uint32_t rank = 0;
-    std::vector<SocketAddress> ways;
+    std::vector<Way> ways;
   };
-  // `identity` and `clock` outlive it. A way on which a connection began but was lost is tried again until `deadline`; one that is refused, or on
+  // `clock` outlives it. A way on which a connection began but was lost is tried again until `deadline`; one that is refused, or on
   // which somebody else answers, is given up.
   Dialer(Target target, const Identity& identity, const Clock& clock, Deadline deadline);
 
@@ -36,10 +36,10 @@ class Dialer {
   void give_up_way(const std::string& why);
   State fail();
 
-  const Identity* identity_;
+  Identity identity_;
   const Clock* clock_;
   uint32_t rank_;
-  std::vector<SocketAddress> ways_;  // those not given up
+  std::vector<Way> ways_;  // those not given up
   size_t current_ = 0;
   Deadline deadline_;
   Deadline retry_at_;

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/tcp/link.hpp"
 
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
-#include <algorithm>
-#include <array>
 #include <cassert>
-#include <climits>
+#include <utility>
 
 namespace tutti::transports::tcp {
 
@@ -15,51 +10,13 @@ namespace {
 
 using transport::Outcome;
 
-// A host that vanished is noticed within about half a minute even if nothing is sent to it.
-constexpr int kKeepAliveIdle_s = 15;
-constexpr int kKeepAliveInterval_s = 5;
-constexpr int kKeepAliveProbeCount = 3;
-
-// What the socket buffers may hold of what nobody reads any more, at most, when a link closes.
-constexpr int kMaxReadsAtClose = 256;
-
-// Options that make a link better but that it also works without; a kernel that lacks one is no reason to fail.
-void set_option(int socket, int level, int option, int value) { (void)::setsockopt(socket, level, option, &value, sizeof value); }
-
-void tune(int socket, const Settings& settings) {
-  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdle_s);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveInterval_s);
-  set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbeCount);
-  if (settings.timeout_ms != 0) {
-    set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(std::min<uint64_t>(settings.timeout_ms, INT_MAX)));
-  }
-}
-
-size_t choose_frame_bytes(uint64_t slice_bytes, Distance distance) {
-  const size_t most = distance == Distance::same_host ? kMaxFrameBytes : kMaxFrameBytesBetweenHosts;
-  return slice_bytes == 0 ? most : static_cast<size_t>(std::clamp<uint64_t>(slice_bytes, kMinFrameBytes, most));
-}
-
-std::string name_of_end(int socket, decltype(&::getsockname) get_name) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (get_name(socket, reinterpret_cast<sockaddr*>(&storage), &length) == 0) {
-    if (const auto address = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length)) {
-      return address->to_string();
-    }
-  }
-  return "unknown";
-}
-
 }  // namespace
 
 TcpLink::TcpLink(Descriptor socket, const Settings& settings, Distance distance, size_t& backlogged_link_count)
     : socket_(std::move(socket)),
       distance_(distance),
-      max_frame_bytes_(choose_frame_bytes(settings.slice_bytes, distance)),
-      description_(fmt::format("tcp {} -> {}", name_of_end(socket_.get(), &::getsockname), name_of_end(socket_.get(), &::getpeername))),
+      max_frame_bytes_(choose_frame_bytes(settings.slice_bytes, distance == Distance::same_host ? kMaxFrameBytes : kMaxFrameBytesBetweenHosts)),
+      description_("tcp " + describe_ends(socket_.get())),
       backlogged_link_count_(backlogged_link_count),
       sender_(socket_.get(), distance == Distance::same_host ? kLoopbackFlightUnits : kDataWindowUnits),
       receiver_(socket_.get(), sender_) {
@@ -70,14 +27,7 @@ TcpLink::~TcpLink() {
   if (backlogged_) {
     --backlogged_link_count_;
   }
-  // Closing a socket with unread bytes in it resets the connection, and the peer could lose the end of what this rank sent.
-  ::shutdown(socket_.get(), SHUT_WR);
-  std::array<std::byte, 16 * 1024> discarded;
-  for (int reads = 0; reads < kMaxReadsAtClose; ++reads) {
-    if (::recv(socket_.get(), discarded.data(), discarded.size(), MSG_DONTWAIT) <= 0) {
-      break;
-    }
-  }
+  shut_down(socket_.get());
 }
 
 Outcome TcpLink::try_send(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload) {

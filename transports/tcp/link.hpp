@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A link over one proven socket. Later, several: each socket already has its own sender and receiver, and the handshake's purpose has room for a
-// socket's number.
+// A link over one proven socket.
 #pragma once
 
 #include <cstddef>
@@ -9,17 +8,15 @@
 #include <string>
 
 #include "base/descriptor.hpp"
-#include "base/interfaces.hpp"
 #include "base/settings.hpp"
 #include "transport/transport.hpp"
 #include "transports/tcp/receiver.hpp"
 #include "transports/tcp/sender.hpp"
+#include "transports/tcp/socket_link.hpp"
 
 namespace tutti::transports::tcp {
 
-enum class Distance : uint8_t { same_host, other_host };
-
-class TcpLink final : public transport::Link {
+class TcpLink final : public SocketLink {
  public:
   // Takes over a connected, non-blocking socket. `backlogged_link_count`, which outlives the link, counts the links with unfinished sends.
   TcpLink(Descriptor socket, const Settings& settings, Distance distance, size_t& backlogged_link_count);
@@ -38,12 +35,8 @@ class TcpLink final : public transport::Link {
   transport::LinkEstimate estimate() const override;
   std::string describe() const override { return description_; }
 
-  // Continues unfinished sends. Returns the number of bytes written.
-  size_t flush();
-  // Called now and then when the socket has something to tell: reads it unless peek() has been doing so since the last call. Returns the number of
-  // bytes read.
-  size_t look();
-  int socket() const { return socket_.get(); }
+  size_t flush() override;
+  size_t look() override;
 
  private:
   size_t send_due_credit();

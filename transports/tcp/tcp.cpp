@@ -7,6 +7,7 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "base/log.hpp"
@@ -22,6 +23,8 @@ using transport::PeerState;
 constexpr uint64_t kLookInterval_ns = 200'000;
 constexpr uint32_t kMaxPollsBetweenLooks = 1024;
 constexpr int kMaxEventsPerLook = 64;
+// How often rails are asked whether they are silent.
+constexpr uint64_t kTendingInterval_ns = 5'000'000;
 
 constexpr uint64_t kListenerToken = UINT64_MAX;
 
@@ -43,7 +46,10 @@ TcpTransport::TcpTransport(const transport::TransportContext& context)
       peers_(context.rank_count) {}
 
 Status TcpTransport::open() {
-  auto acceptor = Acceptor::open({.rank = rank_, .rank_count = static_cast<uint32_t>(peers_.size()), .interfaces = settings_.socket_interfaces},
+  auto acceptor = Acceptor::open({.rank = rank_,
+                                  .rank_count = static_cast<uint32_t>(peers_.size()),
+                                  .interfaces = settings_.socket_interfaces,
+                                  .ports = settings_.socket_ports},
                                  identity_, clock_);
   if (!acceptor) {
     return acceptor.error();
@@ -88,11 +94,25 @@ void TcpTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
   peer.reason.clear();
   peer.deadline = Deadline::after_timeout_ms(clock_, settings_.timeout_ms);
   ++connecting_count_;
-  if (rank_ < rank) {
-    peer.dialer.emplace(Dialer::Target{rank, std::move(found)}, identity_, clock_, peer.deadline);
-  } else if (peer.early.valid()) {
-    establish(rank, std::move(peer.early));
+  if (rank_ > rank) {
+    return;
   }
+  peer.ways = std::move(found);
+  RailPlan plan = plan_rails(acceptor_->interfaces(), address_, *theirs, settings_.sockets_per_interface);
+  if (plan.ways.size() > 1) {
+    peer.probe.emplace(RailProbe::Setup{rank, peer.session++, std::move(plan)}, identity_, clock_, peer.deadline);
+  } else {
+    begin_dialing(rank);
+  }
+}
+
+void TcpTransport::begin_dialing(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  Identity identity = identity_;
+  identity.claim.purpose = purpose_of({.session = peer.session++, .incarnation = 0, .count = 1, .rail = 0});
+  std::vector<Way> ways;
+  std::ranges::transform(peer.ways, std::back_inserter(ways), [](const SocketAddress& address) { return Way{address}; });
+  peer.dialer.emplace(Dialer::Target{rank, std::move(ways)}, identity, clock_, peer.deadline);
 }
 
 void TcpTransport::disconnect(uint32_t rank) {
@@ -101,7 +121,10 @@ void TcpTransport::disconnect(uint32_t rank) {
   if (peer.state == PeerState::connecting) {
     --connecting_count_;
   }
+  railed_link_count_ -= peer.railed != nullptr ? 1 : 0;
+  const uint8_t session = peer.session;
   peer = Peer();
+  peer.session = session;
   peer.reason = "disconnected";
 }
 
@@ -133,6 +156,9 @@ size_t TcpTransport::look() {
   size_t done = look_at_sockets();
   done += acceptor_->advance(proven_);
   done += take_proven();
+  if (railed_link_count_ > 0 && (rails_missing_ || clock_.now_ns() >= next_tending_ns_)) {
+    tend_rails();
+  }
   return done + (connecting_count_ > 0 ? advance_connecting() : 0);
 }
 
@@ -144,7 +170,7 @@ size_t TcpTransport::look_at_sockets() {
     const uint64_t token = events[static_cast<size_t>(index)].data.u64;
     if (token == kListenerToken) {
       done += acceptor_->accept_waiting();
-    } else if (Peer& peer = peers_[token]; peer.link != nullptr && peer.watched) {
+    } else if (Peer& peer = peers_[token]; peer.link != nullptr) {
       done += peer.link->look();
       stop_watching_if_failed(peer);
     }
@@ -152,11 +178,11 @@ size_t TcpTransport::look_at_sockets() {
   return done;
 }
 
-// A dead socket would be reported at every look.
+// A dead socket would be reported at every look. Rails close theirs.
 void TcpTransport::stop_watching_if_failed(Peer& peer) {
-  if (!peer.link->failure().ok()) {
-    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, peer.link->socket(), nullptr);
-    peer.watched = false;
+  if (!peer.link->failure().ok() && peer.watched_socket >= 0) {
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, peer.watched_socket, nullptr);
+    peer.watched_socket = -1;
   }
 }
 
@@ -164,10 +190,10 @@ size_t TcpTransport::take_proven() {
   const size_t count = proven_.size();
   for (Acceptor::Proven& arrival : proven_) {
     Peer& peer = peers_[arrival.rank];
-    if (peer.state == PeerState::connecting) {
-      establish(arrival.rank, std::move(arrival.socket));
-    } else if (peer.state == PeerState::unreachable) {
-      peer.early = std::move(arrival.socket);
+    if (peer.state != PeerState::connected) {
+      peer.arrivals.add(arrival.name, std::move(arrival.socket));
+    } else if (peer.railed != nullptr && arrival.name.session == peer.railed->session() && arrival.name.count > 1) {
+      attach(arrival.rank, {arrival.name.rail, arrival.name.incarnation, std::move(arrival.socket)});
     }  // else the peer has a link already, and this one is closed
   }
   proven_.clear();
@@ -186,29 +212,105 @@ size_t TcpTransport::advance_connecting() {
 
 void TcpTransport::advance_peer(uint32_t rank) {
   Peer& peer = peers_[rank];
+  if (peer.probe) {
+    advance_probe(rank);
+    return;
+  }
   if (!peer.dialer) {
-    if (peer.deadline.passed(clock_)) {
+    if (std::optional<Gathered> gathered = peer.arrivals.advance(clock_)) {
+      establish(rank, std::move(*gathered));
+    } else if (peer.deadline.passed(clock_)) {
       leave_connecting(peer, PeerState::unreachable, "it did not connect in time");
     }
     return;
   }
   switch (peer.dialer->advance()) {
     case Dialer::State::dialing: break;
-    case Dialer::State::proven: establish(rank, peer.dialer->take_socket()); break;
+    case Dialer::State::proven: {
+      Gathered gathered;
+      gathered.rails[0] = true;
+      gathered.sockets.push_back({0, 0, peer.dialer->take_socket()});
+      establish(rank, std::move(gathered));
+      break;
+    }
     case Dialer::State::failed: leave_connecting(peer, PeerState::unreachable, peer.dialer->reason()); break;
   }
 }
 
-void TcpTransport::establish(uint32_t rank, Descriptor socket) {
+void TcpTransport::advance_probe(uint32_t rank) {
   Peer& peer = peers_[rank];
-  if (const Status watched = watch(socket.get(), EPOLLIN | EPOLLRDHUP, rank); !watched.ok()) {
-    leave_connecting(peer, PeerState::unreachable, watched.message());
+  switch (peer.probe->advance()) {
+    case RailProbe::State::probing: break;
+    case RailProbe::State::found: {
+      Gathered gathered = peer.probe->take();
+      peer.redialer.emplace(Redialer::Setup{rank, gathered.session, peer.probe->plan()}, identity_, clock_);
+      establish(rank, std::move(gathered));
+      break;
+    }
+    case RailProbe::State::none:
+      peer.probe.reset();
+      begin_dialing(rank);
+      break;
+  }
+}
+
+void TcpTransport::establish(uint32_t rank, Gathered gathered) {
+  Peer& peer = peers_[rank];
+  const Status established = establish_link(rank, std::move(gathered));
+  if (!established.ok()) {
+    leave_connecting(peer, PeerState::unreachable, established.message());
     return;
   }
-  peer.watched = true;
-  peer.link = std::make_unique<TcpLink>(std::move(socket), settings_, peer.distance, backlogged_link_count_);
   log::info("tcp: rank {} is connected: {}", rank, peer.link->describe());
   leave_connecting(peer, PeerState::connected, {});
+}
+
+Status TcpTransport::establish_link(uint32_t rank, Gathered gathered) {
+  Peer& peer = peers_[rank];
+  if (gathered.rails.count() == 1) {
+    Descriptor socket = std::move(gathered.sockets.front().socket);
+    TUTTI_RETURN_IF_ERROR(watch(socket.get(), EPOLLIN | EPOLLRDHUP, rank));
+    peer.watched_socket = socket.get();
+    peer.link = std::make_unique<TcpLink>(std::move(socket), settings_, peer.distance, backlogged_link_count_);
+    return {};
+  }
+  auto link = std::make_unique<RailedLink>(RailedLink::Setup{.session = gathered.session,
+                                                             .rails = gathered.rails,
+                                                             .interface_count = gathered.interface_count,
+                                                             .distance = peer.distance},
+                                           settings_, clock_, backlogged_link_count_);
+  peer.railed = link.get();
+  peer.link = std::move(link);
+  ++railed_link_count_;
+  for (Gathered::Socket& socket : gathered.sockets) {
+    attach(rank, std::move(socket));
+  }
+  return {};
+}
+
+void TcpTransport::attach(uint32_t rank, Gathered::Socket socket) {
+  if (watch(socket.socket.get(), EPOLLIN | EPOLLRDHUP, rank).ok()) {
+    (void)peers_[rank].railed->attach(socket.rail, socket.incarnation, std::move(socket.socket));
+  }
+}
+
+void TcpTransport::tend_rails() {
+  next_tending_ns_ = clock_.now_ns() + kTendingInterval_ns;
+  rails_missing_ = false;
+  for (uint32_t rank = 0; rank < peers_.size(); ++rank) {
+    Peer& peer = peers_[rank];
+    if (peer.railed == nullptr) {
+      continue;
+    }
+    peer.railed->look_for_silence();
+    const RailSet missing = peer.railed->missing();
+    if (peer.redialer) {
+      rails_missing_ = rails_missing_ || missing.any();
+      for (Gathered::Socket& socket : peer.redialer->advance(missing)) {
+        attach(rank, std::move(socket));
+      }
+    }
+  }
 }
 
 void TcpTransport::leave_connecting(Peer& peer, PeerState state, std::string reason) {
@@ -217,6 +319,7 @@ void TcpTransport::leave_connecting(Peer& peer, PeerState state, std::string rea
   peer.state = state;
   peer.reason = std::move(reason);
   peer.dialer.reset();
+  peer.probe.reset();
 }
 
 const transport::TransportType& type() {

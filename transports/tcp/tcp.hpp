@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames over TCP: one authenticated socket per pair of ranks, made by the lower rank, all channels multiplexed over it.
+// Frames over TCP: between two ranks one authenticated socket, or a rail on each network interface of theirs, made by the lower rank. All channels
+// are multiplexed over all of them.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,9 @@
 #include "transports/tcp/address.hpp"
 #include "transports/tcp/connection.hpp"
 #include "transports/tcp/dialer.hpp"
+#include "transports/tcp/gathering.hpp"
 #include "transports/tcp/link.hpp"
+#include "transports/tcp/railed_link.hpp"
 
 namespace tutti::transports::tcp {
 
@@ -41,10 +44,15 @@ class TcpTransport final : public transport::Transport {
     std::string reason = "never asked to connect";
     Distance distance = Distance::other_host;
     Deadline deadline = Deadline::none();
+    std::optional<RailProbe> probe;  // of the rails, where there may be several
+    std::vector<SocketAddress> ways;  // for a link of one socket, where there are none
     std::optional<Dialer> dialer;
-    Descriptor early;  // connected and proven before this rank was asked to connect
-    std::unique_ptr<TcpLink> link;
-    bool watched = false;  // whether the link's socket is in the epoll set
+    RailArrivals arrivals;  // also from before this rank was asked to connect
+    uint8_t session = 0;    // of the next attempt
+    std::unique_ptr<SocketLink> link;
+    RailedLink* railed = nullptr;  // the link, if it has rails
+    std::optional<Redialer> redialer;
+    int watched_socket = -1;  // a link's only one, if it is in the epoll set
   };
 
   explicit TcpTransport(const transport::TransportContext& context);
@@ -56,8 +64,13 @@ class TcpTransport final : public transport::Transport {
   void stop_watching_if_failed(Peer& peer);
   size_t advance_connecting();
   void advance_peer(uint32_t rank);
+  void begin_dialing(uint32_t rank);
+  void advance_probe(uint32_t rank);
   size_t take_proven();
-  void establish(uint32_t rank, Descriptor socket);
+  void establish(uint32_t rank, Gathered gathered);
+  Status establish_link(uint32_t rank, Gathered gathered);
+  void attach(uint32_t rank, Gathered::Socket socket);
+  void tend_rails();
   void leave_connecting(Peer& peer, transport::PeerState state, std::string reason);
   Status watch(int socket, uint32_t events, uint64_t token);
 
@@ -72,6 +85,9 @@ class TcpTransport final : public transport::Transport {
   std::vector<Acceptor::Proven> proven_;
   size_t connecting_count_ = 0;
   size_t backlogged_link_count_ = 0;
+  size_t railed_link_count_ = 0;
+  bool rails_missing_ = false;
+  uint64_t next_tending_ns_ = 0;
   uint64_t next_look_ns_ = 0;
   uint32_t polls_since_look_ = 0;
 };

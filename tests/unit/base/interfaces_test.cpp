@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <vector>
 
 namespace tutti {
 namespace {
@@ -140,6 +141,47 @@ TEST(Sockets, ATakenPortIsASystemErrorThatNamesTheAddress) {
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code(), tuttiSystemError);
   EXPECT_THAT(second.error().message(), HasSubstr(address->to_string()));
+}
+
+TEST(Sockets, ARangeOfPortsIsUsedUpAndNeverLeft) {
+  // Three neighbours that were free a moment ago; who else takes one in the meantime only makes the range shorter.
+  uint16_t first = 0;
+  {
+    const auto listener = listen_on(*SocketAddress::resolve("127.0.0.1", 0), 4);
+    first = std::min<uint16_t>(local_address(*listener)->port(), 65'533);
+  }
+  const PortRange ports{.first = first, .last = static_cast<uint16_t>(first + 2)};
+  std::vector<Descriptor> listeners;
+  auto listener = listen_on(*SocketAddress::resolve("127.0.0.1", 0), 4, ports);
+  for (int count = 0; count < 10 && listener; ++count) {
+    const uint16_t port = local_address(*listener)->port();
+    EXPECT_TRUE(port >= ports.first && port <= ports.last) << port;
+    listeners.push_back(std::move(*listener));
+    listener = listen_on(*SocketAddress::resolve("127.0.0.1", 0), 4, ports);
+  }
+  ASSERT_FALSE(listener.has_value());
+  EXPECT_LE(listeners.size(), 3u);
+  EXPECT_THAT(listener.error().message(), HasSubstr("TUTTI_SOCKET_PORTS"));
+  EXPECT_THAT(listener.error().message(), HasSubstr(fmt::to_string(ports.last)));
+}
+
+TEST(Sockets, AConnectionComesFromTheAddressItWasGiven) {
+  const auto listener = listen_on(*SocketAddress::resolve("127.0.0.1", 0), 4);
+  const auto connecting = begin_connect(*local_address(*listener), *SocketAddress::resolve("127.0.0.7", 0));
+  ASSERT_TRUE(connecting.has_value()) << connecting.error().message();
+  EXPECT_THAT(local_address(*connecting)->to_string(), HasSubstr("127.0.0.7:"));
+}
+
+// As one is that is still being checked for duplicates.
+TEST(Sockets, AnAddressThatIsNotValidYetCanBeListenedOn) {
+  EXPECT_TRUE(listen_on(*SocketAddress::resolve("192.0.2.1", 0), 4).has_value());
+}
+
+TEST(Sockets, ANetworkIsWhatTheFirstBitsSay) {
+  const Interface interface{.name = "nic0", .address = *SocketAddress::resolve("10.1.2.3", 0), .network_bits = 22};
+  EXPECT_TRUE(is_on_network(*SocketAddress::resolve("10.1.3.255", 7), interface));
+  EXPECT_FALSE(is_on_network(*SocketAddress::resolve("10.1.4.1", 7), interface));
+  EXPECT_FALSE(is_on_network(*SocketAddress::resolve("::1", 7), interface));
 }
 
 TEST(Sockets, ARefusedConnectionShowsAsPendingError) {

@@ -72,12 +72,17 @@ TEST_F(SettingsTest, ReadsTheEnvironment) {
   ::setenv("TUTTI_DEBUG", "TRACE", 1);
   ::setenv("TUTTI_TIMEOUT_MS", "17", 1);
   ::setenv("TUTTI_SOCKET_IFNAME", "^docker", 1);
+  ::setenv("TUTTI_SOCKET_PORTS", "40000-40999", 1);
+  ::setenv("TUTTI_SOCKETS_PER_INTERFACE", "2", 1);
   ::setenv("TUTTI_SECRET_FILE", "/some/file", 1);
   const auto parsed = Settings::parse();
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->debug_level, log::Level::trace);
   EXPECT_EQ(parsed->timeout_ms, 17u);
   EXPECT_EQ(parsed->socket_interfaces, "^docker");
+  EXPECT_EQ(parsed->socket_ports.first, 40'000);
+  EXPECT_EQ(parsed->socket_ports.last, 40'999);
+  EXPECT_EQ(parsed->sockets_per_interface, 2u);
   EXPECT_EQ(parsed->secret_file, "/some/file");
 }
 
@@ -93,7 +98,9 @@ TEST_F(SettingsTest, MalformedValuesNameVariableAndValue) {
   };
   for (const Case& bad : {Case{"TUTTI_TIMEOUT_MS", "-1"}, Case{"TUTTI_TIMEOUT_MS", "1s"}, Case{"TUTTI_TIMEOUT_MS", " 1"},
                           Case{"TUTTI_TIMEOUT_MS", "18446744073709551616"}, Case{"TUTTI_SLICE_BYTES", "many"},
-                          Case{"TUTTI_DEBUG", "LOUD"}, Case{"TUTTI_PEER_MEMORY", "yes"}}) {
+                          Case{"TUTTI_DEBUG", "LOUD"}, Case{"TUTTI_PEER_MEMORY", "yes"},
+                          Case{"TUTTI_SOCKET_PORTS", "0-7"}, Case{"TUTTI_SOCKET_PORTS", "7-6"}, Case{"TUTTI_SOCKET_PORTS", "7-65536"},
+                          Case{"TUTTI_SOCKET_PORTS", "7-"}, Case{"TUTTI_SOCKETS_PER_INTERFACE", "0"}, Case{"TUTTI_SOCKETS_PER_INTERFACE", "9"}}) {
     clear();
     ::setenv(bad.variable, bad.value, 1);
     const auto parsed = Settings::parse();

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sending half of a link with several rails: numbers frames, keeps them until the peer has acknowledged them, and accounts for the credit that the
+// peer has given. Without sockets: rails say what was acknowledged.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "transport/transport.hpp"
+#include "transports/tcp/rail_wire.hpp"
+
+namespace tutti::transports::tcp {
+
+// A payload up to this size is copied, which releases the caller's memory before the peer has acknowledged it.
+inline constexpr size_t kRailCopiedPayloadBytes = 8 * 1024;
+
+// A frame on its way. It is in the queue of a rail, or of those that wait for one, until it is acknowledged.
+struct OutgoingFrame {
+  transport::FrameHeader header;
+  std::span<const std::byte> payload;  // the caller's memory, or `copy`
+  std::vector<std::byte> copy;
+  uint32_t channel = 0;
+  uint32_t start_units = 0;
+  bool is_borrowed = false;  // the payload is the caller's memory
+  bool is_acknowledged = false;
+  OutgoingFrame* next_in_channel = nullptr;
+  OutgoingFrame* next_in_queue = nullptr;
+};
+
+// In the order in which they were added. Frames belong to the outbox.
+class FrameQueue {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  size_t size() const { return size_; }
+  OutgoingFrame& front() const { return *first_; }
+  void push(OutgoingFrame& frame);
+  OutgoingFrame& pop();
+  // Takes over all of `other`, behind what is here.
+  void append(FrameQueue& other);
+
+ private:
+  OutgoingFrame* first_ = nullptr;
+  OutgoingFrame* last_ = nullptr;
+  size_t size_ = 0;
+};
+
+class Outbox {
+ public:
+  Outbox();
+
+  bool has_credit_for(uint32_t channel, size_t payload_bytes) const;
+  // Takes a frame, with credit for it; the reference is good until it is acknowledged.
+  OutgoingFrame& take(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload);
+  // `frame`, which is in no queue any more, has arrived.
+  void acknowledge(OutgoingFrame& frame);
+  // The total of credit on `channel`, as some header told it. False if it exceeds what the peer has been sent.
+  [[nodiscard]] bool set_credit(uint32_t channel, uint32_t total);
+  // Payload bytes of frames, counted from the link's beginning, that are read no more.
+  uint64_t released_bytes(uint32_t channel) const { return outbound_[channel].released_bytes; }
+  // Keeps copies of all payloads from now on: the caller's memory counts as released.
+  void let_go();
+  // Nothing will ever be sent again: all counts as released.
+  void abandon();
+
+ private:
+  struct Outbound {
+    uint32_t taken_units = 0;
+    uint32_t credit_total = 0;
+    uint64_t released_bytes = 0;
+    // Those that are not acknowledged, or that follow one that is not.
+    OutgoingFrame* first = nullptr;
+    OutgoingFrame* last = nullptr;
+    OutgoingFrame* first_unreleased = nullptr;  // released is what has been copied or acknowledged, and whose predecessors are released
+  };
+
+  static void release(Outbound& outbound);
+
+  std::array<Outbound, transport::kChannelCount> outbound_;
+  std::deque<OutgoingFrame> frames_;
+  std::vector<OutgoingFrame*> free_;
+};
+
+}  // namespace tutti::transports::tcp
