@@ -23,7 +23,7 @@ namespace {
 
 // Whom a timeout's message may name, and how long it may take to find out.
 constexpr uint32_t kMaxAskedRanks = 1024;
-constexpr std::chrono::seconds kRollCallLimit{1};
+constexpr std::chrono::milliseconds kRollCallLimit{500};
 
 Status pmix_failure(pmix_status_t error, std::string_view operation) {
   return failure(tuttiSystemError, "{}: {}", operation, PMIx_Error_string(error));
@@ -185,6 +185,19 @@ struct Meeting {
   uint64_t timeout_ms;
 };
 
+// Why a fence came to nothing: it ended with an error, as when a client has died before it came, or not in time.
+Status unmet(const Session& session, const Meeting& meeting, std::optional<pmix_status_t> error) {
+  const MissingRanks missing = missing_ranks(session, meeting.key, meeting.rank_count);
+  if (error && missing.count == 0) {
+    return pmix_failure(*error, "PMIx_Fence");
+  }
+  if (error) {
+    return remote_error("tuttiCommInitFromEnv: PMIx_Fence ended without {}: {}", to_string(missing), PMIx_Error_string(*error));
+  }
+  return timeout_error("tuttiCommInitFromEnv: waited {} ms in PMIx_Fence for {}", meeting.timeout_ms,
+                       missing.count == 0 ? "other ranks" : to_string(missing));
+}
+
 // Waits until every rank is here, and hands out what has been published.
 Status fence(const Session& session, const Meeting& meeting) {
   const pmix_proc_t all = process_of(session, PMIX_RANK_WILDCARD);
@@ -203,13 +216,12 @@ Status fence(const Session& session, const Meeting& meeting) {
   const auto has_ended = [&] { return state->result.has_value(); };
   if (meeting.timeout_ms == 0) {
     state->ended.wait(lock, has_ended);
-  } else if (!state->ended.wait_for(lock, std::chrono::milliseconds(meeting.timeout_ms), has_ended)) {
-    lock.unlock();
-    const MissingRanks missing = missing_ranks(session, meeting.key, meeting.rank_count);
-    return timeout_error("tuttiCommInitFromEnv: waited {} ms in PMIx_Fence for {}", meeting.timeout_ms,
-                         missing.count == 0 ? "the other ranks" : to_string(missing));
+  } else {
+    state->ended.wait_for(lock, std::chrono::milliseconds(meeting.timeout_ms), has_ended);
   }
-  return *state->result == PMIX_SUCCESS ? Status() : pmix_failure(*state->result, "PMIx_Fence");
+  const std::optional<pmix_status_t> result = state->result;
+  lock.unlock();
+  return result == PMIX_SUCCESS ? Status() : unmet(session, meeting, result);
 }
 
 Result<uint32_t> job_size(const Session& session) {
