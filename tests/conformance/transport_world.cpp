@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conformance/transport_world.hpp"
 
+#include <dlfcn.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -10,9 +13,6 @@
 #include "transport/plugin_adaptor.hpp"
 #include "transport/plugin_export.hpp"
 #include "transports/fault/fault_transport.hpp"
-#ifdef TUTTI_TEST_OFI
-#include "transports/ofi/ofi.hpp"
-#endif
 #include "transports/shm/shm.hpp"
 #include "transports/sim/sim_transport.hpp"
 #include "transports/tcp/tcp.hpp"
@@ -22,6 +22,8 @@ namespace tutti::conformance {
 namespace {
 
 constexpr std::string_view kSim = "sim";
+// The variable that names the plug-in's file, where it is to be tested.
+constexpr const char* kOfiPlugin = "TUTTI_TEST_OFI_PLUGIN";
 
 // Patience, for transports whose bytes really travel: first steps of a microsecond, in which a healthy exchange ends, then
 // long ones, in which every deadline passes.
@@ -37,6 +39,14 @@ const transport::TransportType* find_type(std::string_view name) {
     }
   }
   return nullptr;
+}
+
+// What the plug-in in `file` exports; null when there is none.
+const tuttiTransportPlugin_v1_t* table_of(const char* file) {
+  void* const library = ::dlopen(file, RTLD_NOW | RTLD_LOCAL);
+  const auto function =
+      library == nullptr ? nullptr : reinterpret_cast<const tuttiTransportPlugin_v1_t* (*)()>(::dlsym(library, "tuttiTransportPlugin_v1"));
+  return function == nullptr ? nullptr : function();
 }
 
 std::unique_ptr<sim::Network> make_network(uint32_t rank_count) {
@@ -62,11 +72,11 @@ std::vector<TransportKind> bare_kinds() {
   for (const char* name : {"shm", "tcp"}) {
     kinds.push_back({.name = std::string(name) + "_through_tables", .transport = name, .wrapping = TransportKind::Wrapping::tables});
   }
-#ifdef TUTTI_TEST_OFI
-  for (const char* provider : {"tcp", "shm"}) {
-    kinds.push_back({.name = std::string("ofi_") + provider, .transport = "ofi", .wrapping = TransportKind::Wrapping::none, .provider = provider});
+  if (std::getenv(kOfiPlugin) != nullptr) {
+    for (const char* provider : {"tcp", "shm"}) {
+      kinds.push_back({.name = std::string("ofi_") + provider, .transport = "ofi", .wrapping = TransportKind::Wrapping::tables, .provider = provider});
+    }
   }
-#endif
   return kinds;
 }
 
@@ -74,7 +84,7 @@ std::vector<TransportKind> transport_kinds() {
   std::vector<TransportKind> kinds;
   for (const TransportKind& bare : bare_kinds()) {
     kinds.push_back(bare);
-    if (bare.wrapping == TransportKind::Wrapping::tables || !bare.provider.empty() || bare.sockets_per_interface > 1) {
+    if (bare.wrapping == TransportKind::Wrapping::tables || bare.sockets_per_interface > 1) {
       continue;
     }
     kinds.push_back({.name = "fault_over_" + bare.name, .transport = bare.transport, .wrapping = TransportKind::Wrapping::fault});
@@ -139,16 +149,12 @@ std::unique_ptr<transport::Transport> TransportWorld::make(uint32_t rank) {
 }
 
 Result<std::unique_ptr<transport::Transport>> TransportWorld::make_by_name(const transport::TransportContext& context) const {
-#ifdef TUTTI_TEST_OFI
-  if (kind_.transport == "ofi") {
-    return transports::ofi::type().create(context);
-  }
-#endif
   if (kind_.wrapping != TransportKind::Wrapping::tables) {
     return find_type(kind_.transport)->create(context);
   }
-  const auto type = transport::PluginType::adapt(kind_.transport == "tcp" ? transport::exported<&transports::tcp::type>()
-                                                                          : transport::exported<&transports::shm::type>());
+  const auto type = transport::PluginType::adapt(kind_.transport == "ofi"   ? table_of(std::getenv(kOfiPlugin))
+                                                 : kind_.transport == "tcp" ? transport::exported<&transports::tcp::type>()
+                                                                            : transport::exported<&transports::shm::type>());
   return type ? type->create(context) : tl::make_unexpected(type.error());
 }
 

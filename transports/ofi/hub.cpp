@@ -21,8 +21,9 @@ constexpr size_t kReceivesAlways = 16;
 constexpr size_t kReceivesPerLink = 16;
 // What peers may have sent without having seen it popped, all channels of a link together.
 constexpr size_t kUnpoppedPerLink = size_t{transport::kChannelCount} * kWindowFrames;
-constexpr size_t kMaxFreeStaging = 8;
+constexpr size_t kMaxFreeStaging = 32;
 constexpr size_t kCompletionsAtOnce = 16;
+constexpr int kMaxDrainRounds = 64;
 
 }  // namespace
 
@@ -64,6 +65,11 @@ size_t Hub::progress() {
     post_receives();
   }
   return count;
+}
+
+void Hub::drain() {
+  for (int round = 0; round < kMaxDrainRounds && progress() > 0; ++round) {
+  }
 }
 
 size_t Hub::look(uint64_t& seen) {

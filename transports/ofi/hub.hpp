@@ -65,7 +65,9 @@ class Hub final {
 
   // Takes a bounded number of completions and hands them out. Returns how many there were.
   size_t progress();
-  // The same, unless somebody else has done so in vain since the same `seen`, the caller's own counter, was last given: one look in vain speaks for
+  // The same until nothing more comes, a bounded number of times.
+  void drain();
+  // The same as progress(), unless somebody else has done so in vain since the same `seen`, the caller's own counter, was last given: one look in vain speaks for
   // the next one of each other caller.
   size_t look(uint64_t& seen);
 

@@ -174,7 +174,6 @@ Status LibfabricEndpoint::open(const Offer& offer) {
   if (handles_->info == nullptr) {
     return libfabric_error(-FI_ENOMEM, "fi_dupinfo");
   }
-  handles_->info->domain_attr->threading = FI_THREAD_DOMAIN;
   TUTTI_OFI_TRY(fi_fabric(handles_->info->fabric_attr, handles_->fabric.receive(), nullptr), "fi_fabric");
   TUTTI_OFI_TRY(fi_domain(handles_->fabric.get(), handles_->info.get(), handles_->domain.receive(), nullptr), "fi_domain");
   fi_av_attr address_attributes{};

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -51,7 +52,9 @@ OfiLink::~OfiLink() {
       clear(*slot);
     }
   }
-  hub_.endpoint().remove_peer(ends_.peer);
+  if (!is_removed_) {
+    hub_.endpoint().remove_peer(ends_.peer);
+  }
 }
 
 // ---- Sending ----
@@ -174,6 +177,7 @@ void OfiLink::note_told(const Header& header) {
   inbound.told_popped = inbound.head;
   inbound.told_landed = inbound.landed;
   inbound.landed_is_due = false;
+  update_due(header.credit_channel);
   owes_word_ = false;
 }
 
@@ -182,6 +186,15 @@ void OfiLink::note_sent(const std::string& error) {
   if (!error.empty()) {
     fail(remote_error("a message could not be delivered: {}", error));
   }
+}
+
+// Whoever waits for memory to be read waits for the peer, whose reads and words may need this end's progress.
+uint64_t OfiLink::released_bytes(uint32_t channel) const {
+  const Outbound& outbound = outbound_[channel];
+  if (outbound.released != outbound.next && failure_.ok()) {
+    hub_.look(seen_waiting_);
+  }
+  return outbound.released_bytes;
 }
 
 void OfiLink::advance_released(Outbound& outbound) {
@@ -197,23 +210,19 @@ void OfiLink::advance_released(Outbound& outbound) {
 
 // ---- What the peer should know ----
 
-bool OfiLink::is_due(const Inbound& inbound) const {
-  return inbound.landed_is_due || inbound.head - inbound.told_popped >= kWindowFrames / 2;
+void OfiLink::update_due(uint32_t channel) {
+  const Inbound& inbound = inbound_[channel];
+  const bool is_due = inbound.landed_is_due || inbound.head - inbound.told_popped >= kWindowFrames / 2;
+  due_channels_ = is_due ? due_channels_ | 1u << channel : due_channels_ & ~(1u << channel);
 }
 
 uint32_t OfiLink::credit_channel_beside(uint32_t channel) const {
-  if (!is_due(inbound_[channel])) {
-    for (uint32_t other = 0; other < kChannelCount; ++other) {
-      if (is_due(inbound_[other])) {
-        return other;
-      }
-    }
-  }
-  return channel;
+  const bool others_go_first = due_channels_ != 0 && (due_channels_ >> channel & 1) == 0;
+  return others_go_first ? static_cast<uint32_t>(std::countr_zero(due_channels_)) : channel;
 }
 
 size_t OfiLink::flush() {
-  if (!failure_.ok()) {
+  if (!failure_.ok() || !owes()) {
     return 0;
   }
   size_t done = send_words() + send_reoffers();
@@ -228,20 +237,18 @@ size_t OfiLink::flush() {
 
 size_t OfiLink::send_words() {
   size_t sent = 0;
-  for (uint32_t channel = 0; channel < kChannelCount && failure_.ok(); ++channel) {
-    if (is_due(inbound_[channel]) || owes_word_) {
-      if (post({.kind = Kind::credit, .channel = static_cast<uint8_t>(channel), .frame = {}}, {}) != Posted::done) {
-        break;
-      }
-      ++sent;
+  while (failure_.ok() && (owes_word_ || due_channels_ != 0)) {
+    if (post({.kind = Kind::credit, .frame = {}}, {}) != Posted::done) {
+      break;
     }
+    ++sent;
   }
   return sent;
 }
 
 size_t OfiLink::send_reoffers() {
   size_t sent = 0;
-  for (uint32_t channel = 0; channel < kChannelCount; ++channel) {
+  for (uint32_t channel = 0; channel < kChannelCount && reoffers_are_due_; ++channel) {
     Outbound& outbound = outbound_[channel];
     for (uint64_t number = outbound.landed; outbound.reoffers_due != 0 && number < outbound.next; ++number) {
       const uint32_t bit = 1u << number % kWindowFrames;
@@ -255,6 +262,7 @@ size_t OfiLink::send_reoffers() {
       ++sent;
     }
   }
+  reoffers_are_due_ = false;
   return sent;
 }
 
@@ -374,8 +382,9 @@ void OfiLink::accept_offer(const Header& header, const OfferedMemory& offered, S
 
 void OfiLink::advance_landed(Inbound& inbound) {
   while (inbound.landed - inbound.head < kWindowFrames && inbound.at(inbound.landed).is_here()) {
-    inbound.landed_is_due |= inbound.at(inbound.landed).was_offered;
-    ++inbound.landed;
+    const Slot& slot = inbound.at(inbound.landed++);
+    inbound.landed_is_due |= slot.was_offered;
+    update_due(slot.channel);
   }
 }
 
@@ -483,10 +492,14 @@ Outcome OfiLink::peek(uint32_t channel, std::span<std::byte> landing, transport:
       inbound.landing = landing;
     }
     // An offer that has waited may have been taken back: what has arrived since is heard first.
-    while (slot.state == Slot::State::offered && hub_.progress() > 0) {
+    if (slot.state == Slot::State::offered) {
+      hub_.drain();
     }
     (void)begin_reads(channel);
     hub_.look(inbound.seen);
+    if (owes()) {
+      (void)flush();
+    }
   }
   if (!slot.is_here()) {
     return failure_.ok() ? Outcome::would_block : Outcome::failed;
@@ -504,7 +517,8 @@ void OfiLink::pop(uint32_t channel) {
   inbound.landing = {};
   inbound.is_wanted = false;
   (void)begin_reads(channel);
-  if (is_due(inbound)) {
+  update_due(channel);
+  if (owes()) {
     (void)flush();
   }
 }
@@ -538,9 +552,16 @@ bool OfiLink::wait_for(Condition condition) {
   return condition();
 }
 
-// A read cannot be called back. One that does not end takes the endpoint with it.
+// A read cannot be called back. One that does not end is cut off from its peer, where the provider does that, or else takes the endpoint with it.
 void OfiLink::settle_reads() {
-  if (!wait_for([this] { return reads_under_way_ == 0; })) {
+  const auto are_settled = [this] { return reads_under_way_ == 0; };
+  if (wait_for(are_settled)) {
+    return;
+  }
+  fail(remote_error("it does not answer reads of its memory"));
+  hub_.endpoint().remove_peer(ends_.peer);
+  is_removed_ = true;
+  if (!wait_for(are_settled)) {
     hub_.close(fmt::format("rank {} does not answer reads of its memory", ends_.peer_rank));
   }
 }
@@ -597,6 +618,7 @@ bool OfiLink::take_back_offers(std::vector<std::shared_ptr<Registration>>& taken
     return false;
   }
   ++generation_;
+  reoffers_are_due_ = true;
   for (Outbound& outbound : outbound_) {  // the peer reads nothing of an older generation
     for (uint64_t number = outbound.landed; number < outbound.next; ++number) {
       outbound.reoffers_due |= outbound.at(number).is_offered ? 1u << number % kWindowFrames : 0;

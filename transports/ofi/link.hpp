@@ -48,7 +48,7 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   OfiLink& operator=(const OfiLink&) = delete;
 
   transport::Outcome try_send(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload) override;
-  uint64_t released_bytes(uint32_t channel) const override { return outbound_[channel].released_bytes; }
+  uint64_t released_bytes(uint32_t channel) const override;
   transport::Outcome peek(uint32_t channel, std::span<std::byte> landing, transport::Frame* frame) override;
   void pop(uint32_t channel) override;
   void let_go() override;
@@ -63,6 +63,7 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   bool greeted() const { return greeted_; }
   // Sends what it owes, and goes on where it had to try again. Returns how many messages and reads began.
   size_t flush();
+  bool owes() const { return owes_word_ || due_channels_ != 0 || reoffers_are_due_ || reads_to_retry_ != 0; }
   bool is_sending() const { return messages_leaving_ > 0; }
   // Frames that try_send took, and whether as many as the peer says have arrived.
   FrameCounts sent() const;
@@ -135,7 +136,7 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   void note_told(const Header& header);
   static void advance_released(Outbound& outbound);
 
-  bool is_due(const Inbound& inbound) const;
+  void update_due(uint32_t channel);
   uint32_t credit_channel_beside(uint32_t channel) const;
   size_t send_words();
   size_t send_reoffers();
@@ -173,9 +174,13 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   uint16_t peer_generation_ = 0;     // of the peer's
   uint16_t obeyed_ = 0;
   bool owes_word_ = false;
+  uint32_t due_channels_ = 0;  // whose credit is worth a message of its own, one bit each
+  bool reoffers_are_due_ = false;
   bool greeted_ = false;
+  bool is_removed_ = false;  // from the endpoint's peers
   size_t messages_leaving_ = 0;
   uint64_t seen_sending_ = 0;
+  mutable uint64_t seen_waiting_ = 0;
   Status failure_;
 };
 

@@ -393,8 +393,7 @@ void OfiTransport::look_after(uint32_t rank) {
   if (peer.gone_for_good.at_ns() == Deadline::none().at_ns()) {
     peer.gone_for_good = Deadline::after_ns(clock_, has_said_goodbye ? kGraceAfterGoodbye_ns : kGraceAfterDeath_ns);
   }
-  while (hub_->progress() > 0) {
-  }
+  hub_->drain();
   if (has_said_goodbye && peer.link->has_arrived(*peer.sentinel->peer_sent())) {
     peer.link->fail(remote_error("connection closed by the peer"));
   } else if (peer.gone_for_good.passed(clock_)) {

@@ -10,8 +10,8 @@
 namespace tutti::transports::ofi::test {
 namespace {
 
-constexpr uint64_t kSeeds = 12;
-constexpr size_t kFrames = 60;  // of a stream
+constexpr uint64_t kSeeds = 8;
+constexpr size_t kFrames = 24;  // of a stream
 
 // One direction on one channel: sends frames of all kinds, and checks that they arrive as they were, in order.
 class Stream {
@@ -23,8 +23,8 @@ class Stream {
       return;
     }
     if (payloads_.size() == sent_) {
-      constexpr std::array<size_t, 8> kSizes{0, 8, 16, 17, 1000, kEagerBytes, kEagerBytes + 1, 40'000};
-      payloads_.push_back(pattern(random_() % 8 == 0 ? random_() % kMaxFrameBytes : kSizes[random_() % kSizes.size()], random_()));
+      constexpr std::array<size_t, 8> kSizes{0, 8, 16, 17, 1000, kEagerBytes, kEagerBytes + 1, 20'000};
+      payloads_.push_back(pattern(payloads_.size() == 7 ? kMaxFrameBytes : kSizes[random_() % kSizes.size()], random_()));
     }
     if (world_.links[source_]->try_send(channel_, {.call = sent_, .message_bytes = channel_}, payloads_.back()) == Outcome::done) {
       taken_bytes_ += payloads_.back().size();
@@ -283,7 +283,7 @@ TEST(OfiLetGo, AReadThatNeverEndsTakesTheEndpointWithIt) {
   }
   world.links[1]->let_go();
   EXPECT_TRUE(world.hubs[1]->is_closed());
-  EXPECT_EQ(world.links[1]->failure().message(), "rank 0 does not answer reads of its memory");
+  EXPECT_EQ(world.links[1]->failure().message(), "it does not answer reads of its memory");
   EXPECT_EQ(world.links[1]->peek(kChannel, {}, &frame), Outcome::failed);
 }
 
