@@ -117,8 +117,7 @@ std::vector<SocketAddress> ways(const Address& connecting, const Address& accept
   return found;
 }
 
-RailPlan plan_rails(std::span<const Interface> own, const Address& connecting, const Address& accepting, uint64_t sockets_per_interface) {
-  RailPlan plan;
+std::vector<Way> plan_rails(std::span<const Interface> own, const Address& connecting, const Address& accepting, uint64_t sockets_per_interface) {
   std::vector<Way> pairs;
   if (connecting.host == accepting.host) {
     const std::vector<SocketAddress> found = ways(connecting, accepting);
@@ -147,15 +146,15 @@ RailPlan plan_rails(std::span<const Interface> own, const Address& connecting, c
       }
     }
   }
-  plan.interface_count = static_cast<uint32_t>(pairs.size());
+  std::vector<Way> rails;
   for (uint64_t socket = 0; socket < sockets_per_interface; ++socket) {
     for (const Way& pair : pairs) {
-      if (plan.ways.size() < kMaxRails) {
-        plan.ways.push_back(pair);
+      if (rails.size() < kMaxRails) {
+        rails.push_back(pair);
       }
     }
   }
-  return plan;
+  return rails;
 }
 
 }  // namespace tutti::transports::tcp

@@ -45,10 +45,6 @@ std::vector<SocketAddress> ways(const Address& connecting, const Address& accept
 // The ways of the rails that a link from `connecting` to `accepting` should have, or less than two of them for a link of one socket. Each of the
 // `own` interfaces, which are those of `connecting`, gives `sockets_per_interface` rails, to an address on its own network; where there is none of any
 // interface, to addresses in their order, which routers know the way to.
-struct RailPlan {
-  std::vector<Way> ways;
-  uint32_t interface_count = 0;
-};
-RailPlan plan_rails(std::span<const Interface> own, const Address& connecting, const Address& accepting, uint64_t sockets_per_interface);
+std::vector<Way> plan_rails(std::span<const Interface> own, const Address& connecting, const Address& accepting, uint64_t sockets_per_interface);
 
 }  // namespace tutti::transports::tcp

@@ -29,11 +29,11 @@ Identity named(Identity identity, const RailName& name) {
 }  // namespace
 
 RailProbe::RailProbe(const Setup& setup, const Identity& identity, const Clock& clock, Deadline deadline) : setup_(setup), clock_(&clock) {
-  const auto count = static_cast<uint8_t>(setup.plan.ways.size());
+  const auto count = static_cast<uint8_t>(setup.plan.size());
   assert(count > 1 && count <= kMaxRails);
   for (uint8_t rail = 0; rail < count; ++rail) {
     const RailName name{.session = setup.session, .incarnation = 0, .count = count, .rail = rail};
-    attempts_.push_back({Dialer({setup.rank, {setup.plan.ways[rail]}}, named(identity, name), clock, deadline)});
+    attempts_.push_back({Dialer({setup.rank, {setup.plan[rail]}}, named(identity, name), clock, deadline)});
   }
 }
 
@@ -55,18 +55,16 @@ RailProbe::State RailProbe::advance() {
 }
 
 Gathered RailProbe::take() {
-  Gathered gathered{.session = setup_.session, .rails = {}, .interface_count = 0, .sockets = {}};
+  Gathered gathered{.session = setup_.session, .rails = {}, .sockets = {}};
   for (size_t rail = 0; rail < attempts_.size(); ++rail) {
     if (attempts_[rail].state == Dialer::State::proven) {
       gathered.rails[rail] = true;
-      gathered.interface_count += rail < setup_.plan.interface_count ? 1 : 0;
       gathered.sockets.push_back({rail, 0, attempts_[rail].dialer.take_socket()});
     }
   }
-  gathered.interface_count = std::max(gathered.interface_count, 1u);
   std::array<std::byte, kRailHeaderBytes> bytes;
   encode_rail_header({.kind = RailKind::beginning,
-                      .channel = static_cast<uint8_t>(gathered.interface_count),
+                      .channel = 0,
                       .credit_channel = 0,
                       .payload_bytes = static_cast<uint32_t>(gathered.rails.to_ulong()),
                       .credit_total = 0,
@@ -129,7 +127,6 @@ std::optional<Gathered> RailArrivals::advance(const Clock& clock) {
 Gathered RailArrivals::take(const RailHeader& beginning) {
   Gathered gathered{.session = arrivals_.front().name.session,
                     .rails = RailSet(beginning.payload_bytes),
-                    .interface_count = std::max<uint32_t>(beginning.channel, 1),
                     .sockets = {}};
   for (Arrival& arrival : arrivals_) {
     if (gathered.rails[arrival.name.rail] && arrival.complete()) {
@@ -144,7 +141,7 @@ Redialer::Redialer(const Setup& setup, const Identity& identity, const Clock& cl
 
 std::vector<Gathered::Socket> Redialer::advance(const RailSet& missing) {
   std::vector<Gathered::Socket> found;
-  for (size_t rail = 0; rail < setup_.plan.ways.size(); ++rail) {
+  for (size_t rail = 0; rail < setup_.plan.size(); ++rail) {
     Slot& slot = slots_[rail];
     if (!missing[rail]) {
       slot.dialer.reset();
@@ -171,9 +168,9 @@ void Redialer::begin(size_t rail) {
   ++slot.incarnation;
   const RailName name{.session = setup_.session,
                       .incarnation = slot.incarnation,
-                      .count = static_cast<uint8_t>(setup_.plan.ways.size()),
+                      .count = static_cast<uint8_t>(setup_.plan.size()),
                       .rail = static_cast<uint8_t>(rail)};
-  slot.dialer.emplace(Dialer::Target{setup_.rank, {setup_.plan.ways[rail]}}, named(identity_, name), *clock_,
+  slot.dialer.emplace(Dialer::Target{setup_.rank, {setup_.plan[rail]}}, named(identity_, name), *clock_,
                       Deadline::after_ns(*clock_, kRedial_ns));
 }
 

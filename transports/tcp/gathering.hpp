@@ -29,7 +29,6 @@ struct Gathered {
   };
   uint8_t session = 0;
   RailSet rails;  // agreed on; some may lack their socket, and come later
-  uint32_t interface_count = 1;
   std::vector<Socket> sockets;  // at least one
 };
 
@@ -39,7 +38,7 @@ class RailProbe {
   struct Setup {
     uint32_t rank = 0;  // to be found
     uint8_t session = 0;
-    RailPlan plan;
+    std::vector<Way> plan;
   };
   // `clock` outlives it.
   RailProbe(const Setup& setup, const Identity& identity, const Clock& clock, Deadline deadline);
@@ -48,7 +47,7 @@ class RailProbe {
   State advance();
   // What was found, when the other side has been told.
   Gathered take();
-  const RailPlan& plan() const { return setup_.plan; }
+  const std::vector<Way>& plan() const { return setup_.plan; }
 
  private:
   struct Attempt {
@@ -94,7 +93,7 @@ class Redialer {
   struct Setup {
     uint32_t rank = 0;
     uint8_t session = 0;
-    RailPlan plan;
+    std::vector<Way> plan;
   };
   // `clock` outlives it.
   Redialer(const Setup& setup, const Identity& identity, const Clock& clock);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/tcp/link.hpp"
 
+#include <array>
 #include <cassert>
 #include <utility>
+
+#include "transports/tcp/estimate.hpp"
 
 namespace tutti::transports::tcp {
 
@@ -162,7 +165,7 @@ transport::LinkEstimate TcpLink::estimate() const {
             .source = "default for loopback, measured by tcp_link_perf",
             .copies_out = true};
   }
-  return {.latency_ns = 20'000, .bandwidth_bytes_per_s = 1'170'000'000, .source = "default for 10 Gbit/s Ethernet", .copies_out = true};
+  return estimate_between_hosts(std::array{figures_of(socket_.get())});
 }
 
 }  // namespace tutti::transports::tcp

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cassert>
 #include <utility>
+#include <vector>
 
 #include "base/log.hpp"
+#include "transports/tcp/estimate.hpp"
 
 namespace tutti::transports::tcp {
 
@@ -327,10 +329,13 @@ transport::LinkEstimate RailedLink::estimate() const {
   if (setup_.distance == Distance::same_host) {
     return {.latency_ns = 4'000, .bandwidth_bytes_per_s = 4'000'000'000, .source = "default for several sockets on loopback", .copies_out = true};
   }
-  return {.latency_ns = 20'000,
-          .bandwidth_bytes_per_s = uint64_t{1'170'000'000} * setup_.interface_count,
-          .source = "default for 10 Gbit/s Ethernet, by interfaces",
-          .copies_out = true};
+  std::vector<SocketFigures> figures;
+  for (const auto& rail : rails_) {
+    if (rail != nullptr) {
+      figures.push_back(figures_of(rail->socket()));
+    }
+  }
+  return estimate_between_hosts(figures);
 }
 
 std::string RailedLink::describe() const {

@@ -29,8 +29,7 @@ class RailedLink final : public SocketLink {
  public:
   struct Setup {
     uint8_t session = 0;
-    RailSet rails;                 // that both sides agreed on
-    uint32_t interface_count = 1;  // that they go over
+    RailSet rails;  // that both sides agreed on
     Distance distance = Distance::other_host;
   };
   // Has no rail until attach(). `settings`, `clock` and `backlogged_link_count`, which counts the links with unfinished sends, outlive it.

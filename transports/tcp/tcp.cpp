@@ -98,8 +98,8 @@ void TcpTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
     return;
   }
   peer.ways = std::move(found);
-  RailPlan plan = plan_rails(acceptor_->interfaces(), address_, *theirs, settings_.sockets_per_interface);
-  if (plan.ways.size() > 1) {
+  std::vector<Way> plan = plan_rails(acceptor_->interfaces(), address_, *theirs, settings_.sockets_per_interface);
+  if (plan.size() > 1) {
     peer.probe.emplace(RailProbe::Setup{rank, peer.session++, std::move(plan)}, identity_, clock_, peer.deadline);
   } else {
     begin_dialing(rank);
@@ -276,7 +276,6 @@ Status TcpTransport::establish_link(uint32_t rank, Gathered gathered) {
   }
   auto link = std::make_unique<RailedLink>(RailedLink::Setup{.session = gathered.session,
                                                              .rails = gathered.rails,
-                                                             .interface_count = gathered.interface_count,
                                                              .distance = peer.distance},
                                            settings_, clock_, backlogged_link_count_);
   peer.railed = link.get();
