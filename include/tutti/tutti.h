@@ -164,6 +164,13 @@ TUTTI_API tuttiResult_t tuttiCommInitRank(tuttiComm_t* comm, int nranks, tuttiUn
 TUTTI_API tuttiResult_t tuttiCommInitRankConfig(tuttiComm_t* comm, int nranks, tuttiUniqueId commId, int rank,
                                                 const tuttiConfig_t* config);
 
+/* As tuttiCommInitRankConfig, for very many ranks: `commIds` holds `nId` ids (1 .. nranks), equal in content and order on all ranks, whose
+ * makers each introduce a share of the ranks to each other: the one of id i the ranks from i * nranks / nId on. Make the ids in different
+ * processes, so that none of them has all the work. Ranks exchange everything else among themselves. Errors: also tuttiMismatch when ranks
+ * pass different lists. */
+TUTTI_API tuttiResult_t tuttiCommInitRankScalable(tuttiComm_t* comm, int nranks, int rank, int nId, const tuttiUniqueId* commIds,
+                                                  const tuttiConfig_t* config);
+
 /* Makes a communicator of `ndev` ranks that all live in the calling process: comms[i] is rank i. `devlist` must be NULL or hold
  * ndev entries, which are ignored, since ranks are host threads. */
 TUTTI_API tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist);

@@ -14,7 +14,7 @@ using namespace tutti;
 using namespace tutti::api;
 
 struct Place {
-  tuttiUniqueId id;
+  std::vector<tuttiUniqueId> ids;
   int rank;
   int rank_count;
 };
@@ -27,7 +27,7 @@ Result<std::shared_ptr<comm::Communicator>> make_communicator(const Place& place
   if (place.rank < 0 || place.rank >= place.rank_count) {
     return tl::make_unexpected(invalid_argument("{}: rank is {}, not in 0..{}", function, place.rank, place.rank_count - 1));
   }
-  auto exchange = bootstrap::join({.id = place.id,
+  auto exchange = bootstrap::join({.ids = place.ids,
                                    .rank = static_cast<uint32_t>(place.rank),
                                    .rank_count = static_cast<uint32_t>(place.rank_count)},
                                   monotonic_clock());
@@ -73,14 +73,17 @@ Status init_rank(tuttiComm_t* comm, const Place& place, const tuttiConfig_t* con
   return bring_up(one);
 }
 
+// A failure inside a group is the group's too.
+Status init_rank_noted(tuttiComm_t* comm, const Place& place, const tuttiConfig_t* config, std::string_view function) {
+  Status status = init_rank(comm, place, config, function);
+  if (!status.ok() && status.code() != tuttiInProgress && Group::of_thread().is_open()) {
+    Group::of_thread().note(status);
+  }
+  return status;
+}
+
 tuttiResult_t guarded_init(tuttiComm_t* comm, const Place& place, const tuttiConfig_t* config, std::string_view function) {
-  return guarded([&]() -> Status {
-    Status status = init_rank(comm, place, config, function);
-    if (!status.ok() && status.code() != tuttiInProgress && Group::of_thread().is_open()) {
-      Group::of_thread().note(status);
-    }
-    return status;
-  });
+  return guarded([&] { return init_rank_noted(comm, place, config, function); });
 }
 
 Status outside_group(std::string_view function) {
@@ -106,7 +109,7 @@ Status init_all(tuttiComm_t* comms, int ndev) {
     if (!config) {
       return config.error();
     }
-    auto made = make_communicator({*id, rank, ndev}, std::move(*config), "tuttiCommInitAll");
+    auto made = make_communicator({{*id}, rank, ndev}, std::move(*config), "tuttiCommInitAll");
     if (!made) {
       return made.error();
     }
@@ -135,7 +138,7 @@ Status split(const CommunicatorPin& parent, int color, int key, tuttiComm_t* new
   if (!place->has_value()) {
     return {};
   }
-  auto made = make_communicator({(**place).id, static_cast<int>((**place).rank), static_cast<int>((**place).rank_count)},
+  auto made = make_communicator({{(**place).id}, static_cast<int>((**place).rank), static_cast<int>((**place).rank_count)},
                                 std::move(child), "tuttiCommSplit");
   if (!made) {
     return made.error();
@@ -195,11 +198,23 @@ tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* uniqueId) {
 }
 
 tuttiResult_t tuttiCommInitRank(tuttiComm_t* comm, int nranks, tuttiUniqueId commId, int rank) {
-  return guarded_init(comm, {commId, rank, nranks}, nullptr, "tuttiCommInitRank");
+  return guarded_init(comm, {{commId}, rank, nranks}, nullptr, "tuttiCommInitRank");
 }
 
 tuttiResult_t tuttiCommInitRankConfig(tuttiComm_t* comm, int nranks, tuttiUniqueId commId, int rank, const tuttiConfig_t* config) {
-  return guarded_init(comm, {commId, rank, nranks}, config, "tuttiCommInitRankConfig");
+  return guarded_init(comm, {{commId}, rank, nranks}, config, "tuttiCommInitRankConfig");
+}
+
+tuttiResult_t tuttiCommInitRankScalable(tuttiComm_t* comm, int nranks, int rank, int nId, const tuttiUniqueId* commIds, const tuttiConfig_t* config) {
+  return guarded([&]() -> Status {
+    if (commIds == nullptr) {
+      return invalid_argument("tuttiCommInitRankScalable: commIds is NULL");
+    }
+    if (nId < 1 || nId > nranks) {
+      return invalid_argument("tuttiCommInitRankScalable: nId is {}, not in 1..{}, the number of ranks", nId, nranks);
+    }
+    return init_rank_noted(comm, {{commIds, commIds + nId}, rank, nranks}, config, "tuttiCommInitRankScalable");
+  });
 }
 
 tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* /*devlist*/) {
@@ -221,7 +236,7 @@ tuttiResult_t tuttiCommInitFromEnv(tuttiComm_t* comm, const tuttiConfig_t* confi
     if (!placement) {
       return placement.error();
     }
-    return init_rank(comm, {placement->id, static_cast<int>(placement->rank), static_cast<int>(placement->rank_count)}, config,
+    return init_rank(comm, {{placement->id}, static_cast<int>(placement->rank), static_cast<int>(placement->rank_count)}, config,
                      "tuttiCommInitFromEnv");
   });
 }

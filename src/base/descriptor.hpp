@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace tutti {
@@ -35,5 +38,14 @@ class Descriptor {
  private:
   int fd_ = -1;
 };
+
+// Makes room for 1024 descriptors, as far as the process may have them. A table that several threads share grows only after every processor has
+// passed a quiet point (the kernel's synchronize_rcu), which takes 10 ms and more: so let it grow before there are threads.
+inline void make_room_for_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 1) {
+    const Descriptor high(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1024)) - 1));
+  }
+}
 
 }  // namespace tutti

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/status.hpp"
 
+#include <sys/resource.h>
+
+#include <cerrno>
 #include <cstring>
 
 namespace tutti {
@@ -19,8 +22,11 @@ void Status::let_go() const {
 
 Status system_error(int error, std::string_view operation) {
   const char* name = strerrorname_np(error);
-  return failure(tuttiSystemError, "{}: {} ({})", operation, strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error",
-                 name != nullptr ? name : fmt::format("errno {}", error).c_str());
+  rlimit descriptors{};
+  const bool is_out_of_descriptors = error == EMFILE && ::getrlimit(RLIMIT_NOFILE, &descriptors) == 0;
+  return failure(tuttiSystemError, "{}: {} ({}){}", operation, strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error",
+                 name != nullptr ? name : fmt::format("errno {}", error).c_str(),
+                 is_out_of_descriptors ? fmt::format("; this process may have {} (RLIMIT_NOFILE, ulimit -n)", descriptors.rlim_cur) : "");
 }
 
 }  // namespace tutti

@@ -1,33 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service behind an id: gathers the contributions of all ranks, round by round, and hands them to all. A state machine that one thread
-// drives by turn(); service_thread.hpp gives it a thread.
-//
-// A connection is a *guest* until it has proven that it knows the secret, and then a *member*: the connection of one rank. Guests are
-// bounded in number and time, and nothing they send is parsed beyond the fixed form of the handshake.
+// The service behind an id: a registrar with sockets. One thread drives it by turn(); service_thread.hpp gives it a thread.
 #pragma once
 
 #include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/descriptor.hpp"
 #include "bootstrap/connection.hpp"
+#include "bootstrap/door.hpp"
+#include "bootstrap/poll_set.hpp"
+#include "bootstrap/registrar.hpp"
 
 namespace tutti::bootstrap {
 
-// What both ends prove to know, and say of their purpose.
-inline constexpr uint64_t kHandshakePurpose = 0x5455'5454'4942'4f4f;
-inline constexpr uint32_t kServiceRank = UINT32_MAX;
+// What both ends of a connection between a rank and a root prove to know, and say of their purpose; and of one between two ranks.
+inline constexpr uint64_t kRootPurpose = 0x5455'5454'4942'4f4f;
+inline constexpr uint64_t kLinePurpose = 0x5455'5454'494c'494e;
+inline constexpr uint32_t kRootRank = UINT32_MAX;
 Key handshake_key(const Key& secret);
 
-inline constexpr uint64_t kHandshakeLimitNs = 5'000'000'000;
-inline constexpr size_t kMaxGuests = 256;
-
-class Service {
+class Service final : private Registrar::Voice {
  public:
   struct Options {
     std::vector<Descriptor> listeners;  // non-blocking
@@ -36,6 +32,8 @@ class Service {
   };
   // `clock` outlives it.
   Service(Options options, const Clock& clock);
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
 
   // Waits until a socket, `wake_up` (a descriptor, -1 for none) or a deadline wants attention, but no longer than `longest_wait_ms`, and then
   // attends to everything that can go on.
@@ -45,58 +43,28 @@ class Service {
   // Whether something said to a rank has not been written yet.
   bool has_output() const;
 
-  size_t guest_count() const { return guests_.size(); }
-  const Status& job_failure() const { return failure_; }
+  size_t guest_count() const { return door_.guest_count(); }
+  const Status& job_failure() const { return registrar_.failure(); }
 
  private:
-  struct Guest {
+  struct Refused {
     Connection connection;
-    uint64_t arrived_ns;
-  };
-  struct Member {
-    Connection connection;
-    std::optional<Bytes> contribution;  // to the running round
-    enum class Presence : uint8_t { joined, left } presence = Presence::joined;
+    uint64_t since_ns;
   };
 
-  void wait_and_carry_connections(int wake_up, int longest_wait_ms);
+  void tell(uint32_t rank, const std::shared_ptr<const Bytes>& frame) override;
   int wait_limit_ms(int longest_wait_ms) const;
-  bool accepts_guests() const;
-  uint64_t next_deadline_ns() const;
-  void accept_guests();
-  void attend_guests();
-  void attend_members();
-  void attend_refused();
   void admit(Connection connection);
   void refuse(Connection connection, const Status& why);
-  void handle(uint32_t rank, Member& member, const Frame& frame);
-  void handle_contribution(uint32_t rank, Member& member, const Frame& frame);
-  void handle_end(uint32_t rank, Member& member);
-  void check_for_absentees();
-  void complete_round_if_possible();
-  void tell_who_is_missing();
-  void check_timeout();
-  void fail(Status why);
-  void progressed() { last_progress_ns_ = clock_.now_ns(); }
-  MissingRanks missing_ranks() const;
+  void attend_members();
+  void attend_refused();
 
   const Clock& clock_;
-  std::vector<Descriptor> listeners_;
-  Key handshake_key_;
-  uint64_t timeout_ns_;  // UINT64_MAX: none
-  std::list<Guest> guests_;    // oldest first
-  std::list<Guest> refused_;   // told why, until they close
-  std::map<uint32_t, Member> members_;
-  uint32_t rank_count_ = 0;    // as the first member said; 0: none yet
-  uint32_t first_rank_ = 0;    // who said so
-  uint64_t round_ = 0;
-  size_t contributed_count_ = 0;
-  size_t contributed_bytes_ = 0;
-  uint64_t next_report_ns_ = UINT64_MAX;
-  uint64_t last_progress_ns_;
-  Status failure_;
-  uint64_t linger_until_ns_ = UINT64_MAX;  // after a failure
-  uint64_t accept_again_ns_ = 0;           // after a failed accept
+  Registrar registrar_;
+  Door door_;
+  PollSet set_;
+  std::map<uint32_t, Connection> members_;  // kept when they have closed
+  std::list<Refused> refused_;              // told why, until they close; oldest first
 };
 
 }  // namespace tutti::bootstrap

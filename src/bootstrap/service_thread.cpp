@@ -112,6 +112,7 @@ class Registry {
   Status start(Service::Options options) {
     const std::lock_guard lock(mutex_);
     forget_threads_of_parent();
+    make_room_for_descriptors();
     if (!stop_->wake_up.valid()) {
       stop_->wake_up.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
       if (!stop_->wake_up.valid()) {

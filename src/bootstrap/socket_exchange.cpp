@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bootstrap/socket_exchange.hpp"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -13,12 +11,7 @@ namespace tutti::bootstrap {
 
 namespace {
 
-// After a refused attempt: 1 ms, 2 ms, ... at most 64 ms, counted over whole passes through the addresses.
-constexpr uint64_t kFirstPauseNs = 1'000'000;
-constexpr uint64_t kMostDoublings = 6;
-// An address that neither refuses nor completes the handshake is given up after 1 s, 2 s, then 4 s, in case another one answers.
-constexpr uint64_t kFirstAttemptLimitNs = 1'000'000'000;
-constexpr uint64_t kMostLimitDoublings = 2;
+constexpr int kLineBacklog = 64;  // more than a rank of the largest job has predecessors
 
 uint64_t first_bytes(const Key& key) {
   uint64_t value = 0;
@@ -41,186 +34,310 @@ std::vector<SocketAddress> every_port_of(const Ticket& ticket) {
 
 }  // namespace
 
-SocketExchange::SocketExchange(Ticket ticket, Place place, const Clock& clock)
+SocketExchange::SocketExchange(std::vector<Ticket> tickets, Place place, const Clock& clock)
     : clock_(clock),
       place_(place),
-      addresses_(every_port_of(ticket)),
-      handshake_key_(handshake_key(ticket.secret)),
-      secret_(derive_key(ticket.secret, "tutti links", 0)),
-      job_id_(first_bytes(derive_key(ticket.secret, "tutti job id", 0))),
-      next_attempt_ns_(clock.now_ns()) {}
-
-SocketExchange::~SocketExchange() {
-  if (joined() && failure_.ok()) {
-    connection_->send(FrameType::goodbye);
-    connection_->turn();
-    connection_->finish_sending();
+      lines_key_(handshake_key(tickets.front().secret)),
+      secret_(derive_key(tickets.front().secret, "tutti links", 0)),
+      job_id_(first_bytes(derive_key(tickets.front().secret, "tutti job id", 0))),
+      successors_(line_count(place.rank_count)),
+      predecessors_(line_count(place.rank_count)),
+      gathering_(place, static_cast<uint32_t>(roots_of(place, static_cast<uint32_t>(tickets.size())).size()), *this, clock),
+      arrived_(line_count(place.rank_count)) {
+  const auto root_count = static_cast<uint32_t>(tickets.size());
+  for (const uint32_t root : roots_of(place, root_count)) {
+    const Ticket& ticket = tickets[root];
+    const auto elsewhere = std::ranges::find_if(ticket.addresses, [](const SocketAddress& address) { return !address.is_loopback(); });
+    roots_.push_back({.end = {}, .share = share_of(root, root_count, place.rank_count), .elsewhere = {}});
+    roots_.back().elsewhere = elsewhere == ticket.addresses.end() ? std::nullopt : std::optional(*elsewhere);
+    roots_.back().end.caller = std::make_unique<Caller>(
+        Caller::Setup{.addresses = every_port_of(ticket),
+                      .key = handshake_key(ticket.secret),
+                      .claim = {.rank = place.rank, .rank_count = place.rank_count, .purpose = kRootPurpose},
+                      .expected_rank = kRootRank,
+                      .expected = "a bootstrap service"},
+        clock);
   }
 }
 
+SocketExchange::~SocketExchange() {
+  gathering_.leave();
+  for_each_line([](const Line&, End& end) {
+    if (end.connection) {
+      // Input that lies unread would turn the end into a reset.
+      end.connection->turn();
+      end.connection->finish_sending();
+    }
+  });
+}
+
 Status SocketExchange::begin_all_gather(std::span<const std::byte> contribution) {
-  TUTTI_RETURN_IF_ERROR(failure_);
-  if (round_running_) {
-    return invalid_usage("bootstrap: rank {} began round {} before the one before it had ended", rank(), round_ + 1);
-  }
   if (contribution.size() > kMaxContributionBytes) {
     return invalid_argument("bootstrap: rank {} contributes {} bytes; at most {} are allowed", rank(), contribution.size(),
                             kMaxContributionBytes);
   }
-  round_running_ = true;
-  missing_.reset();
-  const Bytes payload = Writer().u64(round_).bytes(contribution).take();
-  unsent_ = std::make_shared<const Bytes>(encode_frame(FrameType::contribution, payload));
-  return {};
+  if (!gathering_.is_running()) {
+    blocks_.clear();
+    append_block(&blocks_, contribution);
+  }
+  return gathering_.begin_round();
 }
 
 Result<std::optional<std::vector<Bytes>>> SocketExchange::poll() {
-  TUTTI_UNEXPECTED_IF_ERROR(failure_);
-  if (!round_running_) {
+  TUTTI_UNEXPECTED_IF_ERROR(gathering_.failure());
+  if (!gathering_.is_running()) {
     return tl::make_unexpected(invalid_usage("bootstrap: rank {} polls although no round runs", rank()));
   }
-  reach();
-  if (joined()) {
-    if (unsent_) {
-      connection_->send(std::exchange(unsent_, nullptr));
-    }
-    connection_->turn();
-    failure_ = read_frames();
+  for (uint32_t index = 0; index < roots_.size(); ++index) {
+    reach_root(index);
   }
-  TUTTI_UNEXPECTED_IF_ERROR(failure_);
-  if (result_) {
-    round_running_ = false;
-    ++round_;
+  carry_connections();
+  gathering_.tick();
+  flush();
+  TUTTI_UNEXPECTED_IF_ERROR(gathering_.failure());
+  if (!gathering_.has_all() || has_output()) {
+    return std::nullopt;
   }
-  return std::exchange(result_, std::nullopt);
+  gathering_.end_round();
+  flush();
+  return result();
 }
 
-// ---- Reaching the service ------------------------------------------------------------------------------------------
+// ---- Connections ---------------------------------------------------------------------------------------------------
 
-void SocketExchange::reach() {
-  if (joined()) {
+SocketExchange::End& SocketExchange::end_of(const Line& line) {
+  switch (line.kind) {
+    case Line::Kind::root: return roots_[line.index].end;
+    case Line::Kind::successor: return successors_[line.index];
+    case Line::Kind::predecessor: break;
+  }
+  return predecessors_[line.index];
+}
+
+template <typename Do>
+void SocketExchange::for_each_line(Do act) {
+  for (uint32_t index = 0; index < roots_.size(); ++index) {
+    act(Line{Line::Kind::root, index}, roots_[index].end);
+  }
+  for (uint32_t step = 0; step < successors_.size(); ++step) {
+    act(Line{Line::Kind::successor, step}, successors_[step]);
+    act(Line{Line::Kind::predecessor, step}, predecessors_[step]);
+  }
+}
+
+void SocketExchange::reach_root(uint32_t index) {
+  Root& root = roots_[index];
+  if (root.end.connection || root.end.closed || gathering_.has_met()) {
     return;
   }
-  if (!connection_ && !connecting_.valid()) {
-    begin_attempt();
+  root.end.connection = root.end.caller->poll();
+  if (root.end.connection && root.end.connection->state() == Connection::State::open) {
+    register_at(root);
   }
-  if (connecting_.valid()) {
-    finish_connecting();
-  }
-  if (connection_) {
-    authenticate();
-  }
-  if (!joined() && (connection_ || connecting_.valid()) && clock_.now_ns() >= attempt_limit_ns_) {
-    attempt_failed("no answer");
+  if (root.end.connection) {
+    gathering_.up({Line::Kind::root, index});
   }
 }
 
-void SocketExchange::begin_attempt() {
-  if (clock_.now_ns() < next_attempt_ns_) {
-    return;
+void SocketExchange::register_at(Root& root) {
+  if (const Status opened = open_door(*root.end.connection, root.elsewhere); !opened.ok()) {
+    return gathering_.fail(opened);
   }
-  const uint64_t passes = attempt_ / addresses_.size();
-  attempt_limit_ns_ = clock_.now_ns() + (kFirstAttemptLimitNs << std::min(passes, kMostLimitDoublings));
-  Result<Descriptor> socket = begin_connect(current_address());
-  if (socket) {
-    connecting_ = std::move(*socket);
-  } else {
-    attempt_failed(socket.error().message());
-  }
+  root.end.connection->send(FrameType::registration, encode_registration({.share = root.share, .address = address_}));
 }
 
-void SocketExchange::finish_connecting() {
-  pollfd writable{.fd = connecting_.get(), .events = POLLOUT, .revents = 0};
-  if (::poll(&writable, 1, 0) != 1) {
-    return;
+// Others reach this rank by the address by which it reached the root; on the root's host, by that of the root's.
+Status SocketExchange::open_door(const Connection& connection, const std::optional<SocketAddress>& elsewhere) {
+  if (door_) {
+    return {};
   }
-  if (const int error = pending_error(connecting_); error != 0) {
-    return attempt_failed(system_error(error, "connect").message());
+  Result<SocketAddress> here = local_address(connection.socket());
+  if (!here) {
+    return here.error();
   }
-  const Handshake::Claim claim{.rank = rank(), .rank_count = rank_count(), .purpose = kHandshakePurpose};
-  connection_ = std::make_unique<Connection>(std::move(connecting_),
-                                             Handshake(Handshake::Side::connecting, handshake_key_, claim), kMaxServiceFrameBytes);
-}
-
-void SocketExchange::authenticate() {
-  connection_->turn();
-  if (connection_->state() == Connection::State::open) {
-    joined_ = connection_->peer_claim().purpose == kHandshakePurpose && connection_->peer_claim().rank == kServiceRank;
-    if (!joined_) {
-      attempt_failed("not a bootstrap service");
-    }
-  } else if (connection_->state() == Connection::State::closed) {
-    attempt_failed(connection_->close_reason());
+  SocketAddress address = here->is_loopback() && elsewhere ? *elsewhere : *here;
+  address.set_port(0);
+  here->set_port(0);
+  Result<Descriptor> listener = listen_on(address, kLineBacklog);
+  if (!listener) {
+    listener = listen_on(*here, kLineBacklog);
   }
-}
-
-void SocketExchange::attempt_failed(std::string why) {
-  connecting_.reset();
-  connection_.reset();
-  last_trouble_ = std::move(why);
-  log::trace("bootstrap: rank {}: {}: {}", rank(), current_address().to_string(), last_trouble_);
-  ++attempt_;
-  // Within a pass the next address is tried at once; the pause comes after each of them has failed.
-  const uint64_t passes = attempt_ / addresses_.size();
-  const bool pass_ended = attempt_ % addresses_.size() == 0;
-  next_attempt_ns_ = clock_.now_ns() + (pass_ended ? kFirstPauseNs << std::min(passes - 1, kMostDoublings) : 0);
-}
-
-// ---- Rounds --------------------------------------------------------------------------------------------------------
-
-Status SocketExchange::read_frames() {
-  while (!result_) {
-    const std::optional<Frame> frame = connection_->next_frame();
-    if (!frame) {
-      break;
-    }
-    TUTTI_RETURN_IF_ERROR(handle(*frame));
+  const Result<SocketAddress> bound = listener ? local_address(*listener) : tl::make_unexpected(listener.error());
+  if (!bound) {
+    return Status(bound.error().code(), fmt::format("bootstrap: rank {}: {}", rank(), bound.error().message()));
   }
-  if (!result_ && connection_->state() == Connection::State::closed) {
-    return remote_error("bootstrap: rank {} lost the process that made the id, at {}: {}", rank(), current_address().to_string(),
-                        connection_->close_reason());
-  }
+  address_ = *bound;
+  Door::Setup setup{.listeners = {},
+                    .key = lines_key_,
+                    .claim = {.rank = place_.rank, .rank_count = place_.rank_count, .purpose = kLinePurpose},
+                    .max_payload_bytes = kMaxLineFrameBytes};
+  setup.listeners.push_back(std::move(*listener));
+  door_ = std::make_unique<Door>(std::move(setup), clock_);
   return {};
 }
 
-Status SocketExchange::handle(const Frame& frame) {
-  switch (frame.type) {
-    case FrameType::contributions: return handle_round(frame);
-    case FrameType::missing_ranks:
-      missing_ = decode_missing(frame.payload);
-      return {};
-    case FrameType::failure:
-      return decode_status(frame.payload).value_or(remote_error("bootstrap: the job failed for an unreadable reason"));
-    default: break;
-  }
-  return internal_error("bootstrap: the service at {} sent a frame that only ranks send", current_address().to_string());
+void SocketExchange::open(uint32_t step, const SocketAddress& address) {
+  successors_[step].caller = std::make_unique<Caller>(
+      Caller::Setup{.addresses = {address},
+                    .key = lines_key_,
+                    .claim = {.rank = place_.rank, .rank_count = place_.rank_count, .purpose = kLinePurpose},
+                    .expected_rank = gathering_.successor(step),
+                    .expected = "the rank that should be there"},
+      clock_);
 }
 
-Status SocketExchange::handle_round(const Frame& frame) {
-  std::optional<Round> round = decode_round(frame.payload, rank_count());
-  if (!round || round->number != round_ || !round_running_) {
-    return internal_error("bootstrap: the service at {} sent a malformed round {}", current_address().to_string(), round_);
+bool SocketExchange::agrees(const Handshake::Claim& claim) {
+  if (claim.rank_count == place_.rank_count) {
+    return true;
   }
-  result_ = std::move(round->contributions);
-  return {};
+  gathering_.fail(mismatch_error("bootstrap: rank {} was started as one of {} ranks, rank {} as one of {}", claim.rank, claim.rank_count, rank(),
+                                 place_.rank_count));
+  return false;
 }
+
+void SocketExchange::admit(Connection connection) {
+  const Handshake::Claim claim = connection.peer_claim();
+  if (claim.purpose != kLinePurpose || !agrees(claim)) {
+    return;
+  }
+  for (uint32_t step = 0; step < predecessors_.size(); ++step) {
+    if (gathering_.predecessor(step) == claim.rank && !predecessors_[step].connection) {
+      predecessors_[step].connection = std::make_unique<Connection>(std::move(connection));
+      return gathering_.up({Line::Kind::predecessor, step});
+    }
+  }
+  log::warn("bootstrap: rank {} refused a connection of rank {}", rank(), claim.rank);
+}
+
+void SocketExchange::carry_connections() {
+  for (uint32_t step = 0; step < successors_.size(); ++step) {
+    End& end = successors_[step];
+    if (end.caller && !end.connection) {
+      end.connection = end.caller->poll();
+      if (end.connection && agrees(end.connection->peer_claim())) {
+        gathering_.up({Line::Kind::successor, step});
+      }
+    }
+  }
+  set_.clear();
+  const bool has_all_lines = std::ranges::all_of(predecessors_, [](const End& end) { return end.connection != nullptr; });
+  if (door_ && !has_all_lines) {
+    door_->watch(&set_);
+  }
+  for_each_line([&](const Line&, End& end) {
+    if (end.connection) {
+      set_.add(*end.connection);
+    }
+  });
+  set_.wait(0);
+  if (door_ && !has_all_lines) {
+    door_->attend();
+    for (Connection& connection : door_->take_proven()) {
+      admit(std::move(connection));
+    }
+  }
+  for_each_line([&](const Line& line, End& end) {
+    if (end.connection && !end.closed) {
+      read(line);
+    }
+  });
+}
+
+void SocketExchange::read(const Line& line) {
+  End& end = end_of(line);
+  while (auto frame = end.connection->next_frame()) {
+    if (frame->type == FrameType::blocks) {
+      take_blocks(line, std::move(*frame));
+    } else {
+      gathering_.receive(line, *frame);
+    }
+  }
+  if (end.connection->state() == Connection::State::closed) {
+    end.closed = true;
+    gathering_.down(line, line.kind == Line::Kind::root ? fmt::format("at {}: {}", end.caller->address().to_string(), end.connection->close_reason())
+                                                        : end.connection->close_reason());
+  }
+}
+
+void SocketExchange::send(const Line& line, const std::shared_ptr<const Bytes>& frame) { end_of(line).connection->send(frame); }
+
+bool SocketExchange::has_output() {
+  bool has_output = false;
+  for_each_line([&](const Line&, End& end) { has_output = has_output || (end.connection && end.connection->has_output()); });
+  return has_output;
+}
+
+void SocketExchange::flush() {
+  for_each_line([](const Line&, End& end) {
+    if (end.connection) {
+      end.connection->flush();
+    }
+  });
+}
+
+// ---- Blocks --------------------------------------------------------------------------------------------------------
+
+void SocketExchange::send_blocks(uint32_t step, uint32_t count) {
+  const std::span blocks = std::span(blocks_).first(*size_of_blocks(blocks_, count));
+  const Bytes payload = Writer().u64(gathering_.round()).bytes(blocks).take();
+  send({Line::Kind::predecessor, step}, std::make_shared<const Bytes>(encode_frame(FrameType::blocks, payload)));
+}
+
+void SocketExchange::keep_blocks(uint32_t step) {
+  blocks_.insert(blocks_.end(), arrived_[step].front().begin(), arrived_[step].front().end());
+  arrived_[step].pop_front();
+  if (blocks_.size() > kMaxRoundBytes + sizeof(uint32_t) * place_.rank_count) {
+    gathering_.fail(remote_error("bootstrap: the contributions to round {} exceed {} bytes", gathering_.round(), kMaxRoundBytes));
+  }
+}
+
+void SocketExchange::take_blocks(const Line& line, Frame frame) {
+  Reader reader(frame.payload);
+  const auto number = reader.u64();
+  const bool is_successor = line.kind == Line::Kind::successor;
+  if (number && is_successor && size_of_blocks(reader.rest(), gathering_.block_count(line.index)) == reader.rest().size()) {
+    arrived_[line.index].emplace_back(reader.rest().begin(), reader.rest().end());
+    if (gathering_.take_blocks(line.index, *number)) {
+      return;
+    }
+  }
+  gathering_.fail(remote_error("bootstrap: rank {} sent blocks that do not belong to round {}",
+                               is_successor ? gathering_.successor(line.index) : gathering_.predecessor(line.index), gathering_.round()));
+}
+
+std::vector<Bytes> SocketExchange::result() const {
+  std::vector<Bytes> contributions(place_.rank_count);
+  Reader reader(blocks_);
+  for (uint32_t i = 0; i < place_.rank_count; ++i) {
+    const auto bytes = *reader.bytes(*reader.u32());  // there are as many, as was checked when they arrived
+    contributions[(uint64_t{place_.rank} + i) % place_.rank_count].assign(bytes.begin(), bytes.end());
+  }
+  return contributions;
+}
+
+// ---- Waiting and giving up -----------------------------------------------------------------------------------------
 
 std::string SocketExchange::waiting_for() const {
-  if (!joined()) {
-    const std::string trouble = last_trouble_.empty() ? "" : fmt::format(" (last attempt: {})", last_trouble_);
-    return fmt::format("the root at {}{}", addresses_.front().to_string(), trouble);
+  for (const Root& root : roots_) {
+    if (!root.end.connection && !gathering_.has_met()) {
+      const std::string& trouble = root.end.caller->last_trouble();
+      return fmt::format("the root at {}{}", root.end.caller->first_address().to_string(),
+                         trouble.empty() ? "" : fmt::format(" (last attempt: {})", trouble));
+    }
   }
-  return missing_ ? to_string(*missing_) : "the other ranks";
+  for (uint32_t step = 0; step < successors_.size(); ++step) {
+    const End& end = successors_[step];
+    if (end.caller && !end.connection && !end.caller->last_trouble().empty()) {
+      return fmt::format("{} (rank {} at {}: {})", gathering_.waiting_for(), gathering_.successor(step), end.caller->address().to_string(),
+                         end.caller->last_trouble());
+    }
+  }
+  return gathering_.waiting_for();
 }
 
 void SocketExchange::abandon(const Status& why) {
-  if (joined() && failure_.ok()) {
-    connection_->send(FrameType::abandonment, encode_status(why));
-    connection_->turn();
-  }
-  if (failure_.ok()) {
-    failure_ = aborted_error("bootstrap: rank {} gave up: {}", rank(), why.message());
-  }
+  gathering_.abandon(why);
+  flush();
 }
 
 }  // namespace tutti::bootstrap

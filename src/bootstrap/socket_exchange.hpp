@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rank's side of the service behind an id. A state machine carried on by poll(): reaching (connecting and authenticating, again and again
-// over the addresses an id names), joined, failed.
+// A rank's side of the bootstrap over sockets: a gathering (gathering.hpp) with its input and output, carried on by poll(). Beside its lines, two for
+// each doubling of the number of ranks, it has a connection to its root until the first round has ended.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
+#include "bootstrap/caller.hpp"
 #include "bootstrap/connection.hpp"
+#include "bootstrap/door.hpp"
 #include "bootstrap/exchange.hpp"
+#include "bootstrap/gathering.hpp"
+#include "bootstrap/poll_set.hpp"
 #include "bootstrap/ticket.hpp"
 
 namespace tutti::bootstrap {
 
-class SocketExchange final : public Exchange {
+class SocketExchange final : public Exchange, private Gathering::Wires {
  public:
-  struct Place {
-    uint32_t rank = 0;
-    uint32_t rank_count = 1;
-  };
-  // `clock` outlives it.
-  SocketExchange(Ticket ticket, Place place, const Clock& clock);
+  // `tickets` of all roots, equal on all ranks, at least one and no more than there are ranks. `clock` outlives it.
+  SocketExchange(std::vector<Ticket> tickets, Place place, const Clock& clock);
+  SocketExchange(Ticket ticket, Place place, const Clock& clock) : SocketExchange(std::vector<Ticket>{std::move(ticket)}, place, clock) {}
   SocketExchange(const SocketExchange&) = delete;
   SocketExchange& operator=(const SocketExchange&) = delete;
   // Says goodbye, as far as possible without waiting.
@@ -39,39 +41,54 @@ class SocketExchange final : public Exchange {
   void abandon(const Status& why) override;
 
  private:
-  void reach();
-  void begin_attempt();
-  void finish_connecting();
-  void authenticate();
-  // The attempt came to nothing; the next address is tried after a pause.
-  void attempt_failed(std::string why);
-  Status read_frames();
-  Status handle(const Frame& frame);
-  Status handle_round(const Frame& frame);
-  bool joined() const { return connection_ && joined_; }
-  const SocketAddress& current_address() const { return addresses_[attempt_ % addresses_.size()]; }
+  // One end of a line: called, if it is this rank that calls, then connected.
+  struct End {
+    std::unique_ptr<Caller> caller;
+    std::unique_ptr<Connection> connection;
+    bool closed = false;  // and said so
+  };
+  struct Root {
+    End end;
+    Share share;
+    std::optional<SocketAddress> elsewhere;  // an address of the root's host that others may reach
+  };
+
+  void open(uint32_t step, const SocketAddress& address) override;
+  void send(const Line& line, const std::shared_ptr<const Bytes>& frame) override;
+  void send_blocks(uint32_t step, uint32_t count) override;
+  void keep_blocks(uint32_t step) override;
+
+  End& end_of(const Line& line);
+  template <typename Do>
+  void for_each_line(Do act);
+  void reach_root(uint32_t index);
+  void register_at(Root& root);
+  Status open_door(const Connection& connection, const std::optional<SocketAddress>& elsewhere);
+  void carry_connections();
+  void admit(Connection connection);
+  // Of the other end of a line between ranks.
+  bool agrees(const Handshake::Claim& claim);
+  void read(const Line& line);
+  void take_blocks(const Line& line, Frame frame);
+  bool has_output();
+  void flush();
+  std::vector<Bytes> result() const;
 
   const Clock& clock_;
-  Place place_;
-  std::vector<SocketAddress> addresses_;  // every address with every port, the likeliest first
-  Key handshake_key_;
-  Key secret_;
-  uint64_t job_id_;
+  const Place place_;
+  const Key lines_key_;
+  const Key secret_;
+  const uint64_t job_id_;
+  std::vector<Root> roots_;
+  std::vector<End> successors_;
+  std::vector<End> predecessors_;
+  std::unique_ptr<Door> door_;
+  SocketAddress address_;  // of the door
+  PollSet set_;
+  Gathering gathering_;
 
-  Descriptor connecting_;                    // until the connection stands
-  std::unique_ptr<Connection> connection_;   // from then on
-  bool joined_ = false;
-  uint64_t attempt_ = 0;
-  uint64_t attempt_limit_ns_ = 0;
-  uint64_t next_attempt_ns_ = 0;
-  std::string last_trouble_;
-
-  uint64_t round_ = 0;
-  std::shared_ptr<const Bytes> unsent_;      // this rank's contribution, while it cannot be sent yet
-  bool round_running_ = false;
-  std::optional<std::vector<Bytes>> result_;
-  std::optional<MissingRanks> missing_;
-  Status failure_;
+  Bytes blocks_;                            // of the running round, from this rank's on
+  std::vector<std::deque<Bytes>> arrived_;  // by step: blocks that have not been kept yet; at most two
 };
 
 }  // namespace tutti::bootstrap

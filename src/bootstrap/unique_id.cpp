@@ -142,11 +142,19 @@ Result<std::unique_ptr<Exchange>> join(const JoinRequest& request, const Clock& 
     return tl::make_unexpected(
         invalid_argument("rank is {}; 0 to {} are allowed with {} ranks", request.rank, request.rank_count - 1, request.rank_count));
   }
-  Result<Ticket> ticket = decode_ticket(request.id);
-  if (!ticket) {
-    return tl::make_unexpected(ticket.error());
+  if (request.ids.empty() || request.ids.size() > request.rank_count) {
+    return tl::make_unexpected(invalid_argument("number of ids is {}; 1 to {} are allowed with {} ranks", request.ids.size(), request.rank_count,
+                                                request.rank_count));
   }
-  return std::make_unique<SocketExchange>(std::move(*ticket), SocketExchange::Place{request.rank, request.rank_count}, clock);
+  std::vector<Ticket> tickets;
+  for (const tuttiUniqueId& id : request.ids) {
+    Result<Ticket> ticket = decode_ticket(id);
+    if (!ticket) {
+      return tl::make_unexpected(ticket.error());
+    }
+    tickets.push_back(std::move(*ticket));
+  }
+  return std::make_unique<SocketExchange>(std::move(tickets), Place{request.rank, request.rank_count}, clock);
 }
 
 }  // namespace tutti::bootstrap

@@ -32,13 +32,13 @@ Status serve_rendezvous(const Rendezvous& rendezvous, const Settings& settings);
 Result<tuttiUniqueId> id_of_rendezvous(const Rendezvous& rendezvous);
 
 struct JoinRequest {
-  tuttiUniqueId id;
+  std::vector<tuttiUniqueId> ids;  // equal on all ranks; the service of each introduces a share of the ranks
   uint32_t rank = 0;
   uint32_t rank_count = 1;
 };
 // Connects to the service, authenticating both ways; returns at once, the first round carries the connection on (and retries a refused
 // connection until the caller's deadline). `clock` outlives the exchange. Errors: tuttiInvalidArgument for an id that was not made by
-// create_unique_id, and for a rank that does not fit rank_count.
+// create_unique_id, for a rank that does not fit rank_count, and for no id or more ids than ranks.
 Result<std::unique_ptr<Exchange>> join(const JoinRequest& request, const Clock& clock);
 
 // An exchange between ranks of one process without sockets, for simulation and tests. Each exchange may be used by a thread of its own.

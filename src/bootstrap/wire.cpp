@@ -17,10 +17,12 @@ uint64_t number_in(std::span<const std::byte> bytes) {
 
 bool is_known(FrameType type) {
   switch (type) {
-    case FrameType::contribution:
+    case FrameType::registration:
+    case FrameType::introduction:
+    case FrameType::successor:
+    case FrameType::blocks:
     case FrameType::abandonment:
     case FrameType::goodbye:
-    case FrameType::contributions:
     case FrameType::missing_ranks:
     case FrameType::failure: return true;
   }
@@ -95,27 +97,53 @@ std::optional<Status> decode_status(std::span<const std::byte> payload) {
                 sanitised(std::string_view(reinterpret_cast<const char*>(text.data()), text.size())));
 }
 
-std::optional<Round> decode_round(std::span<const std::byte> payload, uint32_t rank_count) {
-  Reader reader(payload);
-  const auto number = reader.u64();
-  const auto count = reader.u32();
-  if (!number || !count || *count != rank_count || reader.rest().size() / sizeof(uint32_t) < rank_count) {
+Share share_of(uint32_t root, uint32_t root_count, uint32_t rank_count) {
+  const auto begin = [&](uint64_t index) { return static_cast<uint32_t>(index * rank_count / root_count); };
+  return {.first = begin(root), .count = begin(uint64_t{root} + 1) - begin(root)};
+}
+
+Bytes encode_address(const SocketAddress& address) {
+  Bytes bytes(SocketAddress::kEncodedBytes);
+  address.encode(std::span(bytes).first<SocketAddress::kEncodedBytes>());
+  return bytes;
+}
+
+std::optional<SocketAddress> decode_address(std::span<const std::byte> payload) {
+  if (payload.size() != SocketAddress::kEncodedBytes) {
     return std::nullopt;
   }
-  std::vector<uint32_t> lengths(rank_count);
-  for (uint32_t& length : lengths) {
-    length = *reader.u32();  // there are enough of them, as checked above
-  }
-  Round round{.number = *number, .contributions = {}};
-  round.contributions.reserve(rank_count);
-  for (const uint32_t length : lengths) {
-    const auto contribution = reader.bytes(length);
-    if (!contribution) {
+  const auto address = SocketAddress::decode(payload.first<SocketAddress::kEncodedBytes>());
+  return address ? std::optional(*address) : std::nullopt;
+}
+
+Bytes encode_registration(const Registration& registration) {
+  return Writer().u32(registration.share.first).u32(registration.share.count).bytes(encode_address(registration.address)).take();
+}
+
+std::optional<Registration> decode_registration(std::span<const std::byte> payload) {
+  Reader reader(payload);
+  const auto first = reader.u32();
+  const auto count = reader.u32();
+  const auto address = decode_address(reader.rest());
+  return first && count && address ? std::optional(Registration{.share = {.first = *first, .count = *count}, .address = *address})
+                                   : std::nullopt;
+}
+
+void append_block(Bytes* blocks, std::span<const std::byte> contribution) {
+  const Bytes length = Writer().u32(static_cast<uint32_t>(contribution.size())).take();
+  blocks->insert(blocks->end(), length.begin(), length.end());
+  blocks->insert(blocks->end(), contribution.begin(), contribution.end());
+}
+
+std::optional<size_t> size_of_blocks(std::span<const std::byte> blocks, uint32_t count) {
+  Reader reader(blocks);
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto length = reader.u32();
+    if (!length || *length > kMaxContributionBytes || !reader.bytes(*length)) {
       return std::nullopt;
     }
-    round.contributions.emplace_back(contribution->begin(), contribution->end());
   }
-  return reader.rest().empty() ? std::optional(std::move(round)) : std::nullopt;
+  return blocks.size() - reader.rest().size();
 }
 
 Bytes encode_missing(const MissingRanks& missing) {
@@ -151,6 +179,12 @@ std::string to_string(const MissingRanks& missing) {
     fmt::format_to(std::back_inserter(text), " and {} more", missing.count - missing.listed.size());
   }
   return text;
+}
+
+Status gave_up(uint32_t rank, const std::optional<Status>& why) {
+  const bool concerns_all = why && (why->code() == tuttiMismatch || why->code() == tuttiTimeout || why->code() == tuttiAborted);
+  return failure(concerns_all ? why->code() : tuttiRemoteError, "bootstrap: rank {} gave up: {}", rank,
+                 why ? why->message() : "for an unreadable reason");
 }
 
 }  // namespace tutti::bootstrap

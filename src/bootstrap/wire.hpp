@@ -11,20 +11,25 @@
 #include <string_view>
 #include <vector>
 
+#include "base/interfaces.hpp"
 #include "base/status.hpp"
 #include "bootstrap/exchange.hpp"
 
 namespace tutti::bootstrap {
 
 enum class FrameType : uint32_t {
-  // A rank to the service.
-  contribution = 1,  // number of the round, bytes
-  abandonment = 2,   // result code, text
-  goodbye = 3,       // empty: this rank has all it wanted
-  // The service to a rank.
-  contributions = 16,  // number of the round, rank count, each rank's length, each rank's bytes
+  // A rank to a root.
+  registration = 1,  // its share, its address
+  // A root to a rank.
+  introduction = 16,  // the next rank's address
+  // A rank to another.
+  successor = 32,  // the address of the rank twice as far
+  blocks = 33,     // number of the round, blocks
+  // Either way, between any two.
+  abandonment = 2,     // result code, text: the sender gives up
+  goodbye = 3,         // empty: the sender has all it wanted
   missing_ranks = 17,  // how many are missing, how many of them are listed, these
-  failure = 18,        // result code, text
+  failure = 18,        // result code, text: why the job has failed
 };
 
 struct Frame {
@@ -33,13 +38,15 @@ struct Frame {
 };
 
 inline constexpr size_t kFrameHeaderBytes = 8;
-// The most a rank may send in one frame: a contribution and its round's number.
-inline constexpr size_t kMaxRankFrameBytes = kMaxContributionBytes + 64;
+// The most a root reads in one frame.
+inline constexpr size_t kMaxRootFrameBytes = 1024;
 inline constexpr uint32_t kMaxRankCount = 1u << 16;
 // The contributions of all ranks to one round together; a larger round fails.
 inline constexpr size_t kMaxRoundBytes = size_t{128} * 1024 * 1024;
-// The most the service may send in one frame: a round, with its number, its rank count and a length for each rank.
-inline constexpr size_t kMaxServiceFrameBytes = kMaxRoundBytes + 12 + sizeof(uint32_t) * kMaxRankCount;
+// The most a rank reads in one frame: the blocks of a round, with its number and a length for each rank.
+inline constexpr size_t kMaxLineFrameBytes = kMaxRoundBytes + 8 + sizeof(uint32_t) * kMaxRankCount;
+// How often those who wait are told for whom.
+inline constexpr uint64_t kReportIntervalNs = 100'000'000;
 inline constexpr size_t kMaxTextBytes = 512;
 inline constexpr size_t kMaxListedRanks = 16;
 
@@ -86,20 +93,42 @@ Bytes encode_status(const Status& status);
 // Empty when malformed, or when the code is no failure.
 std::optional<Status> decode_status(std::span<const std::byte> payload);
 
-struct Round {
-  uint64_t number = 0;
-  std::vector<Bytes> contributions;
+// The ranks that one of several roots introduces to each other: all of them where there is one root.
+struct Share {
+  uint32_t first = 0;
+  uint32_t count = 0;
+
+  bool operator==(const Share&) const = default;
 };
-// Empty when malformed or not for `rank_count` ranks.
-std::optional<Round> decode_round(std::span<const std::byte> payload, uint32_t rank_count);
+// Where the ranks from floor(root * rank_count / root_count) on are, up to the next root's first.
+Share share_of(uint32_t root, uint32_t root_count, uint32_t rank_count);
+
+struct Registration {
+  Share share;
+  SocketAddress address;  // on which the rank listens
+};
+Bytes encode_registration(const Registration& registration);
+std::optional<Registration> decode_registration(std::span<const std::byte> payload);
+Bytes encode_address(const SocketAddress& address);
+std::optional<SocketAddress> decode_address(std::span<const std::byte> payload);
+
+// Blocks lie one behind the other, each the contribution of one rank: its length (4 bytes), its bytes.
+void append_block(Bytes* blocks, std::span<const std::byte> contribution);
+// How many bytes the first `count` of them take; empty if there are fewer, or one is longer than a contribution may be.
+std::optional<size_t> size_of_blocks(std::span<const std::byte> blocks, uint32_t count);
 
 struct MissingRanks {
   uint32_t count = 0;
   std::vector<uint32_t> listed;  // at most kMaxListedRanks
+
+  bool operator==(const MissingRanks&) const = default;
 };
 Bytes encode_missing(const MissingRanks& missing);
 std::optional<MissingRanks> decode_missing(std::span<const std::byte> payload);
 // "rank 2"; "ranks 2, 5 and 7 more"
 std::string to_string(const MissingRanks& missing);
+
+// What a rank's reason to give up means for the others: what concerns all of them stays what it is, the rest is a peer's trouble.
+Status gave_up(uint32_t rank, const std::optional<Status>& why);
 
 }  // namespace tutti::bootstrap

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "base/descriptor.hpp"
 #include "base/log.hpp"
 
 namespace tutti::engine {
@@ -88,6 +89,7 @@ Engine::~Engine() {
 Engine& Engine::process() {
   // Never destroyed: other static objects' destructors may still use communicators, and a join at exit could hang a dying process.
   static Engine* const engine = [] {
+    make_room_for_descriptors();
     pthread_atfork(nullptr, nullptr, [] { forked_.store(true, std::memory_order_relaxed); });
     return new Engine(monotonic_clock(), Thread::dedicated);
   }();

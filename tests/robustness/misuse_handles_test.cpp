@@ -105,10 +105,15 @@ TEST(WrongHandles, NullResults) {
   tuttiWindow_t window = nullptr;
   const auto refused = [](tuttiResult_t code, const std::string& words) { expect_error(outcome_of(code), tuttiInvalidArgument, {words}); };
   tuttiUniqueId id{};
+  tuttiComm_t comm = nullptr;
   refused(tuttiGetVersion(nullptr), "version is NULL");
   refused(tuttiGetUniqueId(nullptr), "uniqueId is NULL");
   refused(tuttiCommInitRank(nullptr, 1, id, 0), "comm is NULL");
   refused(tuttiCommInitRankConfig(nullptr, 1, id, 0, nullptr), "comm is NULL");
+  refused(tuttiCommInitRankScalable(nullptr, 1, 0, 1, &id, nullptr), "comm is NULL");
+  refused(tuttiCommInitRankScalable(&comm, 1, 0, 1, nullptr, nullptr), "commIds is NULL");
+  refused(tuttiCommInitRankScalable(&comm, 1, 0, 0, &id, nullptr), "nId is 0");
+  refused(tuttiCommInitRankScalable(&comm, 1, 0, 2, &id, nullptr), "nId is 2");
   refused(tuttiCommInitAll(nullptr, 1, nullptr), "comms is NULL");
   refused(tuttiCommInitFromEnv(nullptr, nullptr), "comm is NULL");
   refused(tuttiCommSplit(ranks[0], 0, 0, nullptr, nullptr), "newcomm is NULL");

@@ -105,6 +105,26 @@ TEST(Communicators, NonBlockingInitialisation) {
   }
 }
 
+TEST(Communicators, SeveralIds) {
+  constexpr int kRanks = 7;
+  std::vector<tuttiUniqueId> ids(3);
+  for (tuttiUniqueId& id : ids) {
+    ASSERT_EQ(tuttiGetUniqueId(&id), tuttiSuccess);
+  }
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < kRanks; ++rank) {
+    threads.emplace_back([&, rank] {
+      tuttiComm_t comm = nullptr;
+      ASSERT_EQ(tuttiCommInitRankScalable(&comm, kRanks, rank, 3, ids.data(), nullptr), tuttiSuccess) << tuttiGetLastError(nullptr);
+      EXPECT_EQ(exercise_communicator(comm, test_seed() + 3), "");
+      EXPECT_EQ(tuttiCommDestroy(comm), tuttiSuccess);
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+}
+
 TEST(Communicators, SplitByColourAndKeyAndAgain) {
   constexpr int kRanks = 7;
   ThreadWorld world({.rank_count = kRanks});

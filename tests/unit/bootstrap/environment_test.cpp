@@ -176,7 +176,7 @@ TEST_F(EnvironmentTest, TheRootOfATorchrunJobServesIt) {
   const auto placement = placement_from_environment(Settings{});
   ASSERT_TRUE(placement.has_value()) << placement.error().message();
   EXPECT_TRUE(std::filesystem::exists(folder.path("tutti/key")));
-  const auto rank = join({placement->id, placement->rank, placement->rank_count}, monotonic_clock()).value();
+  const auto rank = join({{placement->id}, placement->rank, placement->rank_count}, monotonic_clock()).value();
   ASSERT_TRUE(rank->begin_all_gather(text_bytes("here")).ok());
   Answer answer;
   for (int i = 0; i < 10'000'000 && !answer.arrived(); ++i) {

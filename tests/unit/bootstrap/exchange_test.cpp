@@ -210,7 +210,7 @@ TEST(Exchange, ANobodysServiceEndsAfterItsTimeout) {
 
 TEST(Exchange, TheEndOfTheServiceIsTheRootsDeath) {
   auto job = std::make_unique<Job>();
-  const auto rank = std::make_unique<SocketExchange>(job->ticket(), SocketExchange::Place{0, 2}, monotonic_clock());
+  const auto rank = std::make_unique<SocketExchange>(job->ticket(), Place{0, 2}, monotonic_clock());
   ASSERT_TRUE(rank->begin_all_gather({}).ok());
   job->expect_joined(*rank);
   const std::string address = job->address().to_string();
@@ -238,7 +238,7 @@ TEST(Exchange, ARefusedConnectionIsTriedAgainAfterAPause) {
 
   std::vector<std::unique_ptr<SocketExchange>> rank;
   rank.push_back(std::make_unique<SocketExchange>(Ticket{.addresses = {dead, job.address()}, .port_count = 1, .secret = job.secret()},
-                                                  SocketExchange::Place{0, 1}, job.clock()));
+                                                  Place{0, 1}, job.clock()));
   job.expect_whole_round(rank, 0);
 }
 
@@ -249,7 +249,7 @@ TEST(Exchange, AnAddressThatStaysSilentIsPassedBy) {
   std::vector<std::unique_ptr<SocketExchange>> rank;
   rank.push_back(std::make_unique<SocketExchange>(
       Ticket{.addresses = {*local_address(*silent), job.address()}, .port_count = 1, .secret = job.secret()},
-      SocketExchange::Place{0, 1}, job.clock()));
+      Place{0, 1}, job.clock()));
   Job::begin(rank, 0);
   for (int i = 0; i < 100; ++i) {
     EXPECT_FALSE(Job::poll(*rank[0]).arrived());

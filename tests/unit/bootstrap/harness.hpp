@@ -73,7 +73,7 @@ class Job {
   Service& service() { return *service_; }
 
   std::unique_ptr<SocketExchange> join(uint32_t rank, uint32_t rank_count) {
-    return std::make_unique<SocketExchange>(ticket(), SocketExchange::Place{rank, rank_count}, clock_);
+    return std::make_unique<SocketExchange>(ticket(), Place{rank, rank_count}, clock_);
   }
   std::vector<std::unique_ptr<SocketExchange>> join_all(uint32_t rank_count) {
     std::vector<std::unique_ptr<SocketExchange>> ranks;
@@ -174,8 +174,8 @@ class Insider {
   Insider(Job& job, uint32_t rank, uint32_t rank_count)
       : connection_(begin_connect(job.address()).value(),
                     Handshake(Handshake::Side::connecting, handshake_key(job.secret()),
-                              {.rank = rank, .rank_count = rank_count, .purpose = kHandshakePurpose}),
-                    kMaxServiceFrameBytes) {
+                              {.rank = rank, .rank_count = rank_count, .purpose = kRootPurpose}),
+                    kMaxLineFrameBytes) {
     EXPECT_TRUE(job.turn_until([&] {
       connection_.turn();
       return connection_.state() != Connection::State::authenticating;

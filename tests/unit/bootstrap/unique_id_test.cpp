@@ -59,7 +59,7 @@ TEST(UniqueId, RanksInOneThread) {
   constexpr uint32_t rank_count = 5;
   std::vector<std::unique_ptr<Exchange>> ranks;
   for (uint32_t rank = 0; rank < rank_count; ++rank) {
-    ranks.push_back(join({*id, rank, rank_count}, monotonic_clock()).value());
+    ranks.push_back(join({{*id}, rank, rank_count}, monotonic_clock()).value());
     ASSERT_TRUE(ranks.back()->begin_all_gather(contribution_of(rank, 0)).ok());
   }
   std::vector<Answer> answers(rank_count);
@@ -77,19 +77,34 @@ TEST(UniqueId, RanksInOneThread) {
   }
 }
 
-// The rank answers a round while the service still writes it, so that the next contribution arrives at any moment of the service's turn.
+// One rank may be a round ahead of the other, so that contributions arrive at any moment.
 TEST(UniqueId, RoundsInQuickSuccession) {
   const auto id = create_unique_id(on_loopback());
   ASSERT_TRUE(id.has_value()) << id.error().message();
-  const auto rank = join({*id, 0, 1}, monotonic_clock()).value();
-  for (uint32_t round = 0; round < 5'000; ++round) {
-    ASSERT_TRUE(rank->begin_all_gather(contribution_of(0, round % 2)).ok());
-    const Deadline limit = Deadline::after_ns(monotonic_clock(), 10'000'000'000);
-    Answer answer = Job::poll(*rank);
-    while (!answer.arrived() && !limit.passed(monotonic_clock())) {
-      answer = Job::poll(*rank);
+  std::vector<std::unique_ptr<Exchange>> ranks;
+  for (uint32_t rank = 0; rank < 3; ++rank) {
+    ranks.push_back(join({{*id}, rank, 3}, monotonic_clock()).value());
+  }
+  constexpr uint32_t round_count = 1'000;
+  std::vector<uint32_t> rounds(3);
+  std::vector<bool> runs(3);
+  const Deadline limit = Deadline::after_ns(monotonic_clock(), 60'000'000'000);
+  for (size_t turn = 0; std::ranges::any_of(rounds, [](uint32_t round) { return round < round_count; }); ++turn) {
+    ASSERT_FALSE(limit.passed(monotonic_clock()));
+    const size_t rank = turn * turn % 7 % 3;  // all of them, not in turn
+    if (rounds[rank] == round_count) {
+      continue;
     }
-    ASSERT_EQ(answer.contributions, contributions_of_all(1, round % 2)) << answer.failure.message() << ", round " << round;
+    if (!runs[rank]) {
+      ASSERT_TRUE(ranks[rank]->begin_all_gather(contribution_of(static_cast<uint32_t>(rank), rounds[rank] % 2)).ok());
+      runs[rank] = true;
+    }
+    const Answer answer = Job::poll(*ranks[rank]);
+    if (answer.arrived()) {
+      ASSERT_EQ(answer.contributions, contributions_of_all(3, rounds[rank] % 2)) << answer.failure.message() << ", round " << rounds[rank];
+      ++rounds[rank];
+      runs[rank] = false;
+    }
   }
 }
 
@@ -100,7 +115,7 @@ TEST(UniqueId, RanksInThreads) {
   std::vector<Status> statuses(rank_count);
   std::vector<std::thread> threads;
   for (uint32_t rank = 0; rank < rank_count; ++rank) {
-    threads.emplace_back([&, rank] { statuses[rank] = exchange_twice({*id, rank, rank_count}); });
+    threads.emplace_back([&, rank] { statuses[rank] = exchange_twice({{*id}, rank, rank_count}); });
   }
   for (std::thread& thread : threads) {
     thread.join();
@@ -126,16 +141,51 @@ int exit_code(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+TEST(UniqueId, RanksOfSeveralRoots) {
+  constexpr uint32_t rank_count = 11;
+  for (const uint32_t root_count : {2u, 3u, 11u}) {
+    std::vector<tuttiUniqueId> ids;
+    for (uint32_t root = 0; root < root_count; ++root) {
+      ids.push_back(create_unique_id(on_loopback()).value());
+    }
+    std::vector<Status> statuses(rank_count);
+    std::vector<std::thread> threads;
+    for (uint32_t rank = 0; rank < rank_count; ++rank) {
+      threads.emplace_back([&, rank] { statuses[rank] = exchange_twice({ids, rank, rank_count}); });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    for (const Status& status : statuses) {
+      EXPECT_TRUE(status.ok()) << status.message();
+    }
+  }
+}
+
+TEST(UniqueId, DifferentListsOfIdsAreAMismatch) {
+  const auto id = create_unique_id(on_loopback());
+  const auto other = create_unique_id(on_loopback());
+  ASSERT_TRUE(id.has_value() && other.has_value());
+  Status statuses[2];
+  std::thread first([&] { statuses[0] = exchange_twice({{*id}, 0, 2}); });
+  statuses[1] = exchange_twice({{*other, *id}, 1, 2});
+  first.join();
+  for (const Status& status : statuses) {
+    EXPECT_EQ(status.code(), tuttiMismatch);
+    EXPECT_THAT(status.message(), HasSubstr("different lists of ids"));
+  }
+}
+
 TEST(UniqueId, RanksInProcesses) {
   const auto id = create_unique_id(on_loopback());
   ASSERT_TRUE(id.has_value()) << id.error().message();
   constexpr uint32_t rank_count = 4;
   std::vector<pid_t> children;
   for (uint32_t rank = 1; rank < rank_count; ++rank) {
-    children.push_back(in_child([&, rank] { return exchange_twice({*id, rank, rank_count}); }));
+    children.push_back(in_child([&, rank] { return exchange_twice({{*id}, rank, rank_count}); }));
     ASSERT_GT(children.back(), 0);
   }
-  const Status own = exchange_twice({*id, 0, rank_count});
+  const Status own = exchange_twice({{*id}, 0, rank_count});
   EXPECT_TRUE(own.ok()) << own.message();
   for (const pid_t child : children) {
     EXPECT_EQ(exit_code(child), tuttiSuccess);
@@ -146,7 +196,7 @@ TEST(UniqueId, AKilledProcessIsNamed) {
   const auto id = create_unique_id(on_loopback());
   ASSERT_TRUE(id.has_value()) << id.error().message();
   const pid_t victim = in_child([&]() -> Status {
-    auto rank = join({*id, 1, 3}, monotonic_clock()).value();
+    auto rank = join({{*id}, 1, 3}, monotonic_clock()).value();
     TUTTI_RETURN_IF_ERROR(rank->begin_all_gather({}));
     while (rank->waiting_for() != "the other ranks") {
       TUTTI_RETURN_IF_ERROR(Job::poll(*rank).failure);
@@ -155,11 +205,50 @@ TEST(UniqueId, AKilledProcessIsNamed) {
     return {};
   });
   ASSERT_GT(victim, 0);
-  const auto survivor = join({*id, 0, 3}, monotonic_clock()).value();
+  const auto survivor = join({{*id}, 0, 3}, monotonic_clock()).value();
   ASSERT_TRUE(survivor->begin_all_gather({}).ok());
   const Answer answer = finish(*survivor);
   EXPECT_EQ(answer.failure.code(), tuttiRemoteError);
   EXPECT_THAT(answer.failure.message(), HasSubstr("rank 1 died"));
+  EXPECT_EQ(exit_code(victim), -SIGKILL);
+}
+
+// After the ranks have met: by those who have a line to it, not by the root.
+TEST(UniqueId, AProcessKilledLaterIsNamedToo) {
+  const auto id = create_unique_id(on_loopback());
+  ASSERT_TRUE(id.has_value()) << id.error().message();
+  constexpr uint32_t rank_count = 6;
+  const pid_t victim = in_child([&]() -> Status {
+    auto rank = join({{*id}, 2, rank_count}, monotonic_clock()).value();
+    TUTTI_RETURN_IF_ERROR(rank->begin_all_gather({}));
+    TUTTI_RETURN_IF_ERROR(finish(*rank).failure);
+    ::raise(SIGKILL);
+    return {};
+  });
+  ASSERT_GT(victim, 0);
+  std::vector<Status> statuses(rank_count);
+  std::vector<std::thread> threads;
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    if (rank == 2) {
+      continue;
+    }
+    threads.emplace_back([&, rank] {
+      const auto survivor = join({{*id}, rank, rank_count}, monotonic_clock()).value();
+      while (statuses[rank].ok()) {
+        statuses[rank] = survivor->begin_all_gather({});
+        statuses[rank] = statuses[rank].ok() ? finish(*survivor).failure : statuses[rank];
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  for (uint32_t rank = 0; rank < rank_count; ++rank) {
+    if (rank != 2) {
+      EXPECT_EQ(statuses[rank].code(), tuttiRemoteError);
+      EXPECT_THAT(statuses[rank].message(), HasSubstr("rank 2 died"));
+    }
+  }
   EXPECT_EQ(exit_code(victim), -SIGKILL);
 }
 
@@ -177,7 +266,7 @@ TEST(UniqueId, FinishedServicesAreReaped) {
   const auto use_one = [] {
     const auto id = create_unique_id(on_loopback());
     ASSERT_TRUE(id.has_value()) << id.error().message();
-    const Status status = exchange_twice({*id, 0, 1});
+    const Status status = exchange_twice({{*id}, 0, 1});
     ASSERT_TRUE(status.ok()) << status.message();
   };
   use_one();
@@ -206,7 +295,7 @@ TEST(UniqueId, AProcessWithAServiceExitsAtOnceAndItsRanksLearnIt) {
   writing.reset();
   tuttiUniqueId id;
   ASSERT_EQ(::read(reading.get(), &id, sizeof id), static_cast<ssize_t>(sizeof id));
-  const auto rank = join({id, 1, 2}, monotonic_clock()).value();
+  const auto rank = join({{id}, 1, 2}, monotonic_clock()).value();
   ASSERT_TRUE(rank->begin_all_gather({}).ok());
   Answer answer;
   const Deadline limit = Deadline::after_ns(monotonic_clock(), 60'000'000'000);
@@ -242,11 +331,11 @@ TEST(UniqueId, AForkedChildMakesIdsOfItsOwn) {
 #endif
   const pid_t child = in_child([]() -> Status {
     const auto id = create_unique_id(on_loopback());
-    return id ? exchange_twice({*id, 0, 1}) : id.error();
+    return id ? exchange_twice({{*id}, 0, 1}) : id.error();
   });
   ASSERT_GT(child, 0);
   EXPECT_EQ(exit_code(child), tuttiSuccess);
-  const Status parents = exchange_twice({*kept, 0, 1});
+  const Status parents = exchange_twice({{*kept}, 0, 1});
   EXPECT_TRUE(parents.ok()) << parents.message();
 }
 
@@ -274,25 +363,31 @@ TEST(UniqueId, TheInterfaceIsChosenBySetting) {
 
 TEST(UniqueId, WhatWasNotMadeByUsIsRefused) {
   tuttiUniqueId id{};
-  EXPECT_EQ(join({id, 0, 1}, monotonic_clock()).error().code(), tuttiInvalidArgument);
+  EXPECT_EQ(join({{id}, 0, 1}, monotonic_clock()).error().code(), tuttiInvalidArgument);
   std::memset(id.internal, 'x', sizeof id.internal);
-  EXPECT_EQ(join({id, 0, 1}, monotonic_clock()).error().code(), tuttiInvalidArgument);
+  EXPECT_EQ(join({{id}, 0, 1}, monotonic_clock()).error().code(), tuttiInvalidArgument);
   Job job;
   const tuttiUniqueId good = encode_ticket(job.ticket());
-  EXPECT_TRUE(join({good, 0, 1}, monotonic_clock()).has_value());
+  EXPECT_TRUE(join({{good}, 0, 1}, monotonic_clock()).has_value());
   for (size_t i = 0; i < sizeof good.internal; ++i) {
     tuttiUniqueId damaged = good;
     damaged.internal[i] = static_cast<char>(damaged.internal[i] ^ 4);
-    const auto joined = join({damaged, 0, 1}, monotonic_clock());
+    const auto joined = join({{damaged}, 0, 1}, monotonic_clock());
     ASSERT_FALSE(joined.has_value()) << "byte " << i;
     EXPECT_EQ(joined.error().code(), tuttiInvalidArgument);
   }
 }
 
+TEST(UniqueId, NoIdAndMoreIdsThanRanksAreRefused) {
+  const tuttiUniqueId id = encode_ticket(Job().ticket());
+  EXPECT_EQ(join({{}, 0, 2}, monotonic_clock()).error().code(), tuttiInvalidArgument);
+  EXPECT_THAT(join({{id, id, id}, 0, 2}, monotonic_clock()).error().message(), HasSubstr("number of ids is 3"));
+}
+
 TEST(UniqueId, RanksThatDoNotFitAreRefused) {
   const tuttiUniqueId id = encode_ticket(Job().ticket());
   for (const auto& [rank, rank_count] : {std::pair{3u, 3u}, {0u, 0u}, {0u, kMaxRankCount + 1}}) {
-    const auto joined = join({id, rank, rank_count}, monotonic_clock());
+    const auto joined = join({{id}, rank, rank_count}, monotonic_clock());
     ASSERT_FALSE(joined.has_value());
     EXPECT_EQ(joined.error().code(), tuttiInvalidArgument);
   }
@@ -320,7 +415,7 @@ TEST(Rendezvous, RanksMeetOnTheFirstFreePortAndPassAStrangerBy) {
       ::sched_yield();
     }
   });
-  const Status status = exchange_twice({*id, 0, 1});
+  const Status status = exchange_twice({{*id}, 0, 1});
   EXPECT_TRUE(status.ok()) << status.message();
   nonsense.join();
 }
