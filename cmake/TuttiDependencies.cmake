@@ -14,3 +14,4 @@ pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
 
 # What transports that are built as plug-ins use; those that lack theirs are not built.
 pkg_check_modules(FABRIC IMPORTED_TARGET libfabric>=1.14)
+pkg_check_modules(UCX IMPORTED_TARGET ucx>=1.13)

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "base/hash.hpp"
 #include "registry/registry.hpp"
@@ -24,6 +25,7 @@ namespace {
 constexpr std::string_view kSim = "sim";
 // The variable that names the plug-in's file, where it is to be tested.
 constexpr const char* kOfiPlugin = "TUTTI_TEST_OFI_PLUGIN";
+constexpr const char* kUcxPlugin = "TUTTI_TEST_UCX_PLUGIN";
 
 // Patience, for transports whose bytes really travel: first steps of a microsecond, in which a healthy exchange ends, then
 // long ones, in which every deadline passes.
@@ -77,6 +79,11 @@ std::vector<TransportKind> bare_kinds() {
       kinds.push_back({.name = std::string("ofi_") + provider, .transport = "ofi", .wrapping = TransportKind::Wrapping::tables, .provider = provider});
     }
   }
+  if (std::getenv(kUcxPlugin) != nullptr) {
+    for (const auto& [name, ucx_tls] : {std::pair{"ucx_tcp", "tcp"}, std::pair{"ucx_posix", "posix,self"}, std::pair{"ucx_cma", "posix,cma"}}) {
+      kinds.push_back({.name = name, .transport = "ucx", .wrapping = TransportKind::Wrapping::tables, .ucx_tls = ucx_tls});
+    }
+  }
   return kinds;
 }
 
@@ -101,6 +108,11 @@ TransportWorld::TransportWorld(const TransportKind& kind, const WorldOptions& op
     settings_.socket_interfaces = "=lo";
   }
   settings_.sockets_per_interface = kind.sockets_per_interface;
+  settings_.transports = kind.transport;
+  if (!kind.ucx_tls.empty()) {  // which UCX reads whenever a transport is made
+    ::setenv("UCX_TLS", kind.ucx_tls.c_str(), 1);
+    ::setenv("UCX_NET_DEVICES", kind.ucx_tls == "tcp" ? "lo" : "all", 1);
+  }
   for (uint32_t rank = 0; rank < options.rank_count; ++rank) {
     transport::Secret secret{};
     secret.fill(options.secrets == WorldOptions::Secrets::one_each ? static_cast<std::byte>(rank + 1) : std::byte{0x5a});
@@ -153,6 +165,7 @@ Result<std::unique_ptr<transport::Transport>> TransportWorld::make_by_name(const
     return find_type(kind_.transport)->create(context);
   }
   const auto type = transport::PluginType::adapt(kind_.transport == "ofi"   ? table_of(std::getenv(kOfiPlugin))
+                                                 : kind_.transport == "ucx" ? table_of(std::getenv(kUcxPlugin))
                                                  : kind_.transport == "tcp" ? transport::exported<&transports::tcp::type>()
                                                                             : transport::exported<&transports::shm::type>());
   return type ? type->create(context) : tl::make_unexpected(type.error());

@@ -27,6 +27,7 @@ struct TransportKind {
   // `tables`: exported as a plug-in is, and adapted as one.
   enum class Wrapping : uint8_t { none, fault, stormy_fault, tables } wrapping = Wrapping::none;
   uint64_t sockets_per_interface = 1;
+  std::string ucx_tls = {};  // UCX_TLS, of the plug-in that is called ucx
 
   std::string provider = {};  // TUTTI_OFI_PROVIDER
 

@@ -37,6 +37,7 @@ HIDDEN = {
     "spdlog/": "base",
     "openssl/": "base",
     "rdma/": "transports/ofi",
+    "ucp/": "transports/ucx",
     "mpi.h": None,
 }
 
