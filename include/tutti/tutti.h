@@ -220,6 +220,12 @@ TUTTI_API tuttiResult_t tuttiCommSynchronize(tuttiComm_t comm);
 TUTTI_API tuttiResult_t tuttiCommExplain(tuttiComm_t comm, const char* collective, size_t bytes, char* text, size_t capacity,
                                          size_t* length);
 
+/* Beyond NCCL. Writes how this rank reaches each other rank of `comm`, as JSON: {"rank", "host", "links": [{"peer", "transport", "description",
+ * "latency_ns", "bandwidth_bytes_per_s", "source", "reaches_memory", "passed_over": [{"transport", "reason"}]}], "left_out": [{"transport", "reason"}]}.
+ * "passed_over" are better transports that the pair does not use, "left_out" are those this rank has not; the figures are what plans are made from, and
+ * later versions add members. `text`, `capacity` and `*length` are as in tuttiCommExplain. Thread-safe; no other rank takes part. Never blocks. */
+TUTTI_API tuttiResult_t tuttiCommLinks(tuttiComm_t comm, char* text, size_t capacity, size_t* length);
+
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 /* Allocates `size` zeroed bytes, aligned to a page, that ranks of the same host can load from and store to themselves: collectives on such buffers

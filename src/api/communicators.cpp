@@ -160,6 +160,20 @@ Result<std::string> explain(comm::Communicator& communicator, const char* collec
   return explanation ? Result<std::string>(to_string(*explanation)) : tl::make_unexpected(explanation.error());
 }
 
+// Gives a text to the caller, as far as there is room.
+Status hand_over(std::string_view function, const std::string& whole, char* text, size_t capacity, size_t* length) {
+  if (text == nullptr && capacity != 0) {
+    return invalid_argument("{}: text is NULL, capacity is {}", function, capacity);
+  }
+  if (length != nullptr) {
+    *length = whole.size();
+  }
+  if (capacity != 0) {
+    text[whole.copy(text, capacity - 1)] = '\0';
+  }
+  return {};
+}
+
 // Takes the handle away and waits for the calls that still use it.
 void release(tuttiComm_t comm) { communicators().remove(comm); }
 
@@ -357,13 +371,14 @@ tuttiResult_t tuttiCommExplain(tuttiComm_t comm, const char* collective, size_t 
     if (!explanation) {
       return explanation.error();
     }
-    if (length != nullptr) {
-      *length = explanation->size();
-    }
-    if (capacity != 0) {
-      text[explanation->copy(text, capacity - 1)] = '\0';
-    }
-    return {};
+    return hand_over("tuttiCommExplain", *explanation, text, capacity, length);
+  });
+}
+
+tuttiResult_t tuttiCommLinks(tuttiComm_t comm, char* text, size_t capacity, size_t* length) {
+  return guarded_on(comm, "tuttiCommLinks", [&](comm::Communicator& communicator) -> Status {
+    TUTTI_RETURN_IF_ERROR(communicator.check_usable("tuttiCommLinks"));
+    return hand_over("tuttiCommLinks", to_json(communicator.links()), text, capacity, length);
   });
 }
 

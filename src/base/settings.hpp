@@ -19,6 +19,7 @@ struct Settings {
   std::string algorithms;                     // TUTTI_ALGO, parsed by the planner
   std::string algorithm_files;                // TUTTI_ALGO_FILE, read by the communicator
   std::string transports;                     // TUTTI_TRANSPORTS, parsed by the communicator
+  std::string transport_plugins;              // TUTTI_TRANSPORT_PLUGINS, read by the communicator
   std::string socket_interfaces;              // TUTTI_SOCKET_IFNAME, parsed by base/interfaces
   std::string ofi_provider;                   // TUTTI_OFI_PROVIDER, chosen by transports/ofi
   PortRange socket_ports;                     // TUTTI_SOCKET_PORTS

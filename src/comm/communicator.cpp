@@ -85,6 +85,7 @@ Result<bool> Communicator::poll_initialisation() {
 
 void Communicator::become_ready(Initialisation::Parts parts) {
   executor_ = std::move(parts.executor);
+  links_ = std::move(parts.links);
   programs_ = std::make_unique<Programs>(Programs::Setup{position_, std::move(parts.planner), config_.name, data_}, operators_);
   if (engine_ != nullptr) {
     engine_->attach(executor_);

@@ -14,6 +14,7 @@
 #include "comm/call.hpp"
 #include "comm/config.hpp"
 #include "comm/initialisation.hpp"
+#include "comm/link_report.hpp"
 #include "comm/operators.hpp"
 #include "comm/programs.hpp"
 #include "engine/engine.hpp"
@@ -89,6 +90,8 @@ class Communicator {
   // Null until ready.
   engine::Executor* executor() const { return executor_.get(); }
   planner::Planner* planner() const { return &programs_->planner(); }
+  // How this rank reaches the others; once ready.
+  const LinkReport& links() const { return links_; }
 
  private:
   bool is_usable() const { return state() == State::ready && !executor_->has_failed(); }
@@ -115,6 +118,7 @@ class Communicator {
   mutable std::mutex failure_mutex_;
   Status failure_;  // of initialisation; later ones are the executor's
 
+  LinkReport links_;
   std::unique_ptr<Programs> programs_;  // outlives the executor, which runs what it holds
   std::shared_ptr<engine::Executor> executor_;
 };

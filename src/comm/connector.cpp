@@ -19,15 +19,6 @@ constexpr uint64_t kExchangeIntervalNs = 5'000'000;
 
 Connector::Connector(Setup setup) : setup_(std::move(setup)), pairs_(size_t{setup_.rank_count} * setup_.rank_count) {}
 
-std::map<std::string, std::vector<uint8_t>> Connector::addresses() const {
-  std::map<std::string, std::vector<uint8_t>> addresses;
-  for (const NamedTransport& named : setup_.transports) {
-    std::ranges::transform(named.transport->address(), std::back_inserter(addresses[named.name]),
-                           [](std::byte byte) { return std::to_integer<uint8_t>(byte); });
-  }
-  return addresses;
-}
-
 void Connector::begin(const std::vector<Introduction>& introductions) {
   introductions_ = &introductions;
   begin_transport();
@@ -37,9 +28,9 @@ void Connector::begin_transport() {
   const NamedTransport& named = setup_.transports[current_];
   for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
     if (wants_link(peer)) {
-      const auto& addresses = (*introductions_)[peer].addresses;
-      const auto found = addresses.find(named.name);
-      named.transport->connect(peer, found == addresses.end() ? std::span<const std::byte>{} : std::as_bytes(std::span(found->second)));
+      const TransportOffers& offers = (*introductions_)[peer].offers;
+      const auto found = offers.find(named.name);
+      named.transport->connect(peer, found == offers.end() ? std::span<const std::byte>{} : std::as_bytes(std::span(found->second.address)));
     }
   }
   plan_next_exchange();
@@ -155,11 +146,54 @@ Status Connector::unreached_pair() const {
     }
     std::vector<std::string> reasons;
     for (const NamedTransport& named : setup_.transports) {
-      reasons.push_back(fmt::format("{}: {}", named.name, named.transport->reason(peer)));
+      reasons.push_back(fmt::format("{}: {}", named.name, reason(named, peer)));
+    }
+    for (const LeftOut& one : setup_.left_out) {
+      reasons.push_back(fmt::format("{}: {}", one.name, one.why));
     }
     return failure(tuttiSystemError, "rank {} cannot reach rank {}: {}", setup_.rank, peer, fmt::join(reasons, "; "));
   }
   return failure(tuttiSystemError, "rank {} reaches all others, but some of them do not reach each other", setup_.rank);
+}
+
+std::string Connector::reason(const NamedTransport& named, uint32_t peer) const {
+  if (named.transport->state(peer) != PeerState::unreachable) {
+    return "the other rank is not connected";
+  }
+  const bool is_offered = introductions_ == nullptr || (*introductions_)[peer].offers.contains(named.name);
+  const bool is_here = introductions_ == nullptr || (*introductions_)[setup_.rank].offers.contains(named.name);
+  return is_here && !is_offered ? "the other rank has none" : named.transport->reason(peer);
+}
+
+LinkReport Connector::report() const {
+  LinkReport report{.rank = setup_.rank, .host_id = (*introductions_)[setup_.rank].host_id, .left_out = setup_.left_out};
+  std::ranges::transform(setup_.transports, std::back_inserter(report.transports), &NamedTransport::name);
+  const auto number_of = [&](std::string text) {
+    const auto found = std::ranges::find(report.texts, text);
+    const auto number = static_cast<uint32_t>(found - report.texts.begin());
+    if (found == report.texts.end()) {
+      report.texts.push_back(std::move(text));
+    }
+    return number;
+  };
+  report.links.resize(setup_.rank_count);
+  for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
+    if (peer == setup_.rank) {
+      continue;
+    }
+    const Pair& used = pair(setup_.rank, peer);
+    LinkReport::Link& link = report.links[peer];
+    link.transport = static_cast<uint32_t>(used.transport);
+    link.description = setup_.transports[used.transport].transport->link(peer)->describe();
+    link.latency_ns = used.link.latency_ns;
+    link.bandwidth_bytes_per_s = used.link.bandwidth_bytes_per_s;
+    link.source = number_of(used.link.source);
+    link.reaches_memory = used.link.reaches_memory;
+    for (uint32_t better = 0; better < link.transport; ++better) {
+      link.passed_over.push_back({.transport = better, .reason = number_of(reason(setup_.transports[better], peer))});
+    }
+  }
+  return report;
 }
 
 engine::Executor::Connections Connector::take_connections() {

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "comm/link_report.hpp"
 #include "comm/measured_links.hpp"
+#include "comm/own_transports.hpp"
 #include "comm/records.hpp"
 #include "engine/executor.hpp"
 #include "topology/topology.hpp"
@@ -17,25 +19,17 @@
 
 namespace tutti::comm {
 
-// A transport by name, ready to give its address.
-struct NamedTransport {
-  std::string name;
-  std::unique_ptr<transport::Transport> transport;
-};
-
 class Connector {
  public:
   struct Setup {
     uint32_t rank = 0;
     uint32_t rank_count = 1;
-    std::vector<NamedTransport> transports;  // best first
+    std::vector<NamedTransport> transports;  // best first, the same names on all ranks
     const Clock* clock = nullptr;
+    std::vector<LeftOut> left_out = {};  // for messages
     MeasuredLinks measured = {};  // takes the place of what transports estimate of ranks of the same host
   };
   explicit Connector(Setup setup);
-
-  // By transport, for this rank's introduction.
-  std::map<std::string, std::vector<uint8_t>> addresses() const;
 
   // Begins with the first transport. `introductions` outlives the connector.
   void begin(const std::vector<Introduction>& introductions);
@@ -49,6 +43,8 @@ class Connector {
 
   // One direction of a connected pair, as its source described it; it reaches memory if the other direction does too.
   const topology::LinkSpec& link_spec(uint32_t source, uint32_t target) const { return pair(source, target).link; }
+  // How this rank reaches the others, once all are connected. Before take_connections().
+  LinkReport report() const;
   // Hands over the links, with the transports that are needed for them; the others are closed.
   engine::Executor::Connections take_connections();
   // For a timeout's message.
@@ -73,6 +69,8 @@ class Connector {
   void decide_pair(Pair& pair, const Reach::Peer& view, const Reach::Peer& other_view) const;
   bool has_pair_that_is(PairState state) const;
   Status unreached_pair() const;
+  // Why a transport does not connect this rank with `peer`.
+  std::string reason(const NamedTransport& named, uint32_t peer) const;
 
   Setup setup_;
   const std::vector<Introduction>* introductions_ = nullptr;

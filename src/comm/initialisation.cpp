@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "comm/initialisation.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/log.hpp"
@@ -10,6 +11,7 @@
 #include "engine/engine.hpp"
 #include "registry/registry.hpp"
 #include "topology/fitting.hpp"
+#include "transport/plugin_loader.hpp"
 
 namespace tutti::comm {
 
@@ -52,7 +54,7 @@ Result<bool> Initialisation::step() {
   if (stage_ == Stage::done) {
     return true;
   }
-  const bool should_announce = connector_->poll();
+  const bool should_announce = connector_ != nullptr && connector_->poll();
   if (stage_ == Stage::connecting) {
     if (should_announce) {
       TUTTI_UNEXPECTED_IF_ERROR(announce_reach());
@@ -68,6 +70,7 @@ Result<bool> Initialisation::step() {
   }
   switch (stage_) {
     case Stage::introducing: TUTTI_UNEXPECTED_IF_ERROR(take_introductions(**records)); break;
+    case Stage::introducing_plugins: TUTTI_UNEXPECTED_IF_ERROR(take_plugins(**records)); break;
     case Stage::agreeing_on_reach: TUTTI_UNEXPECTED_IF_ERROR(take_reach(**records)); break;
     case Stage::agreeing_on_plans: TUTTI_UNEXPECTED_IF_ERROR(take_agreements(**records)); break;
     case Stage::begin:
@@ -97,14 +100,7 @@ Status Initialisation::begin() {
   prescriptions_ = std::move(*prescriptions);
   TUTTI_RETURN_IF_ERROR(lay_model());
   foundation_->secret = setup_.exchange->secret();
-  auto transports = make_transports();
-  if (!transports) {
-    return transports.error();
-  }
-  connector_ = std::make_unique<Connector>(
-      Connector::Setup{.rank = rank(), .rank_count = rank_count(), .transports = std::move(*transports), .clock = setup_.clock,
-                       .measured = measured_links()});
-
+  TUTTI_RETURN_IF_ERROR(make_transports());
   Host host = setup_.host ? *setup_.host : this_host(foundation_->settings);
   Introduction own{.version = TUTTI_VERSION_CODE,
                    .rank_count = rank_count(),
@@ -117,7 +113,7 @@ Status Initialisation::begin() {
                    .host_id = std::move(host.id),
                    .allowed_cores = std::move(host.allowed_cores),
                    .place = host.place,
-                   .addresses = connector_->addresses()};
+                   .offers = transports_.offers()};
   stage_ = Stage::introducing;
   return setup_.exchange->begin_all_gather(encode(own));
 }
@@ -142,31 +138,34 @@ MeasuredLinks Initialisation::measured_links() const {
   return is_real_ && foundation_->settings.measured_links && rank_count() > 1 ? measured_links_of_this_machine() : MeasuredLinks{};
 }
 
-Result<std::vector<NamedTransport>> Initialisation::make_transports() {
+Status Initialisation::make_transports() {
   is_real_ = setup_.transports.empty();
-  if (!setup_.transports.empty()) {
-    return std::move(setup_.transports);
+  if (!is_real_) {
+    transports_ = OwnTransports(std::move(setup_.transports));
+    return {};
   }
-  const auto types = select_transports(setup_.config.transports);
-  if (!types) {
-    return tl::make_unexpected(types.error());
+  plugin_folder_ = transport::plugin_folder().value_or("");
+  const auto selection = select_transports(selection_request());
+  if (!selection) {
+    return selection.error();
   }
-  const transport::TransportContext context{.rank = rank(),
-                                            .rank_count = rank_count(),
-                                            .communicator_id = setup_.exchange->job_id(),
-                                            .secret = foundation_->secret,
-                                            .host_id = host_id(foundation_->settings),
-                                            .clock = *setup_.clock,
-                                            .settings = foundation_->settings};
-  std::vector<NamedTransport> transports;
-  for (const transport::TransportType* type : *types) {
-    auto made = type->create(context);
-    if (!made) {
-      return tl::make_unexpected(Status(made.error().code(), fmt::format("transport {}: {}", type->name, made.error().message())));
-    }
-    transports.push_back({std::string(type->name), std::move(*made)});
-  }
-  return transports;
+  leaves_installed_ = selection->leaves_installed;
+  TUTTI_RETURN_IF_ERROR(transports_.add(*selection, transport_context()));
+  return leaves_installed_ ? Status() : transports_.check_any(setup_.config.transports);
+}
+
+SelectionRequest Initialisation::selection_request() const {
+  return {.words = setup_.config.transports, .plugin_files = foundation_->settings.transport_plugins, .folder = plugin_folder_};
+}
+
+transport::TransportContext Initialisation::transport_context() const {
+  return {.rank = rank(),
+          .rank_count = rank_count(),
+          .communicator_id = setup_.exchange->job_id(),
+          .secret = foundation_->secret,
+          .host_id = host_id(foundation_->settings),
+          .clock = *setup_.clock,
+          .settings = foundation_->settings};
 }
 
 Status Initialisation::take_introductions(const std::vector<bootstrap::Bytes>& records) {
@@ -180,6 +179,38 @@ Status Initialisation::take_introductions(const std::vector<bootstrap::Bytes>& r
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
     TUTTI_RETURN_IF_ERROR(check_introduction(peer));
   }
+  return wants_installed() ? introduce_plugins() : begin_connecting();
+}
+
+bool Initialisation::wants_installed() const {
+  return leaves_installed_ && std::ranges::any_of(introductions_, [&](const Introduction& one) { return one.host_id != introductions_[0].host_id; });
+}
+
+Status Initialisation::introduce_plugins() {
+  TUTTI_RETURN_IF_ERROR(transports_.add(select_installed(selection_request()), transport_context()));
+  stage_ = Stage::introducing_plugins;
+  return setup_.exchange->begin_all_gather(encode(transports_.offers()));
+}
+
+Status Initialisation::take_plugins(const std::vector<bootstrap::Bytes>& records) {
+  for (uint32_t peer = 0; peer < rank_count(); ++peer) {
+    auto offers = decode_offers(records[peer], peer);
+    if (!offers) {
+      return offers.error();
+    }
+    introductions_[peer].offers = std::move(*offers);
+  }
+  return begin_connecting();
+}
+
+Status Initialisation::begin_connecting() {
+  TUTTI_RETURN_IF_ERROR(is_real_ ? transports_.check_any(setup_.config.transports) : Status());
+  connector_ = std::make_unique<Connector>(Connector::Setup{.rank = rank(),
+                                                            .rank_count = rank_count(),
+                                                            .transports = transports_.arrange(introductions_),
+                                                            .clock = setup_.clock,
+                                                            .left_out = transports_.left_out(),
+                                                            .measured = measured_links()});
   if (rank_count() == 1) {
     return begin_agreement();
   }
@@ -265,13 +296,12 @@ Status Initialisation::take_agreements(const std::vector<bootstrap::Bytes>& reco
 }
 
 void Initialisation::build_executor() {
+  if (rank_count() > 1) {
+    parts_.links = connector_->report();
+    log_links();
+  }
   engine::Executor::Connections connections = connector_->take_connections();
   connections.foundation = foundation_;
-  for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    if (peer != rank()) {
-      log::info("rank {} of \"{}\": rank {} over {}", rank(), setup_.config.name, peer, connections.links[peer]->describe());
-    }
-  }
   parts_.executor = std::make_shared<engine::Executor>(engine::Executor::Options{.rank = rank(),
                                                                                  .rank_count = rank_count(),
                                                                                  .name = setup_.config.name,
@@ -280,6 +310,23 @@ void Initialisation::build_executor() {
                                                                                  .clock = setup_.clock,
                                                                                  .engine = setup_.engine},
                                                        std::move(connections));
+}
+
+void Initialisation::log_links() const {
+  const LinkReport& report = parts_.links;
+  for (uint32_t peer = 0; peer < rank_count() && log::enabled(log::Level::info); ++peer) {
+    if (peer == rank()) {
+      continue;
+    }
+    std::string passed_over;
+    for (const LinkReport::PassedOver& better : report.links[peer].passed_over) {
+      passed_over += fmt::format("; not {}: {}", report.transports[better.transport], report.texts[better.reason]);
+    }
+    log::info("rank {} of \"{}\": rank {} over {}{}", rank(), setup_.config.name, peer, report.links[peer].description, passed_over);
+  }
+  if (!report.left_out.empty()) {
+    log::info("rank {} of \"{}\": left out: {}", rank(), setup_.config.name, to_string(report.left_out));
+  }
 }
 
 Status Initialisation::timed_out() const {

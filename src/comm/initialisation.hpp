@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a communicator comes up, as a state machine that never blocks: introductions; then the connector's rounds until every pair has a link; then
+// How a communicator comes up, as a state machine that never blocks: introductions, and on several hosts a round more for plug-ins; then the connector's rounds until every pair has a link; then
 // agreeing that all planners will decide alike.
 #pragma once
 
@@ -13,6 +13,8 @@
 #include "comm/config.hpp"
 #include "comm/connector.hpp"
 #include "comm/host.hpp"
+#include "comm/link_report.hpp"
+#include "comm/own_transports.hpp"
 #include "comm/records.hpp"
 #include "engine/executor.hpp"
 #include "planner/planner.hpp"
@@ -35,6 +37,7 @@ class Initialisation {
   struct Parts {
     std::shared_ptr<engine::Executor> executor;
     std::unique_ptr<planner::Planner> planner;
+    LinkReport links = {};
   };
 
   explicit Initialisation(Setup setup);
@@ -47,21 +50,29 @@ class Initialisation {
   void abandon(const Status& why);
 
  private:
-  enum class Stage : uint8_t { begin, introducing, connecting, agreeing_on_reach, agreeing_on_plans, done };
+  enum class Stage : uint8_t { begin, introducing, introducing_plugins, connecting, agreeing_on_reach, agreeing_on_plans, done };
 
   Result<bool> step();
   Status begin();
   // Of TUTTI_TOPOLOGY.
   Status lay_model();
-  Result<std::vector<NamedTransport>> make_transports();
+  Status make_transports();
+  SelectionRequest selection_request() const;
+  transport::TransportContext transport_context() const;
   MeasuredLinks measured_links() const;
   Status take_introductions(const std::vector<bootstrap::Bytes>& records);
   Status check_introduction(uint32_t rank) const;
+  // Whether installed plug-ins are looked at; the same on all ranks.
+  bool wants_installed() const;
+  Status introduce_plugins();
+  Status take_plugins(const std::vector<bootstrap::Bytes>& records);
+  Status begin_connecting();
   Status announce_reach();
   Status take_reach(const std::vector<bootstrap::Bytes>& records);
   Status begin_agreement();
   Status take_agreements(const std::vector<bootstrap::Bytes>& records);
   void build_executor();
+  void log_links() const;
   Status timed_out() const;
 
   uint32_t rank() const { return setup_.exchange->rank(); }
@@ -78,6 +89,9 @@ class Initialisation {
   Deadline deadline_ = Deadline::none();
   Stage stage_ = Stage::begin;
   std::vector<Introduction> introductions_;
+  OwnTransports transports_;  // until there is a connector
+  bool leaves_installed_ = false;
+  std::string plugin_folder_;
   std::unique_ptr<Connector> connector_;
   planner::Overrides overrides_;
   std::vector<planner::Prescription> prescriptions_;

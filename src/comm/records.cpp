@@ -71,13 +71,54 @@ transport::PeerState peer_state(uint32_t number) {
                                                                  : PeerState::unreachable;
 }
 
+// More than any link has, and little enough that prices do not overflow.
+constexpr uint64_t kMostLatencyNs = 10'000'000'000;
+constexpr uint64_t kMostBandwidthBytesPerS = 100'000'000'000'000;
+
+// Far more than there are, of names that plug-ins may have.
+constexpr size_t kMostTransports = 64;
+constexpr size_t kMostTransportNameBytes = 64;
+
+json to_record(const TransportOffers& offers) {
+  json record = json::object();
+  for (const auto& [transport, offer] : offers) {
+    record[transport] = {offer.preference, json::binary(offer.address)};
+  }
+  return record;
+}
+
+void from_record(const json& record, TransportOffers& offers) {
+  for (const auto& [transport, offer] : record.items()) {
+    offers[transport] = {.preference = static_cast<uint32_t>(std::min<uint64_t>(offer.at(0).get<uint64_t>(), kMostPreference)),
+                         .address = offer.at(1).get_binary()};
+  }
+}
+
+Status check_offers(const TransportOffers& offers, uint32_t rank) {
+  if (offers.size() > kMostTransports) {
+    return remote_error("rank {} offers {} transports", rank, offers.size());
+  }
+  for (const auto& [transport, offer] : offers) {
+    if (transport.size() > kMostTransportNameBytes || offer.address.size() > transport::kMaxAddressBytes) {
+      return remote_error("rank {} offers a transport whose name has {} bytes, and its address {}", rank, transport.size(), offer.address.size());
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-bootstrap::Bytes encode(const Introduction& record) {
-  json addresses = json::object();
-  for (const auto& [transport, address] : record.addresses) {
-    addresses[transport] = json::binary(address);
+bootstrap::Bytes encode(const TransportOffers& record) { return pack(to_record(record)); }
+
+Result<TransportOffers> decode_offers(const bootstrap::Bytes& bytes, uint32_t rank) {
+  auto result = unpack<TransportOffers>(bytes, rank, [](const json& value, TransportOffers& offers) { from_record(value, offers); });
+  if (result) {
+    TUTTI_UNEXPECTED_IF_ERROR(check_offers(*result, rank));
   }
+  return result;
+}
+
+bootstrap::Bytes encode(const Introduction& record) {
   return pack({{"version", record.version},
                {"ranks", record.rank_count},
                {"name", record.name},
@@ -89,7 +130,7 @@ bootstrap::Bytes encode(const Introduction& record) {
                {"host", record.host_id},
                {"cores", record.allowed_cores},
                {"place", {record.place.package, record.place.numa_node, record.place.cache}},
-               {"addresses", addresses}});
+               {"offers", to_record(record.offers)}});
 }
 
 Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t rank) {
@@ -104,13 +145,12 @@ Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t
     value.at("slice").get_to(record.slice_bytes);
     value.at("host").get_to(record.host_id);
     value.at("cores").get_to(record.allowed_cores);
-    for (const auto& [transport, address] : value.at("addresses").items()) {
-      record.addresses[transport] = address.get_binary();
-    }
+    from_record(value.at("offers"), record.offers);
     const json& place = value.at("place");
     record.place = {.package = processor(place.at(0)), .numa_node = processor(place.at(1)), .cache = processor(place.at(2))};
   });
   if (result) {
+    TUTTI_UNEXPECTED_IF_ERROR(check_offers(result->offers, rank));
     for (const uint32_t unit : {result->place.package, result->place.numa_node, result->place.cache}) {
       if (unit >= topology::kMostProcessors) {
         return tl::make_unexpected(remote_error("rank {} says that it runs in a unit of processor {} or above", rank, topology::kMostProcessors));
@@ -133,8 +173,8 @@ Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_
   auto result = unpack<Reach>(bytes, rank, [](const json& value, Reach& record) {
     for (const json& peer : value) {
       record.peers.push_back({.state = peer_state(peer.at(0).get<uint32_t>()),
-                              .latency_ns = peer.at(1).get<uint64_t>(),
-                              .bandwidth_bytes_per_s = peer.at(2).get<uint64_t>(),
+                              .latency_ns = std::min(peer.at(1).get<uint64_t>(), kMostLatencyNs),
+                              .bandwidth_bytes_per_s = std::min(peer.at(2).get<uint64_t>(), kMostBandwidthBytesPerS),
                               .source = peer.at(3).get<std::string>(),
                               .reaches_memory = peer.at(4).get<uint32_t>() == 1,
                               .copies_out = peer.at(5).get<uint32_t>() == 1});

@@ -14,6 +14,14 @@
 
 namespace tutti::comm {
 
+// How a rank is reached by one transport, and what it thinks of it.
+struct TransportOffer {
+  uint32_t preference = 0;  // at most kMostPreference
+  std::vector<uint8_t> address;
+};
+inline constexpr uint32_t kMostPreference = 1'000;
+using TransportOffers = std::map<std::string, TransportOffer>;  // by transport
+
 // Round 1: who I am and where I can be reached.
 struct Introduction {
   int64_t version = 0;
@@ -27,7 +35,7 @@ struct Introduction {
   std::string host_id;
   std::vector<uint64_t> allowed_cores;
   topology::Place place;
-  std::map<std::string, std::vector<uint8_t>> addresses;  // by transport
+  TransportOffers offers;
 };
 
 // Rounds while a transport is tried: whom I reach with it, and how well.
@@ -49,11 +57,14 @@ struct Agreement {
 };
 
 bootstrap::Bytes encode(const Introduction& record);
+// Round 2, of ranks on several hosts: transports that those of one host do without.
+bootstrap::Bytes encode(const TransportOffers& record);
 bootstrap::Bytes encode(const Reach& record);
 bootstrap::Bytes encode(const Agreement& record);
 
 // Errors: tuttiRemoteError naming the rank whose record makes no sense.
 Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t rank);
+Result<TransportOffers> decode_offers(const bootstrap::Bytes& bytes, uint32_t rank);
 Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_t rank_count);
 Result<Agreement> decode_agreement(const bootstrap::Bytes& bytes, uint32_t rank);
 

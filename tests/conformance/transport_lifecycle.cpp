@@ -98,6 +98,9 @@ TEST_P(TransportLifecycle, DisconnectDropsTheLinkOnBothSides) {
 
 // Whoever is called may go on waiting for a caller who knows the secret; the one who calls must learn that it does not.
 TEST_P(TransportLifecycle, AnotherSecretNeverConnects) {
+  if (GetParam().transport == "seqpacket") {
+    GTEST_SKIP() << GetParam().name << " asks the kernel for the peer's user, not the peer for the secret";
+  }
   TransportWorld world(GetParam(), {.rank_count = 2, .secrets = WorldOptions::Secrets::one_each});
   world.connect_all();
   const auto state = [&](uint32_t rank) { return world.transport(rank).state(1 - rank); };

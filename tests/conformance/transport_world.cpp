@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conformance/transport_world.hpp"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
@@ -13,6 +11,7 @@
 #include "registry/registry.hpp"
 #include "transport/plugin_adaptor.hpp"
 #include "transport/plugin_export.hpp"
+#include "transport/plugin_loader.hpp"
 #include "transports/fault/fault_transport.hpp"
 #include "transports/shm/shm.hpp"
 #include "transports/sim/sim_transport.hpp"
@@ -23,6 +22,8 @@ namespace tutti::conformance {
 namespace {
 
 constexpr std::string_view kSim = "sim";
+constexpr const char* kExample = "seqpacket";  // of examples/transport_plugin
+constexpr const char* kExamplePlugin = TUTTI_BINARY_DIR "/tests/plugins/seqpacket.so";
 // The variable that names the plug-in's file, where it is to be tested.
 constexpr const char* kOfiPlugin = "TUTTI_TEST_OFI_PLUGIN";
 constexpr const char* kUcxPlugin = "TUTTI_TEST_UCX_PLUGIN";
@@ -41,14 +42,6 @@ const transport::TransportType* find_type(std::string_view name) {
     }
   }
   return nullptr;
-}
-
-// What the plug-in in `file` exports; null when there is none.
-const tuttiTransportPlugin_v1_t* table_of(const char* file) {
-  void* const library = ::dlopen(file, RTLD_NOW | RTLD_LOCAL);
-  const auto function =
-      library == nullptr ? nullptr : reinterpret_cast<const tuttiTransportPlugin_v1_t* (*)()>(::dlsym(library, "tuttiTransportPlugin_v1"));
-  return function == nullptr ? nullptr : function();
 }
 
 std::unique_ptr<sim::Network> make_network(uint32_t rank_count) {
@@ -76,14 +69,15 @@ std::vector<TransportKind> bare_kinds() {
   }
   if (std::getenv(kOfiPlugin) != nullptr) {
     for (const char* provider : {"tcp", "shm"}) {
-      kinds.push_back({.name = std::string("ofi_") + provider, .transport = "ofi", .wrapping = TransportKind::Wrapping::tables, .provider = provider});
+      kinds.push_back({.name = std::string("ofi_") + provider, .transport = "ofi", .wrapping = TransportKind::Wrapping::plugin, .provider = provider});
     }
   }
   if (std::getenv(kUcxPlugin) != nullptr) {
     for (const auto& [name, ucx_tls] : {std::pair{"ucx_tcp", "tcp"}, std::pair{"ucx_posix", "posix,self"}, std::pair{"ucx_cma", "posix,cma"}}) {
-      kinds.push_back({.name = name, .transport = "ucx", .wrapping = TransportKind::Wrapping::tables, .ucx_tls = ucx_tls});
+      kinds.push_back({.name = name, .transport = "ucx", .wrapping = TransportKind::Wrapping::plugin, .ucx_tls = ucx_tls});
     }
   }
+  kinds.push_back({.name = kExample, .transport = kExample, .wrapping = TransportKind::Wrapping::plugin});
   return kinds;
 }
 
@@ -91,7 +85,7 @@ std::vector<TransportKind> transport_kinds() {
   std::vector<TransportKind> kinds;
   for (const TransportKind& bare : bare_kinds()) {
     kinds.push_back(bare);
-    if (bare.wrapping == TransportKind::Wrapping::tables || bare.sockets_per_interface > 1) {
+    if (bare.wrapping != TransportKind::Wrapping::none || bare.sockets_per_interface > 1) {
       continue;
     }
     kinds.push_back({.name = "fault_over_" + bare.name, .transport = bare.transport, .wrapping = TransportKind::Wrapping::fault});
@@ -161,13 +155,17 @@ std::unique_ptr<transport::Transport> TransportWorld::make(uint32_t rank) {
 }
 
 Result<std::unique_ptr<transport::Transport>> TransportWorld::make_by_name(const transport::TransportContext& context) const {
+  if (kind_.wrapping == TransportKind::Wrapping::plugin) {
+    const auto& type = transport::load_plugin(kind_.transport == kExample ? kExamplePlugin
+                                              : kind_.transport == "ofi" ? std::getenv(kOfiPlugin)
+                                                                         : std::getenv(kUcxPlugin));
+    return type ? type->create(context) : tl::make_unexpected(type.error());
+  }
   if (kind_.wrapping != TransportKind::Wrapping::tables) {
     return find_type(kind_.transport)->create(context);
   }
-  const auto type = transport::PluginType::adapt(kind_.transport == "ofi"   ? table_of(std::getenv(kOfiPlugin))
-                                                 : kind_.transport == "ucx" ? table_of(std::getenv(kUcxPlugin))
-                                                 : kind_.transport == "tcp" ? transport::exported<&transports::tcp::type>()
-                                                                            : transport::exported<&transports::shm::type>());
+  const auto type = transport::PluginType::adapt(kind_.transport == "tcp" ? transport::exported<&transports::tcp::type>()
+                                                                          : transport::exported<&transports::shm::type>());
   return type ? type->create(context) : tl::make_unexpected(type.error());
 }
 

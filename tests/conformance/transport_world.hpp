@@ -24,8 +24,8 @@ namespace tutti::conformance {
 struct TransportKind {
   std::string name;       // "tcp", "fault_over_tcp"
   std::string transport;  // as the registry names it
-  // `tables`: exported as a plug-in is, and adapted as one.
-  enum class Wrapping : uint8_t { none, fault, stormy_fault, tables } wrapping = Wrapping::none;
+  // `tables`: exported as a plug-in is, and adapted as one. `plugin`: loaded from a file, as this tree's plug-ins are, and the example of one.
+  enum class Wrapping : uint8_t { none, fault, stormy_fault, tables, plugin } wrapping = Wrapping::none;
   uint64_t sockets_per_interface = 1;
   std::string ucx_tls = {};  // UCX_TLS, of the plug-in that is called ucx
 
@@ -34,7 +34,7 @@ struct TransportKind {
   friend std::ostream& operator<<(std::ostream& stream, const TransportKind& kind) { return stream << kind.name; }
 };
 
-// The transports of the registry that a world can make, and what becomes of them through a plug-in's tables.
+// The transports of the registry that a world can make, what becomes of them through a plug-in's tables, and plug-ins.
 std::vector<TransportKind> bare_kinds();
 // Each of them, and those of the registry wrapped by `fault`.
 std::vector<TransportKind> transport_kinds();

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs Tutti into a temporary prefix, moves the prefix, and builds and runs examples/ against it: by find_package and by
-pkg-config, shared and static, in C and in C++."""
+pkg-config, shared and static, in C and in C++; then builds a plug-in against it, and runs examples over that."""
 
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -103,6 +104,71 @@ def by_pkg_config(options, prefix, linkage, folder):
     run_examples(folder, environment)
 
 
+def expect_lines(output, text, lines):
+    found = output.count(text)
+    if found != lines:
+        raise Failure(f"\"{text}\" is there {found} times, not {lines} times")
+
+
+def use_plugin(options, prefix, programs, work):
+    """The example of a plug-in carries an example's collective, by its path and as an installed one."""
+    folder = work / "plugin"
+    run([options.cmake, "-S", options.source / "examples" / "transport_plugin", "-B", folder, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}",
+         f"-DCMAKE_C_COMPILER={options.c_compiler}", f"-DCMAKE_C_FLAGS={' '.join(WARNINGS)}"])
+    run([options.cmake, "--build", folder])
+    plugin = folder / "libtutti_transport_seqpacket.so"
+    environment = dict(os.environ, TUTTI_TRANSPORT_PLUGINS=str(plugin), TUTTI_TRANSPORTS="seqpacket", TUTTI_DEBUG="INFO")
+    output = run([programs / "allreduce_threads", 3], env=environment)
+    expect_right(output, 1)
+    expect_lines(output, " over seqpacket, ", 6)
+    if not shutil.which("mpirun"):
+        return
+    output = run(launcher(2) + [programs / "allreduce_processes"], env=environment)
+    expect_right(output, 2)
+    expect_lines(output, " over seqpacket, ", 2)
+    if "Open MPI" not in run(["mpirun", "--version"]):
+        return
+    # Beside the library it is used by itself, between hosts.
+    installed = next(prefix.glob("**/libtutti.so")).parent / "tutti"
+    installed.mkdir(exist_ok=True)
+    shutil.copy(plugin, installed)
+    show = [prefix / "bin" / "tutti", "topo", "--live", "--json"]
+    output = run(launcher(1) + ["-x", "TUTTI_HOSTID=first", *show, ":", "-n", 1, "-x", "TUTTI_HOSTID=second", *show])
+    for rank in json.loads(output)["ranks"]:
+        link = rank["links"][0]
+        if link["transport"] != "seqpacket" or {"transport": "shm", "reason": "other host"} not in link["passed_over"]:
+            raise Failure(f"rank {rank['rank']} does not use the installed plug-in: {link}")
+
+
+def has_no_setuid(folder):
+    """Why programs below `folder` cannot get other rights than their caller's; empty if they can."""
+    if os.geteuid() != 0:
+        return "it takes root to give a program to another user"
+    if os.statvfs(folder).f_flag & os.ST_NOSUID:
+        return f"{folder} is mounted with nosuid"
+    status = pathlib.Path("/proc/self/status").read_text(encoding="utf-8")
+    return "" if "NoNewPrivs:\t0" in status else "this process may not gain rights"
+
+
+def refuse_plugin(programs, work):
+    """A program with other rights than its caller's loads none."""
+    reason = has_no_setuid(work)
+    if reason:
+        print(f"not tested with a setuid program: {reason}", flush=True)
+        return
+    program = work / "setuid_program"
+    shutil.copy(programs / "allreduce_threads", program)
+    work.chmod(0o755)
+    os.chown(program, 65534, 65534)
+    program.chmod(0o4755)
+    plugin = work / "plugin" / "libtutti_transport_seqpacket.so"
+    environment = dict(os.environ, TUTTI_TRANSPORT_PLUGINS=str(plugin), TUTTI_DEBUG="INFO")
+    output = run([program, 2], env=environment)
+    expect_right(output, 1)
+    if "not loaded, since the program has more rights than its caller" not in output or "transport seqpacket" in output:
+        raise Failure("a setuid program has loaded a plug-in, or does not say that it has not")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--source", "--build", "--cmake", "--c-compiler", "--cxx-compiler"):
@@ -116,6 +182,8 @@ def main():
             for linkage in ("shared", "static"):
                 by_find_package(options, prefix, linkage, work / f"cmake-{linkage}")
                 by_pkg_config(options, prefix, linkage, work / f"pkgconfig-{linkage}")
+            use_plugin(options, prefix, work / "cmake-shared", work)
+            refuse_plugin(work / "cmake-shared", work)
         except (Failure, subprocess.TimeoutExpired) as failure:
             print(f"install test: {failure}", file=sys.stderr)
             return 1

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,38 @@ class Topo(unittest.TestCase):
             for adapter in machine["adapters"]:
                 self.assertIn(f" adapter {adapter['name']}", text)
                 self.assertGreaterEqual(adapter["bits_per_s"], 0)
+
+    def test_live(self):
+        mpirun = shutil.which("mpirun.openmpi")
+        if mpirun is None:
+            self.skipTest("mpirun of Open MPI is not there")
+        launcher = [mpirun, "--oversubscribe", *(["--allow-run-as-root"] if os.geteuid() == 0 else [])]
+
+        def ranks(*arguments):
+            return subprocess.run([*launcher, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+        result = ranks("-n", "3", "-x", "TUTTI_TRANSPORTS=^shm", PROGRAM, "topo", "--live", "--json")
+        machine = json.loads(self.expect(result, 0))["ranks"]
+        self.assertEqual([rank["rank"] for rank in machine], [0, 1, 2])
+        for rank in machine:
+            self.assertEqual([link["peer"] for link in rank["links"]], [peer for peer in range(3) if peer != rank["rank"]])
+            self.assertIn({"transport": "shm", "reason": "excluded"}, rank["left_out"])
+            for link in rank["links"]:
+                self.assertEqual(link["transport"], "tcp")
+                self.assertGreater(link["bandwidth_bytes_per_s"], 0)
+                self.assertTrue(link["source"])
+
+        show = (PROGRAM, "topo", "--live")
+        text = self.expect(ranks("-n", "1", "-x", "TUTTI_HOSTID=one", *show, ":", "-n", "1", "-x", "TUTTI_HOSTID=other", *show), 0)
+        self.assertTrue(text.startswith("2 ranks on 2 hosts\n"), text)
+        self.assertRegex(text, r"\n   0    1  \w+ ")
+        self.assertIn("not shm: other host", text)
+
+    def test_live_needs_a_launcher(self):
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("PMIX_", "RANK", "WORLD_SIZE"))}
+        result = subprocess.run([PROGRAM, "topo", "--live"], capture_output=True, text=True, check=False, timeout=60, env=variables)
+        self.assertIn("found no launcher", self.expect(result, 2))
+        self.assertIn("--live shows the ranks of a job", self.expect(run("topo", "--live", "aws-trn2"), 2))
 
     def test_list_names_every_model(self):
         lines = self.expect(run("topo", "list"), 0).splitlines()

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "comm/operators.hpp"
-#include "comm/selection.hpp"
 
 namespace tutti::comm {
 namespace {
@@ -88,65 +87,6 @@ TEST(Config, BoundsTexts) {
   wanted = TUTTI_CONFIG_INITIALIZER;
   wanted.algorithms = long_text.c_str();
   expect_refused(wanted, "algorithms is longer than");
-}
-
-std::vector<std::string_view> names(std::string_view words) {
-  const auto types = select_transports(words);
-  std::vector<std::string_view> result;
-  if (types) {
-    for (const auto* type : *types) {
-      result.push_back(type->name);
-    }
-  }
-  return result;
-}
-
-TEST(Selection, TakesEveryAutomaticTransportBestFirst) {
-  const auto types = select_transports("");
-  ASSERT_TRUE(types);
-  ASSERT_GE(types->size(), 2u);
-  for (size_t index = 0; index < types->size(); ++index) {
-    EXPECT_TRUE((*types)[index]->automatic);
-    if (index != 0) {
-      EXPECT_GE((*types)[index - 1]->preference, (*types)[index]->preference);
-    }
-  }
-  EXPECT_THAT(names(""), testing::Contains("tcp"));
-  EXPECT_THAT(names(""), testing::Not(testing::Contains("sim")));
-}
-
-TEST(Selection, KeepsThePreferenceWhateverTheOrderOfWords) {
-  EXPECT_EQ(names("tcp,shm"), names("shm,tcp"));
-  EXPECT_EQ(names("tcp"), std::vector<std::string_view>{"tcp"});
-}
-
-TEST(Selection, Excludes) {
-  const auto without = names("^tcp");
-  EXPECT_EQ(without.size() + 1, names("").size());
-  EXPECT_THAT(without, testing::Not(testing::Contains("tcp")));
-}
-
-TEST(Selection, NamesWhatItDoesNotKnow) {
-  for (const char* words : {"tcp,carrier-pigeon", "^carrier-pigeon"}) {
-    const auto types = select_transports(words);
-    ASSERT_FALSE(types) << words;
-    EXPECT_EQ(types.error().code(), tuttiInvalidArgument);
-    EXPECT_THAT(types.error().message(), HasSubstr("\"carrier-pigeon\" is no transport; there are "));
-    EXPECT_THAT(types.error().message(), HasSubstr("tcp"));
-  }
-  EXPECT_FALSE(select_transports("tcp,,shm"));
-  EXPECT_FALSE(select_transports(" tcp"));
-}
-
-TEST(Selection, RefusesToLeaveNothing) {
-  std::string all = "^";
-  for (const std::string_view name : names("")) {
-    all += std::string(name) + ",";
-  }
-  all.pop_back();
-  const auto types = select_transports(all);
-  ASSERT_FALSE(types);
-  EXPECT_THAT(types.error().message(), HasSubstr("leaves no transport"));
 }
 
 TEST(Operators, AreFoundUntilRemoved) {

@@ -61,7 +61,7 @@ class InitialisationTest : public testing::Test {
   static NamedTransport useless_transport(PeerState state) { return {"useless", std::make_unique<UselessTransport>(state)}; }
 
   // Polls the first `rank_count` ranks until each has come up or failed.
-  void run(std::array<std::vector<NamedTransport>, kRanks> transports, uint32_t rank_count = kRanks) {
+  void run(std::array<std::vector<NamedTransport>, kRanks> transports, uint32_t rank_count = kRanks, sim::Network* second_network = nullptr) {
     auto exchanges = bootstrap::in_memory_exchanges(kRanks, 1);
     for (uint32_t rank = 0; rank < rank_count; ++rank) {
       ranks_.push_back(std::make_unique<Initialisation>(Initialisation::Setup{.config = configs_[rank],
@@ -82,6 +82,9 @@ class InitialisationTest : public testing::Test {
         outcomes_[rank] = done ? Status() : done.error();
       }
       network_.advance_until(network_.now_ns() + 1'000'000);
+      if (second_network != nullptr) {
+        second_network->advance_until(network_.now_ns());
+      }
     }
     ASSERT_EQ(std::ranges::count(ended, false), 0) << "a rank has neither come up nor failed";
   }
@@ -122,6 +125,44 @@ TEST_F(InitialisationTest, RanksThatKnowOtherMeasurementsPlanAlike) {
     EXPECT_EQ(topology.link(1, 0).bandwidth_bytes_per_s, 5'000'000u) << rank;
     EXPECT_EQ(topology.link(1, 2).latency_ns, 888u) << rank;
     EXPECT_EQ(topology.link(1, 2).source, "measured by calibrate") << rank;
+  }
+}
+
+// As where a plug-in is installed on some hosts only.
+TEST_F(InitialisationTest, RanksWithDifferentTransportsAgreeOnEachPair) {
+  sim::Network fast{topology::Topology::uniform(kRanks, {.latency_ns = 100, .bandwidth_bytes_per_s = 2'000'000'000, .source = "a fast test"})};
+  auto transports = sim_transports();
+  for (const uint32_t rank : {0u, 2u}) {
+    auto made = std::make_unique<transports::sim::SimTransport>(fast,
+                                                               transport::TransportContext{.rank = rank,
+                                                                                           .rank_count = kRanks,
+                                                                                           .communicator_id = 1,
+                                                                                           .secret = secret_,
+                                                                                           .host_id = "",
+                                                                                           .clock = fast.clock(),
+                                                                                           .settings = settings_},
+                                                               rank);
+    transports[rank].insert(transports[rank].begin(), NamedTransport{"fast", std::move(made)});
+  }
+  run(std::move(transports), kRanks, &fast);
+  expect_all(tuttiSuccess, "");
+  for (uint32_t rank = 0; rank < kRanks; ++rank) {
+    const Initialisation::Parts parts = ranks_[rank]->take();
+    EXPECT_EQ(parts.links.transports, (std::vector<std::string>{"fast", "sim"}));
+    EXPECT_EQ(parts.planner->topology().link(0, 2).latency_ns, 100u);
+    EXPECT_EQ(parts.planner->topology().link(0, 1).latency_ns, 1'000u);
+    EXPECT_EQ(parts.planner->topology().link(2, 1).latency_ns, 1'000u);
+    for (uint32_t peer = 0; peer < kRanks; ++peer) {
+      if (peer != rank) {
+        EXPECT_EQ(parts.links.links[peer].transport, peer == 1 || rank == 1 ? 1u : 0u) << rank << " to " << peer;
+      }
+    }
+    if (rank == 0) {
+      EXPECT_THAT(to_json(parts.links), HasSubstr(R"("passed_over":[{"transport":"fast","reason":"the other rank has none"}])"));
+    }
+    if (rank == 1) {
+      EXPECT_THAT(to_json(parts.links), HasSubstr(R"("passed_over":[{"transport":"fast","reason":"this rank has none"}])"));
+    }
   }
 }
 

@@ -24,7 +24,34 @@ Introduction some_introduction() {
           .host_id = "a host",
           .allowed_cores = {0b1011, UINT64_MAX},
           .place = {.package = 8, .numa_node = 16, .cache = 4095},
-          .addresses = {{"shm", {1, 2, 255}}, {"tcp", {}}}};
+          .offers = {{"shm", {.preference = 100, .address = {1, 2, 255}}}, {"tcp", {}}}};
+}
+
+void expect_equal(const TransportOffers& after, const TransportOffers& before) {
+  ASSERT_EQ(after.size(), before.size());
+  for (const auto& [transport, offer] : before) {
+    ASSERT_TRUE(after.contains(transport)) << transport;
+    EXPECT_EQ(after.at(transport).preference, offer.preference) << transport;
+    EXPECT_EQ(after.at(transport).address, offer.address) << transport;
+  }
+}
+
+TEST(Records, OffersSurviveEncodingWithinBounds) {
+  TransportOffers before{{"tcp", {.preference = 10, .address = std::vector<uint8_t>(transport::kMaxAddressBytes, 7)}}};
+  const auto after = decode_offers(encode(before), 1);
+  ASSERT_TRUE(after) << after.error().message();
+  expect_equal(*after, before);
+
+  before["tcp"].preference = UINT32_MAX;
+  EXPECT_EQ(decode_offers(encode(before), 1)->at("tcp").preference, kMostPreference);
+  before["tcp"].address.push_back(7);
+  EXPECT_FALSE(decode_offers(encode(before), 1));
+  EXPECT_FALSE(decode_offers(encode(TransportOffers{{std::string(1'000, 'x'), {}}}), 1));
+  TransportOffers many;
+  for (int index = 0; index < 1'000; ++index) {
+    many[std::to_string(index)] = {};
+  }
+  EXPECT_FALSE(decode_offers(encode(many), 1));
 }
 
 TEST(Records, IntroductionSurvivesEncoding) {
@@ -42,7 +69,7 @@ TEST(Records, IntroductionSurvivesEncoding) {
   EXPECT_EQ(after->host_id, before.host_id);
   EXPECT_EQ(after->allowed_cores, before.allowed_cores);
   EXPECT_EQ(after->place, before.place);
-  EXPECT_EQ(after->addresses, before.addresses);
+  expect_equal(after->offers, before.offers);
 }
 
 TEST(Records, PlacesAreProcessorsThatThereMayBe) {
@@ -61,7 +88,7 @@ TEST(Records, PlacesAreProcessorsThatThereMayBe) {
 TEST(Records, ReachSurvivesEncoding) {
   using transport::PeerState;
   Reach before;
-  before.peers = {{PeerState::connecting, 0, 0, ""}, {PeerState::connected, 1500, UINT64_MAX, "measured", true}, {PeerState::unreachable, 0, 0, ""}};
+  before.peers = {{PeerState::connecting, 0, 0, ""}, {PeerState::connected, 1500, 12'000'000'000, "measured", true}, {PeerState::unreachable, 0, 0, ""}};
   const auto after = decode_reach(encode(before), 1, 3);
   ASSERT_TRUE(after) << after.error().message();
   ASSERT_EQ(after->peers.size(), 3u);
@@ -72,6 +99,15 @@ TEST(Records, ReachSurvivesEncoding) {
     EXPECT_EQ(after->peers[peer].source, before.peers[peer].source);
     EXPECT_EQ(after->peers[peer].reaches_memory, before.peers[peer].reaches_memory);
   }
+}
+
+TEST(Records, EstimatesAreBounded) {
+  Reach reach;
+  reach.peers = {{transport::PeerState::connected, UINT64_MAX, UINT64_MAX, "a boast"}};
+  const auto decoded = decode_reach(encode(reach), 0, 1);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->peers[0].latency_ns, 10'000'000'000u);
+  EXPECT_EQ(decoded->peers[0].bandwidth_bytes_per_s, 100'000'000'000'000u);
 }
 
 TEST(Records, AReachCoversEveryRank) {

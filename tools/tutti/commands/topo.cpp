@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tutti topo: this machine, or a model of another.
+// tutti topo: this machine, a model of another, or the ranks of a job.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 #include "base/settings.hpp"
 #include "commands.hpp"
+#include "live.hpp"
 #include "machine_text.hpp"
 #include "model_text.hpp"
 #include "topology/model_files.hpp"
@@ -19,6 +20,7 @@ struct TopoOptions {
   std::string model;
   std::string svg_file;
   bool json = false;
+  bool live = false;
   std::vector<std::string> checked_files;
 };
 
@@ -31,6 +33,16 @@ void show_this_machine(const TopoOptions& options) {
     fail(kWrongInput, machine.error().message());
   }
   fmt::print("{}", options.json ? json_text(*machine) : tree_text(*machine));
+}
+
+void show_live(const TopoOptions& options) {
+  if (!options.model.empty() || !options.svg_file.empty()) {
+    fail(kWrongUsage, "--live shows the ranks of a job, not a model");
+  }
+  const std::vector<std::string> links = links_of_all_ranks();
+  if (!links.empty()) {
+    fmt::print("{}", options.json ? live_json(links) : live_text(links));
+  }
 }
 
 void show_model(const TopoOptions& options) {
@@ -94,9 +106,10 @@ void check_files(const std::vector<std::string>& paths) {
 void add_topo(CLI::App& program) {
   const auto options = std::make_shared<TopoOptions>();
   CLI::App* topo = program.add_subcommand("topo", "Show this machine, or a model of another: its levels, links and figures");
-  topo->footer("Examples:\n  tutti topo google-tpu-v5p:4x4x8\n  tutti topo ./mine.toml:16 --svg mine.svg\n  tutti topo check ./mine.toml");
+  topo->footer("Examples:\n  tutti topo google-tpu-v5p:4x4x8\n  tutti topo ./mine.toml:16 --svg mine.svg\n  tutti topo check ./mine.toml\n  mpirun -n 4 tutti topo --live");
   topo->add_option("model", options->model, "a model by name, or its file, and its shape; without one, this machine")->type_name(kModelArgument);
   topo->add_flag("--json", options->json, "as JSON, with the source of each figure");
+  topo->add_flag("--live", options->live, "under a launcher: how each pair of its ranks is linked, and why not by better transports");
   topo->add_option("--svg", options->svg_file, "draw the model's structure into a file; - is stdout")->type_name("FILE");
 
   CLI::App* list = topo->add_subcommand("list", "Name all models");
@@ -107,7 +120,7 @@ void add_topo(CLI::App& program) {
 
   topo->callback([topo, options] {
     if (topo->get_subcommands().empty()) {
-      options->model.empty() ? show_this_machine(*options) : show_model(*options);
+      options->live ? show_live(*options) : options->model.empty() ? show_this_machine(*options) : show_model(*options);
     }
   });
 }
