@@ -136,7 +136,7 @@ def main():
                 print(f"{way:8} {options.runs} runs: median {statistics.median(extra):7.1f} ms, maximum {max(extra):7.1f} ms", flush=True)
             wait_until_used(hosts, sums, options.bytes)
             sums.end()
-        except Failed as reason:
+        except (Failed, Unavailable) as reason:
             print(f"failed: {reason}")
             return 1
     return 0

@@ -58,6 +58,8 @@ class Inbox {
   };
   // The credit to tell with the next header.
   Credit take_credit();
+  // Credit that has been told before, for a header that will be long on its way.
+  Credit told_credit() const { return {0, inbound_[0].told_units}; }
   // What was told may have been lost on the way.
   void tell_credit_again();
 

@@ -15,8 +15,8 @@
 
 namespace tutti::transports::tcp {
 
-// A payload up to this size is copied, which releases the caller's memory before the peer has acknowledged it.
-inline constexpr size_t kRailCopiedPayloadBytes = 8 * 1024;
+// A payload up to this size is copied, which releases the caller's memory at once: to wait for the acknowledgement would take longer.
+inline constexpr size_t kRailCopiedPayloadBytes = 64 * 1024;
 
 // A frame on its way. It is in the queue of a rail, or of those that wait for one, until it is acknowledged.
 struct OutgoingFrame {
@@ -27,6 +27,8 @@ struct OutgoingFrame {
   uint32_t start_units = 0;
   bool is_borrowed = false;  // the payload is the caller's memory
   bool is_acknowledged = false;
+  uint64_t sent_ns = 0;
+  size_t bytes_on_rail = 0;  // when it was sent, itself included
   OutgoingFrame* next_in_channel = nullptr;
   OutgoingFrame* next_in_queue = nullptr;
 };

@@ -23,16 +23,21 @@ constexpr size_t kRailBufferBytes = 64 * 1024;
 constexpr size_t kBehindPayloadBytes = 4 * 1024;
 constexpr size_t kDirectPayloadBytes = 16 * 1024;
 constexpr int kMaxRailReadsPerCall = 8;
-// Small frames need no prompt acknowledgement, since they were copied; but the copies should not grow many.
+// Short frames need no prompt acknowledgement, since they were copied; but the copies should not grow many.
 constexpr uint32_t kMaxUntoldFrames = 32;
+constexpr size_t kMaxUntoldBytes = 32 * 1024;
+static_assert(kMaxUntoldBytes <= kRailCopiedPayloadBytes, "or the acknowledgement that releases a payload would not be sent");
 
 }  // namespace
 
-Rail::Rail(Setup setup, Inbox& inbox, Outbox& outbox)
-    : setup_(std::move(setup)), inbox_(inbox), outbox_(outbox), buffer_(std::make_unique_for_overwrite<std::byte[]>(kRailBufferBytes)) {}
+Rail::Rail(Setup setup, const Clock& clock, Inbox& inbox, Outbox& outbox)
+    : setup_(std::move(setup)),
+      clock_(clock),
+      inbox_(inbox),
+      outbox_(outbox),
+      buffer_(std::make_unique_for_overwrite<std::byte[]>(kRailBufferBytes)) {}
 
-void Rail::send(OutgoingFrame& frame) {
-  const Inbox::Credit credit = inbox_.take_credit();
+void Rail::send(OutgoingFrame& frame, const Inbox::Credit& credit) {
   begin_header({.kind = RailKind::data,
                 .channel = static_cast<uint8_t>(frame.channel),
                 .credit_channel = static_cast<uint8_t>(credit.channel),
@@ -43,17 +48,14 @@ void Rail::send(OutgoingFrame& frame) {
                 .start_units = frame.start_units});
   unacknowledged_.push(frame);
   unacknowledged_bytes_ += frame.payload.size();
+  frame.sent_ns = clock_.now_ns();
+  frame.bytes_on_rail = unacknowledged_bytes_;
   writing_ = &frame;
   payload_left_bytes_ = frame.payload.size();
   flush();
 }
 
-void Rail::send(RailHeader header) {
-  if (header.kind == RailKind::news) {
-    const Inbox::Credit credit = inbox_.take_credit();
-    header.credit_channel = static_cast<uint8_t>(credit.channel);
-    header.credit_total = credit.total;
-  }
+void Rail::send(const RailHeader& header) {
   writing_ = nullptr;
   begin_header(header);
   flush();
@@ -113,7 +115,7 @@ FrameQueue Rail::take_unacknowledged() {
 }
 
 bool Rail::acknowledgement_due() const {
-  return untold_arrived_bytes_ > kRailCopiedPayloadBytes || arrived_count_ - told_arrived_count_ >= kMaxUntoldFrames;
+  return untold_arrived_bytes_ > kMaxUntoldBytes || arrived_count_ - told_arrived_count_ >= kMaxUntoldFrames;
 }
 
 size_t Rail::read_to_frame(uint32_t channel) {
@@ -182,9 +184,11 @@ void Rail::take_acknowledgement(uint32_t arrived_count) {
     breach_ = remote_error("peer acknowledged {} frames more than it was sent", more_count);
     return;
   }
+  const uint64_t now_ns = more_count > 0 ? clock_.now_ns() : 0;
   for (uint32_t count = 0; count < more_count; ++count) {
     OutgoingFrame& frame = unacknowledged_.pop();
     unacknowledged_bytes_ -= frame.payload.size();
+    rate_.note(now_ns - frame.sent_ns, frame.bytes_on_rail);
     outbox_.acknowledge(frame);
   }
   acknowledged_count_ = arrived_count;
@@ -268,7 +272,8 @@ uint64_t Rail::silent_ns(uint64_t now_ns) {
     silence_.note(now_ns, {.is_waiting = info.tcpi_unacked > 0 || (info.tcpi_notsent_bytes > 0 && has_room),
                            .acknowledged_bytes = info.tcpi_bytes_acked});
   }
-  return silence_.lasted_ns(now_ns);
+  const uint64_t usual_ns = uint64_t{3'000} * info.tcpi_rtt;
+  return silence_.lasted_ns(now_ns) - std::min(silence_.lasted_ns(now_ns), usual_ns);
 }
 
 }  // namespace tutti::transports::tcp

@@ -10,8 +10,10 @@
 #include <span>
 #include <utility>
 
+#include "base/clock.hpp"
 #include "base/descriptor.hpp"
 #include "base/status.hpp"
+#include "transports/tcp/drain_rate.hpp"
 #include "transports/tcp/inbox.hpp"
 #include "transports/tcp/outbox.hpp"
 #include "transports/tcp/rail_wire.hpp"
@@ -26,8 +28,8 @@ class Rail {
     uint8_t incarnation = 0;
     Descriptor socket;  // connected and non-blocking
   };
-  // `inbox` and `outbox` outlive it.
-  Rail(Setup setup, Inbox& inbox, Outbox& outbox);
+  // `clock`, `inbox` and `outbox` outlive it.
+  Rail(Setup setup, const Clock& clock, Inbox& inbox, Outbox& outbox);
 
   size_t index() const { return setup_.index; }
   uint8_t incarnation() const { return setup_.incarnation; }
@@ -36,9 +38,9 @@ class Rail {
   // Whether it can begin something: all that was given to it has reached the kernel.
   bool idle() const { return header_left_bytes_ == 0 && payload_left_bytes_ == 0; }
   // Begins a frame and writes what the socket takes; only when idle(). The frame is in this rail's queue until it is acknowledged.
-  void send(OutgoingFrame& frame);
-  // Begins a header that is no frame; only when idle(). What has arrived goes with it, and so does credit, unless it is a loss.
-  void send(RailHeader header);
+  void send(OutgoingFrame& frame, const Inbox::Credit& credit);
+  // Begins a header that is no frame; only when idle().
+  void send(const RailHeader& header);
   // Writes on. Returns the number of bytes that went out.
   size_t flush();
 
@@ -53,6 +55,10 @@ class Rail {
   bool acknowledgement_due() const;
   // Of frames that are not acknowledged.
   size_t unacknowledged_bytes() const { return unacknowledged_bytes_; }
+  // How long it takes until all that is on its way and `bytes` more have arrived; 0 if nobody knows yet.
+  uint64_t expected_ns(size_t bytes) const { return rate_.expected_ns(unacknowledged_bytes_ + bytes); }
+  DrainRate& rate() { return rate_; }
+  const DrainRate& rate() const { return rate_; }
   // Takes all frames that are not acknowledged; only when nothing will be sent here again.
   FrameQueue take_unacknowledged();
   // What the peer said about another rail since the last call.
@@ -63,7 +69,8 @@ class Rail {
   // Why the peer cannot be trusted, which no other rail makes better.
   const Status& breach() const { return breach_; }
 
-  // How long, by `now_ns`, bytes have been on their way without any of them arriving. Asks the kernel.
+  // How long, by `now_ns`, bytes have been on their way without any of them arriving, beyond three times as long as an answer usually takes. Asks the
+  // kernel.
   uint64_t silent_ns(uint64_t now_ns);
 
  private:
@@ -80,6 +87,7 @@ class Rail {
   size_t buffered() const { return buffer_end_ - buffer_begin_; }
 
   Setup setup_;
+  const Clock& clock_;
   Inbox& inbox_;
   Outbox& outbox_;
 
@@ -90,6 +98,7 @@ class Rail {
   FrameQueue unacknowledged_;
   size_t unacknowledged_bytes_ = 0;
   uint32_t acknowledged_count_ = 0;
+  DrainRate rate_;
 
   std::unique_ptr<std::byte[]> buffer_;
   size_t buffer_begin_ = 0;

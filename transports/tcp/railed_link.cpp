@@ -21,6 +21,8 @@ using transport::Outcome;
 constexpr size_t kMaxBytesOnRail = 1024 * 1024;
 // A healthy network answers within milliseconds; its own repair of a lost packet may take some tens.
 constexpr uint64_t kSilence_ns = 100'000'000;
+// A rail so many times slower than another is not used beside it.
+constexpr uint64_t kSlowness = 8;
 
 }  // namespace
 
@@ -64,22 +66,58 @@ bool RailedLink::attach(size_t index, uint8_t incarnation, Descriptor socket) {
   tune(socket.get(), settings_);
   incarnations_[index] = incarnation;
   log::info("tcp: rail {} of a link goes {}", index, describe_ends(socket.get()));
-  rails_[index] = std::make_unique<Rail>(Rail::Setup{index, incarnation, std::move(socket)}, inbox_, outbox_);
+  rails_[index] = std::make_unique<Rail>(Rail::Setup{index, incarnation, std::move(socket)}, clock_, inbox_, outbox_);
   settle();
   return true;
 }
 
-Rail* RailedLink::choose_rail(size_t payload_bytes) {
-  Rail* chosen = nullptr;
+// For a frame, by the fastest rail that is known; UINT64_MAX if none is.
+uint64_t RailedLink::fastest_ns() const {
+  uint64_t fastest_ns = UINT64_MAX;
   for (const auto& rail : rails_) {
-    const bool is_free = rail != nullptr && rail->idle() && rail->failure().ok() &&
-                         (rail->unacknowledged_bytes() == 0 || rail->unacknowledged_bytes() + payload_bytes <= kMaxBytesOnRail);
-    if (is_free && (chosen == nullptr || rail->unacknowledged_bytes() < chosen->unacknowledged_bytes())) {
+    if (rail != nullptr && rail->rate().is_known()) {
+      fastest_ns = std::min(fastest_ns, rail->rate().expected_ns(kMaxRailFrameBytes));
+    }
+  }
+  return fastest_ns;
+}
+
+// What such a rail could add is less than what frames and credit that wait for it cost.
+bool RailedLink::is_slow(const Rail& rail, uint64_t fastest_ns) {
+  return rail.rate().expected_ns(kMaxRailFrameBytes) / kSlowness > fastest_ns;
+}
+
+// The free rail that will be done soonest or, as long as that is not known of all, the one with least on its way. But a frame waits for a busy rail if
+// that will be done sooner: what lies behind a frame that a slow rail carries could only pile up.
+Rail* RailedLink::choose_rail(size_t payload_bytes) {
+  const bool all_known = std::ranges::all_of(rails_, [](const auto& rail) { return rail == nullptr || rail->rate().is_known(); });
+  const auto cost = [&](const Rail& rail) { return all_known ? rail.expected_ns(payload_bytes) : uint64_t{rail.unacknowledged_bytes()}; };
+  const uint64_t fastest_ns = this->fastest_ns();
+  Rail* chosen = nullptr;
+  uint64_t soonest_ns = UINT64_MAX;
+  for (const auto& rail : rails_) {
+    if (rail == nullptr || !rail->failure().ok() || is_slow(*rail, fastest_ns)) {
+      continue;
+    }
+    soonest_ns = std::min(soonest_ns, rail->expected_ns(payload_bytes));
+    const size_t room_bytes = rail->rate().is_known() ? kMaxBytesOnRail : DrainRate::kUnitBytes;
+    const bool is_free = rail->idle() && (rail->unacknowledged_bytes() == 0 || rail->unacknowledged_bytes() + payload_bytes <= room_bytes);
+    if (is_free && (chosen == nullptr || cost(*rail) < cost(*chosen))) {
       chosen = rail.get();
+    }
+  }
+  if (chosen == nullptr || (all_known && chosen->expected_ns(payload_bytes) / 2 > soonest_ns)) {
+    return nullptr;
+  }
+  for (const auto& rail : rails_) {
+    if (rail != nullptr && is_slow(*rail, fastest_ns)) {
+      rail->rate().doubt();
     }
   }
   return chosen;
 }
+
+Inbox::Credit RailedLink::credit_for(const Rail& rail) { return is_slow(rail, fastest_ns()) ? inbox_.told_credit() : inbox_.take_credit(); }
 
 Outcome RailedLink::try_send(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload) {
   assert(channel < transport::kChannelCount && payload.size() <= max_frame_bytes_);
@@ -96,7 +134,7 @@ Outcome RailedLink::try_send(uint32_t channel, const transport::FrameHeader& hea
   if (rail == nullptr) {
     return Outcome::would_block;
   }
-  rail->send(outbox_.take(channel, header, payload));
+  rail->send(outbox_.take(channel, header, payload), credit_for(*rail));
   settle();
   return failure_.ok() ? Outcome::done : Outcome::failed;
 }
@@ -181,7 +219,7 @@ size_t RailedLink::write_all() {
     }
     OutgoingFrame& frame = homeless_.pop();
     written_bytes += kRailHeaderBytes + frame.payload.size();
-    rail->send(frame);
+    rail->send(frame, credit_for(*rail));
   }
   return written_bytes;
 }
@@ -189,24 +227,20 @@ size_t RailedLink::write_all() {
 // What the peer may be waiting for does not wait for a frame to travel with.
 void RailedLink::write_news() {
   for (const auto& rail : rails_) {
-    if (rail == nullptr || !rail->idle() || !rail->failure().ok()) {
+    const auto is_free = [&] { return rail->idle() && rail->failure().ok(); };
+    if (rail == nullptr || !is_free()) {
       continue;
     }
-    for (size_t lost = 0; losses_to_tell_.any() && lost < kMaxRails && rail->idle() && rail->failure().ok(); ++lost) {
+    const bool is_prompt = !is_slow(*rail, fastest_ns());
+    for (size_t lost = 0; is_prompt && losses_to_tell_.any() && lost < kMaxRails && is_free(); ++lost) {
       if (losses_to_tell_[lost]) {
         losses_to_tell_[lost] = false;
-        rail->send(RailHeader{.kind = RailKind::loss,
-                              .channel = static_cast<uint8_t>(lost),
-                              .credit_channel = incarnations_[lost],
-                              .payload_bytes = 0,
-                              .credit_total = 0,
-                              .arrived_count = 0,
-                              .frame = {},
-                              .start_units = 0});
+        rail->send({.kind = RailKind::loss, .channel = static_cast<uint8_t>(lost), .credit_channel = incarnations_[lost], .frame = {}});
       }
     }
-    while (rail->idle() && rail->failure().ok() && (rail->acknowledgement_due() || inbox_.credit_due())) {
-      rail->send(RailHeader{});
+    while (is_free() && (rail->acknowledgement_due() || (is_prompt && inbox_.credit_due()))) {
+      const Inbox::Credit credit = credit_for(*rail);
+      rail->send({.kind = RailKind::news, .credit_channel = static_cast<uint8_t>(credit.channel), .credit_total = credit.total, .frame = {}});
     }
   }
 }

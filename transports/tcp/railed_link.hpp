@@ -64,7 +64,10 @@ class RailedLink final : public SocketLink {
   // How a rail that is given up is closed: a silent one gets no answer to anything.
   enum class Close : uint8_t { at_once, in_order };
 
+  uint64_t fastest_ns() const;
+  static bool is_slow(const Rail& rail, uint64_t fastest_ns);
   Rail* choose_rail(size_t payload_bytes);
+  Inbox::Credit credit_for(const Rail& rail);
   void read_all(uint32_t channel);
   void look_for_news();
   size_t write_all();

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tcp_world.hpp"
+#include "transports/tcp/drain_rate.hpp"
 #include "transports/tcp/inbox.hpp"
 #include "transports/tcp/outbox.hpp"
 #include "transports/tcp/silence.hpp"
@@ -299,6 +300,28 @@ TEST(TcpSilence, LastsWhileBytesAreOwedAndNoneArrive) {
   EXPECT_EQ(silence.lasted_ns(900), 0u);
   silence.note(1000, {.is_waiting = true, .acknowledged_bytes = 8});
   EXPECT_EQ(silence.lasted_ns(1000), 0u);
+}
+
+TEST(TcpDrainRate, IsTheBestOfLate) {
+  constexpr size_t kBytes = DrainRate::kUnitBytes;
+  DrainRate rate;
+  EXPECT_EQ(rate.expected_ns(kBytes), 0u) << "nobody knows";
+  rate.note(5'000'000, 100);
+  EXPECT_FALSE(rate.is_known()) << "that was latency";
+  rate.note(1'000'000, kBytes);
+  EXPECT_EQ(rate.expected_ns(2 * kBytes), 2'000'000u);
+  rate.note(500'000'000, kBytes);
+  EXPECT_LT(rate.expected_ns(2 * kBytes), 3'000'000u) << "the receiver was busy";
+  for (int count = 0; count < 100; ++count) {
+    rate.note(4'000'000, kBytes);
+  }
+  EXPECT_EQ(rate.expected_ns(2 * kBytes), 8'000'000u) << "it is slower indeed";
+  for (int count = 0; count < 512; ++count) {
+    rate.doubt();
+  }
+  EXPECT_EQ(rate.expected_ns(2 * kBytes), 4'000'000u) << "it has not been used for long";
+  rate.note(1'000'000, kBytes);
+  EXPECT_EQ(rate.expected_ns(2 * kBytes), 2'000'000u);
 }
 
 TEST(TcpRailName, IsReadFromThePurposeItMakes) {
