@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 #include <string>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "planner/planner.hpp"
 #include "support/domains.hpp"
 #include "support/schedule_support.hpp"
+#include "support/test_size.hpp"
 
 namespace tutti {
 namespace {
@@ -76,15 +76,10 @@ std::vector<std::string> names_for(Collective collective) {
   return names;
 }
 
-bool is_small_build() {  // with sanitizers
-  const char* const size = std::getenv("TUTTI_TEST_SIZE");
-  return size != nullptr && std::string_view(size) == "small";
-}
-
 class CompositionTest : public testing::TestWithParam<Collective> {};
 
 TEST_P(CompositionTest, SolvesWhatItAppliesTo) {
-  const std::vector<uint32_t> rank_counts = is_small_build() ? std::vector{6u} : std::vector{4u, 6u, 7u, 8u, 12u};
+  const std::vector<uint32_t> rank_counts = tests::test_size() == tests::Size::small ? std::vector{6u} : std::vector{4u, 6u, 7u, 8u, 12u};
   size_t solved = 0;
   for (const std::string& name : names_for(GetParam())) {
     const auto composition = composed(name);
@@ -99,7 +94,7 @@ TEST_P(CompositionTest, SolvesWhatItAppliesTo) {
       }
     }
   }
-  EXPECT_GT(solved, is_small_build() ? 2u : 20u);
+  EXPECT_GT(solved, tests::test_size() == tests::Size::small ? 2u : 20u);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CompositionTest, testing::ValuesIn(tests::kCollectives), [](const auto& info) { return std::string(name_of(info.param)); });

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +18,7 @@
 #include "planner/planner.hpp"
 #include "planner/pricing.hpp"
 #include "registry/registry.hpp"
+#include "support/test_size.hpp"
 #include "topology/fitting.hpp"
 #include "topology/model_files.hpp"
 
@@ -87,12 +87,6 @@ Allowed allowed_of(const Algorithm& algorithm, const Problem& problem) {
   return {};
 }
 
-// In sanitizer builds.
-bool is_small() {
-  const char* const size = std::getenv("TUTTI_TEST_SIZE");
-  return size != nullptr && std::string_view(size) == "small";
-}
-
 class ClosedFormTest : public testing::TestWithParam<const char*> {
  protected:
   void compare(const Algorithm& algorithm, Collective collective) {
@@ -142,7 +136,7 @@ TEST_P(ClosedFormTest, IsWithinATenthOfThePrice) {
 }
 
 TEST(ClosedForm, OfAThousandChipsIsThePriceOfTheSchedules) {
-  const auto model = topology::load_model(is_small() ? "nvidia-superpod-h100:16" : "nvidia-superpod-h100:128", TUTTI_SOURCE_DIR "/topologies");
+  const auto model = topology::load_model(tests::test_size() == tests::Size::small ? "nvidia-superpod-h100:16" : "nvidia-superpod-h100:128", TUTTI_SOURCE_DIR "/topologies");
   ASSERT_TRUE(model.has_value()) << model.error().message();
   const topology::Topology topology = topology::Topology::of(*topology::make_fabric(*model));
   const Problem problem{.collective = Collective::all_reduce, .rank_count = topology.rank_count()};
@@ -240,7 +234,7 @@ std::vector<const char*> machines() {
   std::vector<const char*> names = {"nvidia-dgx-h100", "amd-mi300x", "nvidia-superpod-h100:2",    "google-tpu-v5p:2x2x4",
                                     "google-tpu-v5e:4x4", "aws-trn2", "huawei-cloudmatrix384:8x1", "nvidia-gb200-nvl72:18x1",
                                     "tesla-dojo:5x5"};
-  if (!is_small()) {
+  if (tests::test_size() == tests::Size::full) {
     names.insert(names.end(), {"nvidia-superpod-h100:8", "hpe-slingshot-frontier:8", "nvidia-gb200-nvl72:18x2", "xai-colossus-h100:16", "meta-h100-24k:16",
                                "hpe-slingshot-aurora:16"});
   }

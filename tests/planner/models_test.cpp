@@ -5,16 +5,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "cost/cost.hpp"
 #include "planner/planner.hpp"
 #include "registry/registry.hpp"
+#include "support/test_size.hpp"
 #include "topology/fitting.hpp"
 #include "topology/model_files.hpp"
 
@@ -41,8 +40,7 @@ std::vector<std::string> model_paths() {
 
 // All that are planned; for sanitizer builds some.
 std::vector<Collective> collectives() {
-  const char* const size = std::getenv("TUTTI_TEST_SIZE");
-  if (size != nullptr && std::string_view(size) == "small") {
+  if (tests::test_size() == tests::Size::small) {
     return {Collective::all_reduce, Collective::reduce_scatter};
   }
   const auto all = schedule::planned_collectives();

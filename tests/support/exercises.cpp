@@ -58,11 +58,6 @@ Exercise draw(Dice& dice, int rank_count) {
 
 }  // namespace
 
-Size test_size() {
-  const char* const value = std::getenv("TUTTI_TEST_SIZE");
-  return value != nullptr && std::string_view(value) == "small" ? Size::small : Size::full;
-}
-
 uint64_t test_seed() {
   const char* const value = std::getenv("TUTTI_TEST_SEED");
   return value != nullptr ? std::strtoull(value, nullptr, 0) : 20'011;

@@ -8,12 +8,10 @@
 #include <vector>
 
 #include "support/exercise.hpp"
+#include "support/test_size.hpp"
 
 namespace tutti::tests {
 
-// TUTTI_TEST_SIZE: "small" for sanitizer builds, else full.
-enum class Size : uint8_t { small, full };
-Size test_size();
 // TUTTI_TEST_SEED, or a fixed one.
 uint64_t test_seed();
 

@@ -7,21 +7,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cstdlib>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "support/schedule_support.hpp"
+#include "support/test_size.hpp"
 #include "topology/model.hpp"
 
 namespace tutti::tests {
-
-// Sanitizer builds look at some shapes.
-inline bool looks_at_all_shapes() {
-  const char* const size = std::getenv("TUTTI_TEST_SIZE");
-  return size == nullptr || std::string_view(size) != "small";
-}
 
 struct GridShape {
   std::vector<uint32_t> dims;

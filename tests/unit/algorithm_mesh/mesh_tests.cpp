@@ -16,14 +16,14 @@ const planner::Algorithm& mesh() { return algorithms().front(); }
 TEST(MeshTest, SolvesOnEveryShapeBetweenNeighboursAlone) {
   for (const GridShape& shape : {tests::mesh_of({2}), tests::mesh_of({3}), tests::mesh_of({7}), tests::mesh_of({2, 2}), tests::mesh_of({3, 2}),
                                  tests::mesh_of({4, 3}), tests::mesh_of({1, 6}), tests::mesh_of({2, 2, 2}), tests::mesh_of({2, 3, 2})}) {
-    if (shape.dims.size() == 3 && !tests::looks_at_all_shapes()) {
+    if (shape.dims.size() == 3 && tests::test_size() == tests::Size::small) {
       continue;
     }
     for (const Collective collective : {Collective::all_reduce, Collective::reduce_scatter, Collective::all_gather}) {
       ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(mesh(), collective, shape));
     }
   }
-  if (!tests::looks_at_all_shapes()) {
+  if (tests::test_size() == tests::Size::small) {
     return;
   }
   for (const GridShape& shape : {tests::mesh_of({5, 5}), tests::mesh_of({2, 2, 4}), tests::mesh_of({4, 4, 4})}) {

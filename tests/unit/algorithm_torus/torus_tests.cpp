@@ -23,7 +23,7 @@ const planner::Algorithm& named(std::string_view name) {
 
 // Rings, odd lengths, axes of one and two, axes without wrap beside others, and twisted ones.
 std::vector<GridShape> small_shapes() {
-  if (!tests::looks_at_all_shapes()) {
+  if (tests::test_size() == tests::Size::small) {
     return {tests::torus_of({3}), tests::torus_of({4, 2}), tests::torus_of({3, 3}), {{4, 3}, {true, false}}};
   }
   return {tests::torus_of({3}),       tests::torus_of({5}),       tests::torus_of({8}),       tests::torus_of({3, 3}),
@@ -31,7 +31,7 @@ std::vector<GridShape> small_shapes() {
           tests::torus_of({3, 3, 3}), {{4, 3}, {true, false}},    tests::twisted_torus_of({4, 8})};
 }
 std::vector<GridShape> large_shapes() {
-  if (!tests::looks_at_all_shapes()) {
+  if (tests::test_size() == tests::Size::small) {
     return {tests::twisted_torus_of({3, 6})};
   }
   return {tests::torus_of({4, 4, 4}), tests::torus_of({2, 3, 4}), {{2, 3, 3}, {true, false, true}}, tests::twisted_torus_of({3, 3, 6}),
@@ -48,7 +48,7 @@ TEST(TorusTest, SolvesOnEveryShapeBetweenNeighboursAlone) {
     ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(named("torus"), Collective::all_reduce, shape));
   }
   for (const Collective collective : {Collective::reduce_scatter, Collective::all_gather}) {
-    const GridShape twisted = tests::twisted_torus_of(tests::looks_at_all_shapes() ? std::vector{3u, 3u, 6u} : std::vector{3u, 6u});
+    const GridShape twisted = tests::twisted_torus_of(tests::test_size() == tests::Size::full ? std::vector{3u, 3u, 6u} : std::vector{3u, 6u});
     ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(named("torus"), collective, twisted));
   }
 }
@@ -73,7 +73,7 @@ TEST(SwingTest, SolvesOnToriOfPowersOfTwo) {
 
 TEST(SwingTest, SolvesOnToriOfEvenLengths) {
   std::vector<GridShape> shapes = {tests::torus_of({6}), tests::torus_of({10}), tests::torus_of({12}), tests::torus_of({6, 2}), tests::twisted_torus_of({2, 4})};
-  if (tests::looks_at_all_shapes()) {
+  if (tests::test_size() == tests::Size::full) {
     for (const GridShape& shape : {tests::torus_of({14}), tests::torus_of({22}), tests::torus_of({28}), tests::torus_of({6, 4}), tests::torus_of({6, 1, 6})}) {
       shapes.push_back(shape);
     }
@@ -131,7 +131,7 @@ TEST(AxisTreesTest, SolveFromEveryRootOverLinksOfTheirOwn) {
   std::vector<GridShape> shapes = small_shapes();
   shapes.push_back(tests::mesh_of({2, 2}));
   shapes.push_back(tests::twisted_torus_of({3, 6}));
-  if (tests::looks_at_all_shapes()) {
+  if (tests::test_size() == tests::Size::full) {
     for (const GridShape& shape : {tests::mesh_of({2}), tests::mesh_of({5, 3}), tests::mesh_of({3, 2, 3}), tests::torus_of({2, 3, 4}),
                                    tests::twisted_torus_of({3, 3, 6}), tests::twisted_torus_of({6, 3, 6})}) {
       shapes.push_back(shape);
@@ -185,7 +185,7 @@ TEST(DimensionOrderTest, SolvesOnEveryShapeBetweenNeighboursAlone) {
     ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(named("dimension_order"), Collective::all_to_all, shape));
   }
   for (const GridShape& shape : {tests::twisted_torus_of({2, 4}), tests::twisted_torus_of({3, 6}), tests::twisted_torus_of({4, 8}), tests::twisted_torus_of({2, 4, 4})}) {
-    if (tests::looks_at_all_shapes() || shape.dims.size() == 2) {
+    if (tests::test_size() == tests::Size::full || shape.dims.size() == 2) {
       ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(named("dimension_order"), Collective::all_to_all, shape));
     }
   }

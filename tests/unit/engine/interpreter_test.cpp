@@ -9,6 +9,7 @@
 
 #include "engine/loopback.hpp"
 #include "schedule/builder.hpp"
+#include "support/test_size.hpp"
 #include "tests/unit/engine/fake_fabric.hpp"
 
 namespace tutti::engine {
@@ -505,7 +506,8 @@ TEST_P(InterpreterMemory, WorksInThePeersMemory) {
     inputs[rank] = bytes_of(values);
   }
   const std::vector<std::byte> expected = bytes_of(sum);
-  for (uint32_t seed = 1; seed <= 8; ++seed) {
+  const uint32_t seed_count = test.count > 1000 && tests::test_size() == tests::Size::small ? 2 : 8;
+  for (uint32_t seed = 1; seed <= seed_count; ++seed) {
     FabricOptions options = awkward(2, seed);
     options.shared_ranks = test.is_shared;
     World world(options);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "support.hpp"
+#include "support/test_size.hpp"
 
 namespace tutti::transports::shm {
 namespace {
@@ -252,7 +253,8 @@ TEST(ShmLink, RandomTrafficDrivenByOneThread) {
   };
   std::array<std::array<Flow, kChannelCount>, 2> flows{};
   const auto size_of_frame = [](uint64_t number) { return number % 11 == 0 ? number * 7 % 8193 : number * 3 % 60; };
-  for (int step = 0; step < 300'000; ++step) {
+  const uint64_t step_count = tests::test_size() == tests::Size::small ? 60'000 : 300'000;
+  for (uint64_t step = 0; step < step_count; ++step) {
     const auto rank = static_cast<uint32_t>(random() % 2);
     const auto channel = static_cast<uint32_t>(random() % kChannelCount);
     Flow& flow = flows[rank][channel];
@@ -269,14 +271,14 @@ TEST(ShmLink, RandomTrafficDrivenByOneThread) {
     }
   }
   for (const auto& direction : flows) {
-    for (const Flow& flow : direction) EXPECT_GT(flow.received, kChannelCount * 100u);
+    for (const Flow& flow : direction) EXPECT_GT(flow.received, step_count / 400);
   }
 }
 
 TEST(ShmLink, TwoThreadsExchange) {
   World world(2);
   world.connect_all();
-  constexpr uint64_t kFrames = 100'000;
+  const uint64_t frame_count = tests::test_size() == tests::Size::small ? 20'000 : 100'000;
   std::array<uint64_t, 2> wrong{};
   const auto exchange = [&](uint32_t rank) {
     transport::Transport& transport = *world[rank];
@@ -287,10 +289,10 @@ TEST(ShmLink, TwoThreadsExchange) {
     Link& link = *transport.link(1 - rank);
     uint64_t sent = 0;
     uint64_t received = 0;
-    while (sent < kFrames || received < kFrames) {
+    while (sent < frame_count || received < frame_count) {
       transport.poll();
       const size_t byte_count = sent % 1000 == 0 ? 30'000 : sent % 80;
-      if (sent < kFrames && link.try_send(2, {sent, rank}, pattern(byte_count, sent)) == Outcome::done) ++sent;
+      if (sent < frame_count && link.try_send(2, {sent, rank}, pattern(byte_count, sent)) == Outcome::done) ++sent;
       Frame frame;
       if (link.peek(2, {}, &frame) == Outcome::done) {
         const std::vector<std::byte> expected = pattern(received % 1000 == 0 ? 30'000 : received % 80, received);

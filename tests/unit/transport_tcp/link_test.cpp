@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "support/test_size.hpp"
 #include "tcp_world.hpp"
 
 namespace tutti::transports::tcp::test {
@@ -184,7 +185,7 @@ TEST_F(TcpLinkTest, ReleasesExactlyWhatItHasTaken) {
 TEST_F(TcpLinkTest, RandomTrafficInBothDirectionsArrivesInOrder) {
   constexpr uint64_t kSeed = 977;
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);
-  constexpr uint64_t kFrameCount = 300;  // a channel and direction
+  const uint64_t frame_count = tests::test_size() == tests::Size::small ? 80 : 300;  // a channel and direction
   std::mt19937_64 random(kSeed);
   struct Flow {
     uint64_t sent = 0;
@@ -198,14 +199,14 @@ TEST_F(TcpLinkTest, RandomTrafficInBothDirectionsArrivesInOrder) {
     const uint64_t mixed = mix64(sequence * transport::kChannelCount + channel);
     return static_cast<size_t>(mixed % 16 == 0 ? mixed / 16 % (kMaxFrameBytes + 1) : mixed / 16 % 40'000);
   };
-  uint64_t left = 2 * transport::kChannelCount * kFrameCount;
+  uint64_t left = 2 * transport::kChannelCount * frame_count;
   for (int turn = 0; turn < kTurnLimit && left > 0; ++turn) {
     const auto rank = static_cast<uint32_t>(random() % 2);
     const auto channel = static_cast<uint32_t>(random() % transport::kChannelCount);
     Flow& flow = flows[rank][channel];
     Link& out = world_.link(rank, 1 - rank);
     Link& in = world_.link(1 - rank, rank);
-    if (flow.sent < kFrameCount && out.released_bytes(channel) == flow.sent_bytes) {
+    if (flow.sent < frame_count && out.released_bytes(channel) == flow.sent_bytes) {
       auto payload = payload_of(flow.sent * 100 + channel, size_of(flow.sent, channel));
       if (out.try_send(channel, {.call = flow.sent, .message_bytes = channel}, payload) == Outcome::done) {
         flow.sending = std::move(payload);
@@ -233,7 +234,7 @@ TEST_F(TcpLinkTest, RandomTrafficInBothDirectionsArrivesInOrder) {
 TEST(TcpLink, TwoThreadsExchangeAStream) {
   World world(2, monotonic_clock());
   world.connect_all();
-  constexpr uint64_t kFrameCount = 200;
+  const uint64_t frame_count = tests::test_size() == tests::Size::small ? 60 : 200;
   const auto run = [&](uint32_t rank) {
     Link& link = world.link(rank, 1 - rank);
     std::vector<std::byte> landing(kMaxFrameBytes);
@@ -242,8 +243,8 @@ TEST(TcpLink, TwoThreadsExchangeAStream) {
     uint64_t sent = 0;
     uint64_t received = 0;
     uint64_t taken_bytes = 0;
-    for (int turn = 0; turn < kTurnLimit && (sent < kFrameCount || received < kFrameCount); ++turn) {
-      if (sent < kFrameCount && link.released_bytes(kChannel) == taken_bytes) {
+    for (int turn = 0; turn < kTurnLimit && (sent < frame_count || received < frame_count); ++turn) {
+      if (sent < frame_count && link.released_bytes(kChannel) == taken_bytes) {
         if (!prepared) {
           sending = payload_of(sent * 2 + rank, 1 + mix64(sent) % kMaxFrameBytes);
         }
@@ -252,7 +253,7 @@ TEST(TcpLink, TwoThreadsExchangeAStream) {
         sent += prepared ? 0 : 1;
       }
       Frame frame;
-      if (received < kFrameCount && link.peek(kChannel, landing, &frame) == Outcome::done) {
+      if (received < frame_count && link.peek(kChannel, landing, &frame) == Outcome::done) {
         ASSERT_EQ(frame.header.call, received);
         ASSERT_TRUE(equal(frame.payload, payload_of(received * 2 + 1 - rank, 1 + mix64(received) % kMaxFrameBytes)));
         link.pop(kChannel);
@@ -263,8 +264,8 @@ TEST(TcpLink, TwoThreadsExchangeAStream) {
     while (link.released_bytes(kChannel) < taken_bytes && link.failure().ok()) {
       world[rank].poll();
     }
-    EXPECT_EQ(sent, kFrameCount);
-    EXPECT_EQ(received, kFrameCount);
+    EXPECT_EQ(sent, frame_count);
+    EXPECT_EQ(received, frame_count);
   };
   std::thread other(run, 1);
   run(0);
