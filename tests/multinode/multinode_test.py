@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The condensed conformance suite on several hosts, which are network namespaces, as launchers start it there.
 
-Each run is of every rank count, over TCP alone and over shared memory within a host and TCP between. Exit status 77, with the reason, where
+Each run is of every rank count, over TCP alone and over shared memory within a host and TCP between, or what else is asked for. Exit status 77, with the reason, where
 no hosts can be made."""
 
 import argparse
@@ -72,6 +72,8 @@ def main():
     parser.add_argument("--nics", type=int, default=1)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4], help="on each host")
     parser.add_argument("--launcher", choices=LAUNCHERS, required=True)
+    parser.add_argument("--transports", nargs="+", default=TRANSPORTS, help="TUTTI_TRANSPORTS of each run")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="variables of all ranks")
     parser.add_argument("program", nargs="+")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ctest's time is up: the hosts go all the same
@@ -83,8 +85,8 @@ def main():
             print(f"skipped: {reason}")
             return SKIPPED
         for ranks in options.ranks:
-            for transports in TRANSPORTS:
-                variables = {"TUTTI_TRANSPORTS": transports, "TUTTI_TIMEOUT_MS": "60000", "TUTTI_TEST_SIZE": "small",
+            for transports in options.transports:
+                variables = dict(text.split("=", 1) for text in options.set) | {"TUTTI_TRANSPORTS": transports, "TUTTI_TIMEOUT_MS": "60000", "TUTTI_TEST_SIZE": "small",
                              "TUTTI_TEST_RANKS": str(ranks * options.hosts)}
                 complaints = run_all(hosts, LAUNCHERS[options.launcher](hosts, ranks, options.program, variables))
                 print(f"{options.hosts} hosts with {ranks} ranks each over {transports}: {'failed' if complaints else 'passed'}", flush=True)

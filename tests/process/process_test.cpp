@@ -73,6 +73,16 @@ TEST_F(ProcessTest, SharedMemory) { run_by_pipe(std::vector<Child::Variables>(4,
 
 TEST_F(ProcessTest, Tcp) { run_by_pipe(std::vector<Child::Variables>(3, {{"TUTTI_TRANSPORTS", "tcp"}})); }
 
+#ifdef TUTTI_TEST_OFI
+Child::Variables ofi_over(const char* provider) {
+  return {{"TUTTI_TRANSPORT_PLUGINS", TUTTI_TEST_OFI}, {"TUTTI_TRANSPORTS", "ofi"}, {"TUTTI_OFI_PROVIDER", provider}, {"TUTTI_SOCKET_IFNAME", "=lo"}};
+}
+
+TEST_F(ProcessTest, OfiOverTcp) { run_by_pipe(std::vector<Child::Variables>(3, ofi_over("tcp"))); }
+
+TEST_F(ProcessTest, OfiOverSharedMemory) { run_by_pipe(std::vector<Child::Variables>(3, ofi_over("shm"))); }
+#endif
+
 TEST_F(ProcessTest, DefaultTransports) { run_by_pipe(std::vector<Child::Variables>(2)); }
 
 // Ranks 0-1, 2-3 and 4 on "hosts" of their own: shared memory within, TCP between.
