@@ -20,7 +20,7 @@ namespace {
 using transport::PeerState;
 
 // Below tcp, which has several sockets and writes from where the bytes are.
-constexpr int kSoftwarePreference = 4;
+constexpr int kSoftwarePreference = 5;
 
 // The purpose that sentinels claim.
 constexpr uint64_t kSentinelPurpose = 0x7475'7474'696f'6669;
