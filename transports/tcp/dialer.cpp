@@ -12,6 +12,9 @@ namespace {
 // An honest peer answers as soon as it polls; until then its kernel keeps the connection. A way that swallows packets costs this long.
 constexpr uint64_t kAttempt_ns = 5'000'000'000;
 constexpr uint64_t kRetryPause_ns = 20'000'000;
+// How long the check for duplicates of an own link-local address may take, until which it cannot be used: a second by default (RFC 4862), and a random one
+// before it.
+constexpr uint64_t kTentative_ns = 4'000'000'000;
 
 }  // namespace
 
@@ -21,6 +24,7 @@ Dialer::Dialer(Target target, const Identity& identity, const Clock& clock, Dead
       rank_(target.rank),
       ways_(std::move(target.ways)),
       deadline_(deadline),
+      tentative_until_(Deadline::after_ns(clock, kTentative_ns)),
       retry_at_(Deadline::after_ns(clock, 0)) {}
 
 Dialer::State Dialer::advance() {
@@ -63,7 +67,12 @@ Dialer::State Dialer::begin_next() {
   }
   auto socket = begin_connect(ways_[current_].to, ways_[current_].from);
   if (!socket) {
-    give_up_way(socket.error().message());
+    const bool may_become_valid = ways_[current_].to.family() == AF_INET6 && ways_[current_].to.is_link_local() && !tentative_until_.passed(*clock_);
+    if (may_become_valid) {
+      ++current_;
+    } else {
+      give_up_way(socket.error().message());
+    }
     return state_;
   }
   connection_.emplace(std::move(*socket), Handshake::Side::connecting, identity_, Deadline::after_ns(*clock_, kAttempt_ns));

@@ -22,7 +22,7 @@ class Dialer {
     std::vector<Way> ways;
   };
   // `clock` outlives it. A way on which a connection began but was lost is tried again until `deadline`; one that is refused, or on
-  // which somebody else answers, is given up.
+  // which somebody else answers, is given up. A link-local way that cannot be begun is tried for some seconds: this host's address may not be valid yet.
   Dialer(Target target, const Identity& identity, const Clock& clock, Deadline deadline);
 
   enum class State : uint8_t { dialing, proven, failed };
@@ -42,6 +42,7 @@ class Dialer {
   std::vector<Way> ways_;  // those not given up
   size_t current_ = 0;
   Deadline deadline_;
+  Deadline tentative_until_;
   Deadline retry_at_;
   std::optional<Connection> connection_;
   State state_ = State::dialing;
