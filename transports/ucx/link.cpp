@@ -18,7 +18,7 @@ using transport::Outcome;
 
 // Turns of UCX in which what was sent before a failure comes in.
 constexpr int kMaxTurnsAfterFailure = 64;
-// Turns in which UCX ends what is under way on an endpoint that it has given up.
+// Turns in which UCX ends what is under way on an endpoint that it has given up, or takes in what a peer that has ended has sent.
 constexpr int kMaxTurnsToEnd = 10'000;
 
 size_t frame_bytes(uint64_t slice_bytes) {
@@ -117,7 +117,11 @@ void UcxLink::look() {
 
 void UcxLink::look_at_process() {
   if (failure_.ok() && parts_.watch.has_ended()) {
-    worker_.progress();  // its last words
+    for (int turn = 0; turn < kMaxTurnsToEnd && worker_.progress() > 0; ++turn) {  // its last words
+    }
+    note_failure();
+  }
+  if (failure_.ok() && parts_.watch.has_ended()) {
     fail(remote_error("process {} ended", parts_.watch.process_id()));
   }
 }

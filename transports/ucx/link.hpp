@@ -25,7 +25,7 @@ class UcxLink final : public transport::Link {
     uint64_t outgoing_session = 0;
     uint64_t incoming_session = 0;
     bool is_same_host = false;
-    ProcessWatch watch;  // of the peer, where UCX does not look after it
+    ProcessWatch watch;  // of the peer, if it is another process of this host
   };
   // `worker` outlives this.
   UcxLink(Worker& worker, Parts parts, const Settings& settings);
@@ -44,7 +44,7 @@ class UcxLink final : public transport::Link {
 
   // What the transport has it do now and then: receive what waits, return credit, notice a failure.
   void look();
-  // Whether the peer's process is alive, if it is watched.
+  // Fails the link if the peer's process has ended.
   void look_at_process();
 
  private:

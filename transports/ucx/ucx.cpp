@@ -122,11 +122,10 @@ void UcxTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
   }
   peer.is_same_host = theirs->host == address_.host;
   const bool is_same_process = peer.is_same_host && theirs->process_id == address_.process_id && theirs->process_start == address_.process_start;
-  Errors errors = Errors::reported;
-  if (address_.watches_process && theirs->watches_process && peer.is_same_host) {
-    peer.watch = is_same_process ? ProcessWatch() : ProcessWatch(theirs->process_id, theirs->process_start);
-    errors = is_same_process || peer.watch.valid() ? Errors::watched : Errors::reported;
-  }
+  // UCX looks for a peer's process too, but takes one for alive that has ended and that nobody has waited for yet.
+  peer.watch = peer.is_same_host && !is_same_process ? ProcessWatch(theirs->process_id, theirs->process_start) : ProcessWatch();
+  const bool sees_end = is_same_process || peer.watch.valid();
+  const Errors errors = address_.watches_process && theirs->watches_process && sees_end ? Errors::watched : Errors::reported;
   auto endpoint = worker_->connect(theirs->worker, errors);
   if (!endpoint) {
     peer.reason = fmt::format("{}, over {}", endpoint.error().message(), worker_->resources());
@@ -191,6 +190,9 @@ void UcxTransport::advance_peer(uint32_t rank) {
   Peer& peer = peers_[rank];
   if (!peer.endpoint->failure().ok()) {
     return give_up(peer, peer.endpoint->failure().message());
+  }
+  if (peer.watch.has_ended()) {
+    return give_up(peer, fmt::format("process {} ended", peer.watch.process_id()));
   }
   switch (peer.introduction->state()) {
     case Introduction::State::running:
