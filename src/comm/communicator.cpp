@@ -12,13 +12,18 @@ using schedule::Collective;
 
 namespace {
 
-// A rank has nothing to wait on but other processes here, so it lets them run.
-void pause_initialisation(uint32_t idle_rounds) {
+// A rank has nothing to wait on but other processes here, so it lets them run: the longer it has taken so far, the longer, since looking again and again
+// takes the time of those that it waits for, where many ranks share cores.
+void pause_initialisation(uint32_t idle_rounds, uint64_t begin_ns) {
+  constexpr uint64_t kLeastNs = 50'000;
+  constexpr uint64_t kMostNs = 10'000'000;
+  constexpr uint64_t kParts = 256;
   if (idle_rounds < 16) {
     sched_yield();
     return;
   }
-  const timespec duration{0, 50'000};
+  const uint64_t pause_ns = std::clamp((monotonic_clock().now_ns() - begin_ns) / kParts, kLeastNs, kMostNs);
+  const timespec duration{0, static_cast<long>(pause_ns)};
   nanosleep(&duration, nullptr);
 }
 
@@ -108,6 +113,7 @@ Status Communicator::initialise(std::span<const std::shared_ptr<Communicator>> c
   std::vector<Communicator*> pending;
   std::ranges::transform(communicators, std::back_inserter(pending), [](const auto& communicator) { return communicator.get(); });
   Status first;
+  const uint64_t begin_ns = monotonic_clock().now_ns();
   uint32_t idle_rounds = 0;
   while (!pending.empty()) {
     const size_t before = pending.size();
@@ -120,7 +126,7 @@ Status Communicator::initialise(std::span<const std::shared_ptr<Communicator>> c
     });
     idle_rounds = pending.size() == before ? idle_rounds + 1 : 0;
     if (!pending.empty()) {
-      pause_initialisation(idle_rounds);
+      pause_initialisation(idle_rounds, begin_ns);
     }
   }
   return first;
@@ -138,11 +144,12 @@ void Communicator::initialise_in_background(const std::shared_ptr<Communicator>&
 }
 
 void Communicator::carry_initialisation() {
+  const uint64_t begin_ns = monotonic_clock().now_ns();
   for (uint32_t idle_rounds = 0;; ++idle_rounds) {
     if (const auto done = poll_initialisation(); !done || *done) {
       return;
     }
-    pause_initialisation(idle_rounds);
+    pause_initialisation(idle_rounds, begin_ns);
   }
 }
 

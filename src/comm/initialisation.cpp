@@ -279,12 +279,13 @@ Status Initialisation::begin_agreement() {
 }
 
 Status Initialisation::take_agreements(const std::vector<bootstrap::Bytes>& records) {
+  const uint64_t own_hash = parts_.planner->hash();
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
     const auto agreement = decode_agreement(records[peer], peer);
     if (!agreement) {
       return agreement.error();
     }
-    if (agreement->planner_hash != parts_.planner->hash()) {
+    if (agreement->planner_hash != own_hash) {
       return mismatch_error("initialisation: ranks {} and {} would plan differently; they run different builds, see different machines or have "
                             "different machine models",
                             rank(), peer);
