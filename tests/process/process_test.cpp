@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -81,6 +82,20 @@ Child::Variables ofi_over(const char* provider) {
 TEST_F(ProcessTest, OfiOverTcp) { run_by_pipe(std::vector<Child::Variables>(3, ofi_over("tcp"))); }
 
 TEST_F(ProcessTest, OfiOverSharedMemory) { run_by_pipe(std::vector<Child::Variables>(3, ofi_over("shm"))); }
+#endif
+
+#ifdef TUTTI_UCX_PLUGIN
+TEST_F(ProcessTest, Ucx) {
+  for (const char* const tls : {"tcp", "posix", "posix,cma"}) {
+    SCOPED_TRACE(tls);
+    const bool is_tcp = std::string_view(tls) == "tcp";
+    run_by_pipe(std::vector<Child::Variables>(is_tcp ? 3 : 2, {{"TUTTI_TRANSPORTS", "ucx"},
+                                                              {"TUTTI_TRANSPORT_PLUGINS", TUTTI_UCX_PLUGIN},
+                                                              {"TUTTI_TEST_SIZE", "small"},
+                                                              {"UCX_TLS", tls},
+                                                              {"UCX_NET_DEVICES", is_tcp ? "lo" : "all"}}));
+  }
+}
 #endif
 
 TEST_F(ProcessTest, DefaultTransports) { run_by_pipe(std::vector<Child::Variables>(2)); }

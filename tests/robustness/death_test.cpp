@@ -12,6 +12,7 @@ namespace {
 struct Setting {
   int rank_count;
   std::string transports;
+  std::string ucx_tls = {};
 };
 
 class Death : public testing::TestWithParam<Setting> {
@@ -63,7 +64,7 @@ class Death : public testing::TestWithParam<Setting> {
   std::mt19937_64 random_{seed() + static_cast<uint64_t>(GetParam().rank_count)};
   tuttiUniqueId id_{};
   int victim_ = 0;
-  std::map<std::string, std::string> environment_{{"TUTTI_TRANSPORTS", GetParam().transports}};
+  std::map<std::string, std::string> environment_{{"TUTTI_TRANSPORTS", GetParam().transports}, {"UCX_TLS", GetParam().ucx_tls}};
   std::vector<std::unique_ptr<RankProcess>> ranks_;
 };
 
@@ -182,6 +183,13 @@ INSTANTIATE_TEST_SUITE_P(, Death,
                          [](const testing::TestParamInfo<Setting>& setting) {
                            return std::to_string(setting.param.rank_count) + "_" + setting.param.transports;
                          });
+
+#ifdef TUTTI_HAS_UCX
+INSTANTIATE_TEST_SUITE_P(Plugin, Death, testing::Values(Setting{2, "ucx", "tcp"}, Setting{2, "ucx", "posix"}),
+                         [](const testing::TestParamInfo<Setting>& setting) {
+                           return setting.param.transports + "_" + setting.param.ucx_tls;
+                         });
+#endif
 
 }  // namespace
 }  // namespace tutti::robustness
