@@ -5,6 +5,8 @@
 #include <link.h>
 #include <sys/auxv.h>
 
+#include <array>
+#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -40,12 +42,45 @@ void stay_loaded() {
   }
 }
 
+// Puts the process's signal handlers back that a library has taken when it was loaded, as libpsm2 does, which comes with libfabric.
+class SignalHandlers {
+ public:
+  SignalHandlers() {
+    for (int signal = 1; signal < NSIG; ++signal) {
+      saved_[static_cast<size_t>(signal)].has_value = ::sigaction(signal, nullptr, &saved_[static_cast<size_t>(signal)].action) == 0;
+    }
+  }
+  ~SignalHandlers() {
+    for (int signal = 1; signal < NSIG; ++signal) {
+      const Saved& saved = saved_[static_cast<size_t>(signal)];
+      struct sigaction now {};
+      if (saved.has_value && ::sigaction(signal, nullptr, &now) == 0 && now.sa_sigaction != saved.action.sa_sigaction) {
+        (void)::sigaction(signal, &saved.action, nullptr);
+      }
+    }
+  }
+  SignalHandlers(const SignalHandlers&) = delete;
+  SignalHandlers& operator=(const SignalHandlers&) = delete;
+
+ private:
+  struct Saved {
+    bool has_value = false;
+    struct sigaction action {};
+  };
+  std::array<Saved, NSIG> saved_;
+};
+
+void* open_library(const std::string& path) {
+  const SignalHandlers kept;
+  return ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
 Result<PluginType> load_anew(const std::string& path) {
   if (::getauxval(AT_SECURE) != 0) {
     return tl::make_unexpected(invalid_usage("not loaded, since the program has more rights than its caller"));
   }
   stay_loaded();
-  void* const handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* const handle = open_library(path);
   if (handle == nullptr) {
     const char* const why = ::dlerror();
     return tl::make_unexpected(failure(tuttiSystemError, "could not be loaded: {}", why == nullptr ? path.c_str() : why));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plug-in whose transport cannot be made. What it is compiled with says what else is wrong with it. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,11 @@
 #define AUTOMATIC 0
 #else
 #define AUTOMATIC 1
+#endif
+
+#if defined(TAKES_SIGNALS)
+static void ignore(int number) { (void)number; }
+__attribute__((constructor)) static void take_signals(void) { signal(SIGUSR2, ignore); }
 #endif
 
 static tuttiResult_t create(const tuttiTransportContext_v1_t* context, tuttiPluginTransport_t** transport, char* text, size_t capacity) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -107,6 +108,15 @@ TEST(Selection, ATransportThatIsNotAutomaticIsUsedIfItIsNamed) {
   const std::string file = plugin("not_automatic");
   EXPECT_THAT(names({.words = {}, .plugin_files = file, .folder = {}}), Not(Contains("sham")));
   EXPECT_THAT(names({.words = "sham,tcp", .plugin_files = file, .folder = {}}), Contains("sham"));
+}
+
+TEST(Selection, TheProcessKeepsItsSignalHandlers) {
+  struct sigaction before {};
+  struct sigaction after {};
+  ASSERT_EQ(::sigaction(SIGUSR2, nullptr, &before), 0);
+  EXPECT_THAT(names({.words = {}, .plugin_files = plugin("takes_signals"), .folder = {}}), Contains("sham"));
+  ASSERT_EQ(::sigaction(SIGUSR2, nullptr, &after), 0);
+  EXPECT_EQ(after.sa_handler, before.sa_handler);
 }
 
 TEST(Selection, PathsMustBeAbsolute) {
