@@ -4,7 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <set>
+
+#include "comm/lazy_links.hpp"
 
 namespace tutti::comm {
 
@@ -17,7 +18,45 @@ constexpr uint64_t kExchangeIntervalNs = 5'000'000;
 
 }  // namespace
 
-Connector::Connector(Setup setup) : setup_(std::move(setup)), pairs_(size_t{setup_.rank_count} * setup_.rank_count) {}
+Connector::Connector(Setup setup) : setup_(std::move(setup)), neighbours_(setup_.rank_count), pairs_(setup_.rank_count) {
+  for (uint32_t rank = 0; rank < setup_.rank_count; ++rank) {
+    neighbours_[rank] = first_neighbours(rank, setup_.rank_count);
+    pairs_[rank].resize(neighbours_[rank].size());
+  }
+}
+
+const Connector::Pair* Connector::find(uint32_t source, uint32_t target) const {
+  const auto place = std::ranges::lower_bound(neighbours_[source], target);
+  return place != neighbours_[source].end() && *place == target ? &pairs_[source][static_cast<size_t>(place - neighbours_[source].begin())] : nullptr;
+}
+
+const Connector::Pair& Connector::known_or_alike(uint32_t source, uint32_t target) const {
+  if (const Pair* const known = find(source, target)) {
+    return *known;
+  }
+  return share_host(source, target) ? *example_inside_ : *example_between_;
+}
+
+// The first pair of each kind, but for memory, which all of the kind must reach. Where a kind has no pair, the other one stands for it.
+void Connector::find_examples() {
+  for (uint32_t source = 0; source < setup_.rank_count; ++source) {
+    for (size_t index = 0; index < pairs_[source].size(); ++index) {
+      const Pair& pair = pairs_[source][index];
+      auto& example = share_host(source, neighbours_[source][index]) ? example_inside_ : example_between_;
+      const bool reaches_memory = (!example || example->link.reaches_memory) && pair.link.reaches_memory;
+      example = example ? example : pair;
+      example->link.reaches_memory = reaches_memory;
+    }
+  }
+  example_inside_ = example_inside_ ? example_inside_ : example_between_;
+  example_between_ = example_between_ ? example_between_ : example_inside_;
+}
+
+std::span<const std::byte> Connector::address_of(uint32_t peer, const std::string& transport) const {
+  const TransportOffers& offers = (*introductions_)[peer].offers;
+  const auto found = offers.find(transport);
+  return found == offers.end() ? std::span<const std::byte>{} : std::as_bytes(std::span(found->second.address));
+}
 
 void Connector::begin(const std::vector<Introduction>& introductions) {
   introductions_ = &introductions;
@@ -26,11 +65,10 @@ void Connector::begin(const std::vector<Introduction>& introductions) {
 
 void Connector::begin_transport() {
   const NamedTransport& named = setup_.transports[current_];
-  for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
-    if (wants_link(peer)) {
-      const TransportOffers& offers = (*introductions_)[peer].offers;
-      const auto found = offers.find(named.name);
-      named.transport->connect(peer, found == offers.end() ? std::span<const std::byte>{} : std::as_bytes(std::span(found->second.address)));
+  for (size_t index = 0; index < own_neighbours().size(); ++index) {
+    if (wants_link(index)) {
+      const uint32_t peer = own_neighbours()[index];
+      named.transport->connect(peer, address_of(peer, named.name));
     }
   }
   plan_next_exchange();
@@ -47,8 +85,8 @@ bool Connector::poll() {
 
 bool Connector::is_connecting() const {
   const transport::Transport& transport = *setup_.transports[current_].transport;
-  for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
-    if (wants_link(peer) && transport.state(peer) == PeerState::connecting) {
+  for (size_t index = 0; index < own_neighbours().size(); ++index) {
+    if (wants_link(index) && transport.state(own_neighbours()[index]) == PeerState::connecting) {
       return true;
     }
   }
@@ -56,19 +94,19 @@ bool Connector::is_connecting() const {
 }
 
 const MeasuredLink* Connector::measured_link(uint32_t peer) const {
-  const bool is_here = (*introductions_)[peer].host_id == (*introductions_)[setup_.rank].host_id;
-  return is_here ? setup_.measured.find(setup_.transports[current_].name) : nullptr;
+  return share_host(peer, setup_.rank) ? setup_.measured.find(setup_.transports[current_].name) : nullptr;
 }
 
 Reach Connector::reach() const {
   transport::Transport& transport = *setup_.transports[current_].transport;
   Reach reach;
-  reach.peers.resize(setup_.rank_count);
-  for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
-    if (!wants_link(peer)) {
+  reach.peers.resize(own_neighbours().size());
+  for (size_t index = 0; index < own_neighbours().size(); ++index) {
+    if (!wants_link(index)) {
       continue;
     }
-    Reach::Peer& view = reach.peers[peer];
+    const uint32_t peer = own_neighbours()[index];
+    Reach::Peer& view = reach.peers[index];
     view.state = transport.state(peer);
     if (view.state == PeerState::connected) {
       const transport::LinkEstimate estimate = transport.link(peer)->estimate();
@@ -89,9 +127,11 @@ Reach Connector::reach() const {
 
 Result<Connector::Verdict> Connector::decide(const std::vector<Reach>& reaches) {
   for (uint32_t source = 0; source < setup_.rank_count; ++source) {
-    for (uint32_t target = 0; target < setup_.rank_count; ++target) {
-      if (source != target && pair(source, target).state == PairState::undecided) {
-        decide_pair(pair(source, target), reaches[source].peers[target], reaches[target].peers[source]);
+    for (size_t index = 0; index < pairs_[source].size(); ++index) {
+      const std::vector<uint32_t>& others = neighbours_[neighbours_[source][index]];
+      const auto place = static_cast<size_t>(std::ranges::lower_bound(others, source) - others.begin());
+      if (pairs_[source][index].state == PairState::undecided) {
+        decide_pair(pairs_[source][index], reaches[source].peers[index], reaches[neighbours_[source][index]].peers[place]);
       }
     }
   }
@@ -100,15 +140,20 @@ Result<Connector::Verdict> Connector::decide(const std::vector<Reach>& reaches) 
     return Verdict::go_on;
   }
   if (!has_pair_that_is(PairState::unreached)) {
+    if (setup_.rank_count > kMostFullyLinked) {
+      find_examples();
+    }
     return Verdict::all_connected;
   }
   if (current_ + 1 == setup_.transports.size()) {
     return tl::make_unexpected(unreached_pair());
   }
   ++current_;
-  std::ranges::for_each(pairs_, [](Pair& pair) {
-    pair.state = pair.state == PairState::unreached ? PairState::undecided : pair.state;
-  });
+  for (std::vector<Pair>& of_source : pairs_) {
+    for (Pair& pair : of_source) {
+      pair.state = pair.state == PairState::unreached ? PairState::undecided : pair.state;
+    }
+  }
   begin_transport();
   return Verdict::go_on;
 }
@@ -129,21 +174,17 @@ void Connector::decide_pair(Pair& pair, const Reach::Peer& view, const Reach::Pe
 }
 
 bool Connector::has_pair_that_is(PairState state) const {
-  for (uint32_t source = 0; source < setup_.rank_count; ++source) {
-    for (uint32_t target = 0; target < setup_.rank_count; ++target) {
-      if (source != target && pair(source, target).state == state) {
-        return true;
-      }
-    }
-  }
-  return false;
+  return std::ranges::any_of(pairs_, [&](const std::vector<Pair>& of_source) {
+    return std::ranges::any_of(of_source, [&](const Pair& pair) { return pair.state == state; });
+  });
 }
 
 Status Connector::unreached_pair() const {
-  for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
-    if (peer == setup_.rank || pair(setup_.rank, peer).state != PairState::unreached) {
+  for (size_t index = 0; index < own_neighbours().size(); ++index) {
+    if (own_pair(index).state != PairState::unreached) {
       continue;
     }
+    const uint32_t peer = own_neighbours()[index];
     std::vector<std::string> reasons;
     for (const NamedTransport& named : setup_.transports) {
       reasons.push_back(fmt::format("{}: {}", named.name, reason(named, peer)));
@@ -181,15 +222,17 @@ LinkReport Connector::report() const {
     if (peer == setup_.rank) {
       continue;
     }
-    const Pair& used = pair(setup_.rank, peer);
+    const Pair& used = known_or_alike(setup_.rank, peer);
+    const bool is_connected = find(setup_.rank, peer) != nullptr;
     LinkReport::Link& link = report.links[peer];
     link.transport = static_cast<uint32_t>(used.transport);
-    link.description = setup_.transports[used.transport].transport->link(peer)->describe();
+    const NamedTransport& named = setup_.transports[used.transport];
+    link.description = is_connected ? named.transport->link(peer)->describe() : named.name + ", when first needed";
     link.latency_ns = used.link.latency_ns;
     link.bandwidth_bytes_per_s = used.link.bandwidth_bytes_per_s;
     link.source = number_of(used.link.source);
     link.reaches_memory = used.link.reaches_memory;
-    for (uint32_t better = 0; better < link.transport; ++better) {
+    for (uint32_t better = 0; is_connected && better < link.transport; ++better) {
       link.passed_over.push_back({.transport = better, .reason = number_of(reason(setup_.transports[better], peer))});
     }
   }
@@ -200,11 +243,9 @@ engine::Executor::Connections Connector::take_connections() {
   engine::Executor::Connections connections;
   connections.links.resize(setup_.rank_count);
   std::set<size_t> used;
-  for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
-    if (peer == setup_.rank) {
-      continue;
-    }
-    const size_t chosen = pair(setup_.rank, peer).transport;
+  for (size_t place = 0; place < own_neighbours().size(); ++place) {
+    const uint32_t peer = own_neighbours()[place];
+    const size_t chosen = own_pair(place).transport;
     used.insert(chosen);
     for (size_t index = 0; index < setup_.transports.size(); ++index) {
       if (index != chosen) {
@@ -213,6 +254,9 @@ engine::Executor::Connections Connector::take_connections() {
     }
     connections.links[peer] = setup_.transports[chosen].transport->link(peer);
   }
+  if (setup_.rank_count > kMostFullyLinked) {
+    connections.opener = make_opener(&used);
+  }
   for (const size_t index : used) {
     connections.transports.push_back(std::move(setup_.transports[index].transport));
   }
@@ -220,12 +264,27 @@ engine::Executor::Connections Connector::take_connections() {
   return connections;
 }
 
+std::unique_ptr<engine::LinkOpener> Connector::make_opener(std::set<size_t>* used) const {
+  std::vector<LazyLinks::Route> routes(setup_.rank_count);
+  for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
+    if (peer == setup_.rank || find(setup_.rank, peer) != nullptr) {
+      continue;
+    }
+    const size_t chosen = known_or_alike(setup_.rank, peer).transport;
+    const NamedTransport& named = setup_.transports[chosen];
+    const auto address = address_of(peer, named.name);
+    routes[peer] = {.name = named.name, .transport = named.transport.get(), .address = {address.begin(), address.end()}};
+    used->insert(chosen);
+  }
+  return std::make_unique<LazyLinks>(setup_.rank, std::move(routes));
+}
+
 std::string Connector::waiting_for() const {
   std::vector<uint32_t> connecting;
   const NamedTransport& named = setup_.transports[current_];
-  for (uint32_t peer = 0; peer < setup_.rank_count; ++peer) {
-    if (wants_link(peer) && named.transport->state(peer) == PeerState::connecting) {
-      connecting.push_back(peer);
+  for (size_t index = 0; index < own_neighbours().size(); ++index) {
+    if (wants_link(index) && named.transport->state(own_neighbours()[index]) == PeerState::connecting) {
+      connecting.push_back(own_neighbours()[index]);
     }
   }
   return fmt::format("{} connections to ranks {}", named.name, fmt::join(connecting, ", "));

@@ -8,6 +8,7 @@
 #include "comm/algorithm_files.hpp"
 #include "comm/machine.hpp"
 #include "comm/selection.hpp"
+#include "comm/shared_planners.hpp"
 #include "engine/engine.hpp"
 #include "registry/registry.hpp"
 #include "topology/fitting.hpp"
@@ -168,7 +169,14 @@ transport::TransportContext Initialisation::transport_context() const {
           .settings = foundation_->settings};
 }
 
+void Initialisation::note(const std::vector<bootstrap::Bytes>& records) {
+  for (const bootstrap::Bytes& record : records) {
+    told_.insert(told_.end(), record.begin(), record.end());
+  }
+}
+
 Status Initialisation::take_introductions(const std::vector<bootstrap::Bytes>& records) {
+  note(records);
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
     auto introduction = decode_introduction(records[peer], peer);
     if (!introduction) {
@@ -193,6 +201,7 @@ Status Initialisation::introduce_plugins() {
 }
 
 Status Initialisation::take_plugins(const std::vector<bootstrap::Bytes>& records) {
+  note(records);
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
     auto offers = decode_offers(records[peer], peer);
     if (!offers) {
@@ -244,9 +253,10 @@ Status Initialisation::announce_reach() {
 }
 
 Status Initialisation::take_reach(const std::vector<bootstrap::Bytes>& records) {
+  note(records);
   std::vector<Reach> reaches;
   for (uint32_t peer = 0; peer < rank_count(); ++peer) {
-    auto reach = decode_reach(records[peer], peer, rank_count());
+    auto reach = decode_reach(records[peer], peer, connector_->neighbours_of(peer).size());
     if (!reach) {
       return reach.error();
     }
@@ -263,7 +273,7 @@ Status Initialisation::take_reach(const std::vector<bootstrap::Bytes>& records) 
   return {};
 }
 
-Status Initialisation::begin_agreement() {
+std::unique_ptr<planner::Planner> Initialisation::make_planner() {
   const auto link = [&](uint32_t source, uint32_t target) { return connector_->link_spec(source, target); };
   planner::Planner::Options options{.topology = model_ ? std::move(*model_) : make_topology(introductions_, link),
                                     .rank = rank(),
@@ -273,7 +283,13 @@ Status Initialisation::begin_agreement() {
   if (foundation_->settings.explain) {
     options.on_plan = [name = setup_.config.name](const std::string& text) { fmt::print(stderr, "tutti: plan of \"{}\": {}", name, text); };
   }
-  parts_.planner = std::make_unique<planner::Planner>(std::move(options));
+  return std::make_unique<planner::Planner>(std::move(options));
+}
+
+// All that decides a plan has been told; whether plans are explained is a setting.
+Status Initialisation::begin_agreement() {
+  told_.push_back(std::byte{foundation_->settings.explain});
+  parts_.planner = planner_for(rank(), std::move(told_), [this] { return make_planner(); });
   stage_ = Stage::agreeing_on_plans;
   return setup_.exchange->begin_all_gather(encode(Agreement{.planner_hash = parts_.planner->hash()}));
 }

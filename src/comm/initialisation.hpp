@@ -36,7 +36,7 @@ class Initialisation {
   // What comes out of it.
   struct Parts {
     std::shared_ptr<engine::Executor> executor;
-    std::unique_ptr<planner::Planner> planner;
+    std::shared_ptr<planner::Planner> planner;
     LinkReport links = {};
   };
 
@@ -60,6 +60,8 @@ class Initialisation {
   SelectionRequest selection_request() const;
   transport::TransportContext transport_context() const;
   MeasuredLinks measured_links() const;
+  std::unique_ptr<planner::Planner> make_planner();
+  void note(const std::vector<bootstrap::Bytes>& records);
   Status take_introductions(const std::vector<bootstrap::Bytes>& records);
   Status check_introduction(uint32_t rank) const;
   // Whether installed plug-ins are looked at; the same on all ranks.
@@ -93,6 +95,7 @@ class Initialisation {
   bool leaves_installed_ = false;
   std::string plugin_folder_;
   std::unique_ptr<Connector> connector_;
+  bootstrap::Bytes told_;  // all that ranks have told each other so far
   planner::Overrides overrides_;
   std::vector<planner::Prescription> prescriptions_;
   std::optional<topology::Topology> model_;

@@ -6,6 +6,7 @@
 
 #include "base/hash.hpp"
 #include "base/types.hpp"
+#include "comm/neighbours.hpp"
 #include "schedule/builder.hpp"
 
 namespace tutti::comm {
@@ -238,7 +239,8 @@ Status Programs::set_schedules(const Call& call, const schedule::Problem& proble
     return plan.error();
   }
   parts->schedule = (*plan)->schedule;
-  parts->when_shared = (*plan)->when_shared ? (*plan)->when_shared->schedule : nullptr;
+  const bool may_meet = position_.rank_count <= kMostFullyLinked;  // where all ranks have links to all
+  parts->when_shared = (*plan)->when_shared && may_meet ? (*plan)->when_shared->schedule : nullptr;
   return {};
 }
 

@@ -24,7 +24,7 @@ class Programs {
  public:
   struct Setup {
     Position position;
-    std::unique_ptr<planner::Planner> planner;
+    std::shared_ptr<planner::Planner> planner;
     std::string name;  // of the communicator, for messages
     engine::Data data = engine::Data::real;
   };
@@ -71,7 +71,7 @@ class Programs {
   Status set_operator(const Call& call, engine::Program::Parts* parts) const;
 
   const Position position_;
-  const std::unique_ptr<planner::Planner> planner_;
+  const std::shared_ptr<planner::Planner> planner_;
   const Operators& operators_;
   const std::string name_;
   const engine::Data data_;

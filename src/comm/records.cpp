@@ -169,7 +169,7 @@ bootstrap::Bytes encode(const Reach& record) {
   return pack(peers);
 }
 
-Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_t rank_count) {
+Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, size_t peer_count) {
   auto result = unpack<Reach>(bytes, rank, [](const json& value, Reach& record) {
     for (const json& peer : value) {
       record.peers.push_back({.state = peer_state(peer.at(0).get<uint32_t>()),
@@ -180,8 +180,8 @@ Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_
                               .copies_out = peer.at(5).get<uint32_t>() == 1});
     }
   });
-  if (result && result->peers.size() != rank_count) {
-    return tl::make_unexpected(remote_error("rank {} sent a record of {} peers, expected {}", rank, result->peers.size(), rank_count));
+  if (result && result->peers.size() != peer_count) {
+    return tl::make_unexpected(remote_error("rank {} sent a record of {} peers, expected {}", rank, result->peers.size(), peer_count));
   }
   return result;
 }

@@ -48,7 +48,7 @@ struct Reach {
     bool reaches_memory = false;
     bool copies_out = false;
   };
-  std::vector<Peer> peers;  // by rank
+  std::vector<Peer> peers;  // of the ranks it connects to, ascending
 };
 
 // Last round: what my planner will decide from.
@@ -65,7 +65,7 @@ bootstrap::Bytes encode(const Agreement& record);
 // Errors: tuttiRemoteError naming the rank whose record makes no sense.
 Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t rank);
 Result<TransportOffers> decode_offers(const bootstrap::Bytes& bytes, uint32_t rank);
-Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, uint32_t rank_count);
+Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, size_t peer_count);
 Result<Agreement> decode_agreement(const bootstrap::Bytes& bytes, uint32_t rank);
 
 }  // namespace tutti::comm

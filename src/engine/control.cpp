@@ -8,10 +8,11 @@ namespace tutti::engine {
 
 namespace {
 
-enum class Kind : uint8_t { inquiry = 1, failure = 2, goodbye = 3, waiting = 4 };
+enum class Kind : uint8_t { inquiry = 1, failure = 2, goodbye = 3, waiting = 4, link_request = 5 };
 
 constexpr size_t kInquiryBytes = 1 + sizeof(uint64_t) + Signature::kEncodedBytes + sizeof(uint32_t);
 constexpr size_t kWaitingBytes = 1 + sizeof(uint64_t);
+constexpr size_t kLinkRequestBytes = 1 + 2 * sizeof(uint32_t);
 
 std::vector<std::byte> encode_inquiry(const Inquiry& inquiry) {
   std::vector<std::byte> bytes(kInquiryBytes);
@@ -27,6 +28,14 @@ std::vector<std::byte> encode_waiting(const Waiting& waiting) {
   std::vector<std::byte> bytes(kWaitingBytes);
   bytes[0] = static_cast<std::byte>(Kind::waiting);
   std::memcpy(&bytes[1], &waiting.sequence, sizeof waiting.sequence);
+  return bytes;
+}
+
+std::vector<std::byte> encode_link_request(const LinkRequest& request) {
+  std::vector<std::byte> bytes(kLinkRequestBytes);
+  bytes[0] = static_cast<std::byte>(Kind::link_request);
+  std::memcpy(&bytes[1], &request.origin, sizeof request.origin);
+  std::memcpy(&bytes[1 + sizeof request.origin], &request.target, sizeof request.target);
   return bytes;
 }
 
@@ -62,6 +71,16 @@ std::optional<ControlMessage> decode_waiting(std::span<const std::byte> bytes) {
   return waiting;
 }
 
+std::optional<ControlMessage> decode_link_request(std::span<const std::byte> bytes) {
+  if (bytes.size() != kLinkRequestBytes) {
+    return std::nullopt;
+  }
+  LinkRequest request;
+  std::memcpy(&request.origin, &bytes[1], sizeof request.origin);
+  std::memcpy(&request.target, &bytes[1 + sizeof request.origin], sizeof request.target);
+  return request;
+}
+
 // Not std::isprint, which depends on the locale that the application has chosen.
 bool is_printable(std::byte byte) { return byte >= std::byte{0x20} && byte <= std::byte{0x7e}; }
 
@@ -93,6 +112,9 @@ std::vector<std::byte> encode(const ControlMessage& message) {
   if (const auto* notice = std::get_if<FailureNotice>(&message)) {
     return encode_failure(*notice);
   }
+  if (const auto* request = std::get_if<LinkRequest>(&message)) {
+    return encode_link_request(*request);
+  }
   return {static_cast<std::byte>(Kind::goodbye)};
 }
 
@@ -103,6 +125,7 @@ std::optional<ControlMessage> decode_control(std::span<const std::byte> bytes) {
   switch (static_cast<Kind>(bytes[0])) {
     case Kind::inquiry: return decode_inquiry(bytes);
     case Kind::waiting: return decode_waiting(bytes);
+    case Kind::link_request: return decode_link_request(bytes);
     case Kind::failure: return decode_failure(bytes);
     case Kind::goodbye: return bytes.size() == 1 ? std::optional<ControlMessage>(Goodbye{}) : std::nullopt;
   }

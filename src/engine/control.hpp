@@ -32,7 +32,13 @@ struct FailureNotice {
 // "Nothing more will come from me, and I need nothing more from you."
 struct Goodbye {};
 
-using ControlMessage = std::variant<Inquiry, Waiting, FailureNotice, Goodbye>;
+// "Rank `origin` needs a link to rank `target`." Passed on from rank to rank until it is there.
+struct LinkRequest {
+  uint32_t origin = 0;
+  uint32_t target = 0;
+};
+
+using ControlMessage = std::variant<Inquiry, Waiting, FailureNotice, Goodbye, LinkRequest>;
 
 // Longer texts are cut.
 inline constexpr size_t kMaxControlBytes = 512;

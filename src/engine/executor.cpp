@@ -41,6 +41,7 @@ Executor::Executor(Options options, Connections connections)
     : options_(std::move(options)),
       foundation_(std::move(connections.foundation)),
       transports_(std::move(connections.transports)),
+      opener_(std::move(connections.opener)),
       links_(options_.rank_count),
       traces_(log::enabled(log::Level::trace)),
       queue_(kQueueCapacity),
@@ -308,7 +309,7 @@ size_t Executor::run_window() {
       break;
     }
     Operation& operation = *window_[index];
-    if (operation.state == OperationState::waiting && may_run(operation, busy_channels)) {
+    if (operation.state == OperationState::waiting && may_run(operation, busy_channels) && has_links(operation)) {
       if (const Status started = start(operation); !started.ok()) {
         fail(started);
         return worked + 1;

@@ -21,6 +21,7 @@
 #include "engine/control.hpp"
 #include "engine/idle.hpp"
 #include "engine/interpreter.hpp"
+#include "engine/link_opener.hpp"
 #include "engine/loopback.hpp"
 #include "engine/operation.hpp"
 #include "engine/queue.hpp"
@@ -51,6 +52,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
     std::shared_ptr<const void> foundation;  // what the transports refer to
     std::vector<std::unique_ptr<transport::Transport>> transports;
     std::vector<transport::Link*> links;
+    std::unique_ptr<LinkOpener> opener = nullptr;  // of the links that are missing; each rank has one to the next
   };
   Executor(Options options, Connections connections);
   ~Executor();
@@ -120,6 +122,12 @@ class Executor : public std::enable_shared_from_this<Executor> {
     std::deque<std::vector<std::byte>> outbox;
     bool front_taken = false;  // the link has taken the first message, but may still read it
   };
+  // A link on its way, or the reason why it will not come.
+  struct Opening {
+    uint32_t peer = 0;
+    uint64_t since_ns = 0;
+    Status failure = {};
+  };
   struct HistoryEntry {
     uint64_t number = 0;  // the call's sequence number and one; 0: none
     Signature signature;
@@ -146,6 +154,15 @@ class Executor : public std::enable_shared_from_this<Executor> {
   Status take_scratch(Operation& operation);
   void finish(size_t index, const Status& outcome);
   void note_settled();
+
+  // linking.cpp: links that operations need and that are not there yet.
+  // Whether all are there; opens those that are not.
+  bool has_links(const Operation& operation);
+  void request_link(uint32_t peer);
+  bool begin_opening(uint32_t peer);
+  uint32_t next_hop(uint32_t target) const;
+  void take_link_request(uint32_t peer, const LinkRequest& request);
+  size_t carry_openings(uint64_t now_ns);
 
   // watch.cpp: peers, control messages, deadlines.
   Peer& peer_state(uint32_t peer) { return *peers_[peer]; }
@@ -184,6 +201,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   const std::shared_ptr<Stream> own_stream_ = std::make_shared<Stream>(Stream::Users::one_executor);
   const std::shared_ptr<const void> foundation_;
   std::vector<std::unique_ptr<transport::Transport>> transports_;
+  const std::unique_ptr<LinkOpener> opener_;  // null: there are all links that are needed
   LoopbackLink loopback_;
   LinkTable links_;
   const bool traces_;  // whether starts are logged
@@ -214,6 +232,7 @@ class Executor : public std::enable_shared_from_this<Executor> {
   std::vector<uint32_t> linked_;  // peers that have a link, ascending
   ZeroedArray<Peer*> peers_;      // by rank; null without a link
   std::vector<std::unique_ptr<Peer>> peers_owned_;
+  std::vector<Opening> openings_;
   std::vector<uint32_t> awaited_;
   uint32_t turns_since_tending_ = 0;
   uint64_t last_watch_ns_ = 0;

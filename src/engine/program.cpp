@@ -48,6 +48,7 @@ Program::Program(Parts parts)
   is_large_ = all_bytes >= kLargeBytes;
   is_huge_ = all_bytes >= kHugeBytes;
   find_peers();
+  find_linked_peers();
   if (parts_.when_shared != nullptr) {
     Parts parts_when_shared = parts_;
     parts_when_shared.schedule = std::move(parts_when_shared.when_shared);
@@ -57,6 +58,30 @@ Program::Program(Parts parts)
     when_shared_ = std::make_unique<const Program>(std::move(parts_when_shared));
     scratch_bytes_ = std::max(scratch_bytes_, when_shared_->scratch_bytes());
   }
+}
+
+void Program::find_linked_peers() {
+  const auto link_to = [this](uint32_t rank) {
+    if (rank != schedule::kOwnRank && (linked_peers_.empty() || linked_peers_.back() != rank)) {
+      linked_peers_.push_back(rank);
+    }
+  };
+  for (const Step& step : schedule().steps) {
+    if (step.kind != StepKind::copy && step.kind != StepKind::reduce) {
+      link_to(step.peer);
+    }
+    link_to(step.source.rank);
+    link_to(step.target.rank);
+    for (const schedule::Span& source : schedule().sources_of(step)) {
+      link_to(source.rank);
+    }
+    for (const schedule::Span& target : schedule().further_targets_of(step)) {
+      link_to(target.rank);
+    }
+  }
+  std::ranges::sort(linked_peers_);
+  const auto repeated = std::ranges::unique(linked_peers_);
+  linked_peers_.erase(repeated.begin(), repeated.end());
 }
 
 void Program::find_peers() {

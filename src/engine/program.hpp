@@ -88,6 +88,8 @@ class Program {
   uint64_t offset_bytes(schedule::Span span) const { return layout_.offset(span) * element_bytes_; }
   // By rank, up to the last that the steps meet; empty if they meet none.
   std::span<const PeerSpans> peers() const { return peers_; }
+  // That the steps exchange messages with, or whose memory they use; ascending.
+  std::span<const uint32_t> linked_peers() const { return linked_peers_; }
   // Null: this one runs whatever the buffers are.
   const Program* when_shared() const { return when_shared_.get(); }
   bool is_modelled() const { return parts_.data == Data::modelled; }
@@ -99,6 +101,7 @@ class Program {
 
  private:
   void find_peers();
+  void find_linked_peers();
 
   const Parts parts_;
   const uint32_t fingerprint_;
@@ -107,6 +110,7 @@ class Program {
   uint64_t scratch_bytes_ = 0;
   std::vector<Place> places_;  // by step
   std::vector<PeerSpans> peers_;
+  std::vector<uint32_t> linked_peers_;
   std::unique_ptr<const Program> when_shared_;
   bool is_point_to_point_;
   bool is_eager_ = false;

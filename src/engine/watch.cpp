@@ -53,6 +53,7 @@ size_t Executor::watch(uint64_t now_ns) {
   }
   look_for_lost_peers(now_ns);
   if (!has_failed()) {
+    worked += carry_openings(now_ns);
     look_for_stalls(now_ns);
     if (!noted_failure_.ok()) {
       fail(noted_failure_);
@@ -88,6 +89,8 @@ void Executor::handle(uint32_t peer, const ControlMessage& message) {
   } else if (const auto* notice = std::get_if<FailureNotice>(&message)) {
     peer_state(peer).said_failure = true;
     note_failure(notice->status);
+  } else if (const auto* request = std::get_if<LinkRequest>(&message)) {
+    take_link_request(peer, *request);
   } else {
     peer_state(peer).said_goodbye = true;
   }

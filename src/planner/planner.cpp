@@ -96,7 +96,9 @@ Result<const Plan*> Planner::plan_anew(const Call& call, uint64_t key) {
   }
   plans_.push_back(std::make_unique<const Plan>(std::move(plan)));
   table_.insert(key, plans_.back().get());
-  if (rank_ == 0 && leader_ == nullptr && (options_->on_plan || log::enabled(log::Level::info))) {  // one rank speaks for all: they choose alike
+  const bool is_simulated = leader_ != nullptr && leader_owner_ == nullptr;
+  // One rank speaks for all: they choose alike.
+  if (rank_ == 0 && !is_simulated && (options_->on_plan || log::enabled(log::Level::info))) {
     const std::string text = explain(call);
     log::info("planner: {}", text);
     if (options_->on_plan) {

@@ -97,6 +97,8 @@ class Planner {
   explicit Planner(Options options);
   // For another rank: chooses as `leader`, which outlives it, and prices nothing itself. For simulations of many ranks in one process.
   Planner(Planner& leader, uint32_t rank);
+  // The same for ranks that are threads of one process.
+  Planner(std::shared_ptr<Planner> leader, uint32_t rank) : Planner(*leader, rank) { leader_owner_ = std::move(leader); }
 
   // The plan for `call`; the same on every rank that asks the same. Calls share a plan when they differ only in size and lie between the same two
   // powers of two of bytes (of the vector, or of a block), and in the same prescription's range. Thread-safe. A cached answer takes no lock and
@@ -172,6 +174,7 @@ class Planner {
   std::shared_ptr<const Compositions> compositions_;
   uint32_t rank_;
   Planner* leader_ = nullptr;    // null: it is its own
+  std::shared_ptr<Planner> leader_owner_;  // null: somebody else sees to it that the leader lives
   InsertOnlyTable<Plan> table_;  // read without the mutex, written under it
 
   std::mutex mutex_;  // guards all below

@@ -10,13 +10,12 @@ using transport::PeerState;
 
 // What two ranks say of each other, and what a connector on `rank` makes of it.
 topology::LinkSpec agreed_link(uint32_t rank, bool first_reaches_memory, bool second_reaches_memory) {
-  const Reach::Peer own{.state = PeerState::unreachable, .latency_ns = 0, .bandwidth_bytes_per_s = 0, .source = ""};
   Reach::Peer connected{.state = PeerState::connected, .latency_ns = 300, .bandwidth_bytes_per_s = 1'000, .source = "test"};
   std::vector<Reach> reaches(2);
   connected.reaches_memory = first_reaches_memory;
-  reaches[0].peers = {own, connected};
+  reaches[0].peers = {connected};
   connected.reaches_memory = second_reaches_memory;
-  reaches[1].peers = {connected, own};
+  reaches[1].peers = {connected};
   Connector connector({.rank = rank, .rank_count = 2, .transports = {}, .clock = nullptr});
   const auto verdict = connector.decide(reaches);
   EXPECT_TRUE(verdict && *verdict == Connector::Verdict::all_connected);

@@ -32,6 +32,13 @@ TEST(Control, InquirySurvivesEncoding) {
   EXPECT_EQ(std::get<Inquiry>(*message).signature, inquiry.signature);
 }
 
+TEST(Control, LinkRequestSurvivesEncoding) {
+  const auto message = decode_control(encode(LinkRequest{.origin = 70'000, .target = 3}));
+  ASSERT_TRUE(message && std::holds_alternative<LinkRequest>(*message));
+  EXPECT_EQ(std::get<LinkRequest>(*message).origin, 70'000u);
+  EXPECT_EQ(std::get<LinkRequest>(*message).target, 3u);
+}
+
 TEST(Control, FailureSurvivesEncoding) {
   for (int code = tuttiSuccess + 1; code < tuttiNumResults; ++code) {
     const Status decoded = decoded_failure(Status(static_cast<tuttiResult_t>(code), "rank 3 passed count 1024"));
