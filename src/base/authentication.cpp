@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/little_endian.hpp"
+
 namespace tutti {
 
 namespace {
@@ -49,28 +51,13 @@ void append(std::vector<std::byte>& bytes, std::span<const std::byte> more) {
 
 void append(std::vector<std::byte>& bytes, std::string_view text) { append(bytes, std::as_bytes(std::span(text))); }
 
-// Little-endian, whatever the host is.
-void append_number(std::vector<std::byte>& bytes, uint64_t value, size_t byte_count) {
-  for (size_t i = 0; i < byte_count; ++i) {
-    bytes.push_back(static_cast<std::byte>(value >> (8 * i)));
-  }
-}
-
-uint64_t read_number(std::span<const std::byte> bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    value |= static_cast<uint64_t>(bytes[i]) << (8 * i);
-  }
-  return value;
-}
-
 std::vector<std::byte> make_hello(const Handshake::Claim& claim) {
   std::vector<std::byte> hello;
   hello.reserve(kHelloBytes);
   append(hello, kMagic);
-  append_number(hello, claim.rank, sizeof claim.rank);
-  append_number(hello, claim.rank_count, sizeof claim.rank_count);
-  append_number(hello, claim.purpose, sizeof claim.purpose);
+  append_little_endian(hello, claim.rank, sizeof claim.rank);
+  append_little_endian(hello, claim.rank_count, sizeof claim.rank_count);
+  append_little_endian(hello, claim.purpose, sizeof claim.purpose);
   hello.resize(kHelloBytes);
   fill_random(std::span(hello).last(kChallengeBytes));
   return hello;
@@ -82,16 +69,12 @@ bool has_magic(std::span<const std::byte> hello) {
 
 Handshake::Claim claim_in(std::span<const std::byte> hello) {
   const auto claim = hello.subspan(kMagic.size(), kClaimBytes);
-  return {.rank = static_cast<uint32_t>(read_number(claim.subspan(0, 4))),
-          .rank_count = static_cast<uint32_t>(read_number(claim.subspan(4, 4))),
-          .purpose = read_number(claim.subspan(8, 8))};
+  return {.rank = static_cast<uint32_t>(load_little_endian(claim.subspan(0, 4))),
+          .rank_count = static_cast<uint32_t>(load_little_endian(claim.subspan(4, 4))),
+          .purpose = load_little_endian(claim.subspan(8, 8))};
 }
 
 std::span<const std::byte> challenge_in(std::span<const std::byte> hello) { return hello.last(kChallengeBytes); }
-
-bool equal_in_constant_time(std::span<const std::byte> a, std::span<const std::byte> b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
 
 // The label of the proving side keeps a proof from being sent back to its author; both hellos, hence both challenges, keep it from being used
 // in another handshake. The connecting side's hello comes first on both ends.
@@ -106,10 +89,14 @@ Digest make_proof(const Key& key, Handshake::Side prover, std::span<const std::b
 
 }  // namespace
 
+bool equal_in_constant_time(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
 Key derive_key(const Key& key, std::string_view label, uint64_t context) {
   std::vector<std::byte> message;
   append(message, label);
-  append_number(message, context, sizeof context);
+  append_little_endian(message, context, sizeof context);
   return hmac_sha256(key, message);
 }
 

@@ -21,6 +21,8 @@ using Key = std::array<std::byte, kKeyBytes>;
 
 // HMAC-SHA256(key, label || context): a key for one purpose, from which `key` cannot be computed.
 Key derive_key(const Key& key, std::string_view label, uint64_t context);
+// In a time that does not tell where they differ.
+bool equal_in_constant_time(std::span<const std::byte> a, std::span<const std::byte> b);
 // Cryptographically strong random bytes; ends the process when the system has none to give, which Linux never does after boot.
 void fill_random(std::span<std::byte> bytes);
 

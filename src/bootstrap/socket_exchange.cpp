@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/little_endian.hpp"
 #include "base/log.hpp"
 #include "bootstrap/service.hpp"
 
@@ -12,14 +13,6 @@ namespace tutti::bootstrap {
 namespace {
 
 constexpr int kLineBacklog = 64;  // more than a rank of the largest job has predecessors
-
-uint64_t first_bytes(const Key& key) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < sizeof value; ++i) {
-    value |= std::to_integer<uint64_t>(key[i]) << (8 * i);
-  }
-  return value;
-}
 
 std::vector<SocketAddress> every_port_of(const Ticket& ticket) {
   std::vector<SocketAddress> addresses;
@@ -39,7 +32,7 @@ SocketExchange::SocketExchange(std::vector<Ticket> tickets, Place place, const C
       place_(place),
       lines_key_(handshake_key(tickets.front().secret)),
       secret_(derive_key(tickets.front().secret, "tutti links", 0)),
-      job_id_(first_bytes(derive_key(tickets.front().secret, "tutti job id", 0))),
+      job_id_(load_little_endian<uint64_t>(derive_key(tickets.front().secret, "tutti job id", 0).data())),
       successors_(line_count(place.rank_count)),
       predecessors_(line_count(place.rank_count)),
       gathering_(place, static_cast<uint32_t>(roots_of(place, static_cast<uint32_t>(tickets.size())).size()), *this, clock),

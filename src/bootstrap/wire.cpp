@@ -3,17 +3,11 @@
 
 #include <algorithm>
 
+#include "base/little_endian.hpp"
+
 namespace tutti::bootstrap {
 
 namespace {
-
-uint64_t number_in(std::span<const std::byte> bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    value |= std::to_integer<uint64_t>(bytes[i]) << (8 * i);
-  }
-  return value;
-}
 
 bool is_known(FrameType type) {
   switch (type) {
@@ -32,9 +26,7 @@ bool is_known(FrameType type) {
 }  // namespace
 
 Writer& Writer::number(uint64_t value, size_t byte_count) {
-  for (size_t i = 0; i < byte_count; ++i) {
-    bytes_.push_back(static_cast<std::byte>(value >> (8 * i)));
-  }
+  append_little_endian(bytes_, value, byte_count);
   return *this;
 }
 
@@ -56,12 +48,12 @@ std::optional<std::span<const std::byte>> Reader::bytes(size_t byte_count) {
 
 std::optional<uint32_t> Reader::u32() {
   const auto taken = bytes(sizeof(uint32_t));
-  return taken ? std::optional(static_cast<uint32_t>(number_in(*taken))) : std::nullopt;
+  return taken ? std::optional(static_cast<uint32_t>(load_little_endian(*taken))) : std::nullopt;
 }
 
 std::optional<uint64_t> Reader::u64() {
   const auto taken = bytes(sizeof(uint64_t));
-  return taken ? std::optional(number_in(*taken)) : std::nullopt;
+  return taken ? std::optional(load_little_endian(*taken)) : std::nullopt;
 }
 
 Bytes encode_frame(FrameType type, std::span<const std::byte> payload) {

@@ -71,10 +71,6 @@ transport::PeerState peer_state(uint32_t number) {
                                                                  : PeerState::unreachable;
 }
 
-// More than any link has, and little enough that prices do not overflow.
-constexpr uint64_t kMostLatencyNs = 10'000'000'000;
-constexpr uint64_t kMostBandwidthBytesPerS = 100'000'000'000'000;
-
 // Far more than there are, of names that plug-ins may have.
 constexpr size_t kMostTransports = 64;
 constexpr size_t kMostTransportNameBytes = 64;
@@ -173,8 +169,8 @@ Result<Reach> decode_reach(const bootstrap::Bytes& bytes, uint32_t rank, size_t 
   auto result = unpack<Reach>(bytes, rank, [](const json& value, Reach& record) {
     for (const json& peer : value) {
       record.peers.push_back({.state = peer_state(peer.at(0).get<uint32_t>()),
-                              .latency_ns = std::min(peer.at(1).get<uint64_t>(), kMostLatencyNs),
-                              .bandwidth_bytes_per_s = std::min(peer.at(2).get<uint64_t>(), kMostBandwidthBytesPerS),
+                              .latency_ns = std::min(peer.at(1).get<uint64_t>(), transport::kMostLatency_ns),
+                              .bandwidth_bytes_per_s = std::min(peer.at(2).get<uint64_t>(), transport::kMostBandwidth_bytes_per_s),
                               .source = peer.at(3).get<std::string>(),
                               .reaches_memory = peer.at(4).get<uint32_t>() == 1,
                               .copies_out = peer.at(5).get<uint32_t>() == 1});

@@ -9,10 +9,6 @@ namespace tutti::transport {
 
 namespace {
 
-// More than any link has, and little enough that sums of prices do not overflow.
-constexpr uint64_t kMostLatencyNs = 10'000'000'000;
-constexpr uint64_t kMostBandwidthBytesPerS = 100'000'000'000'000;
-
 tuttiMemoryAddress_t to_plugin(const MemoryAddress& address) { return {.window = address.window, .offset = address.offset}; }
 tuttiFrameHeader_t to_plugin(const FrameHeader& header) { return {.call = header.call, .messageBytes = header.message_bytes}; }
 
@@ -178,8 +174,8 @@ LinkEstimate PluginLink::estimate() const {
   estimate.size = sizeof estimate;
   guarded(0, [&] { return functions_.estimate(link_, &estimate), 0; });
   estimate_source_ = plugin_text(estimate.source);
-  return {.latency_ns = std::min(estimate.latencyNs, kMostLatencyNs),
-          .bandwidth_bytes_per_s = std::clamp<uint64_t>(estimate.bandwidthBytesPerS, 1, kMostBandwidthBytesPerS),
+  return {.latency_ns = std::min(estimate.latencyNs, kMostLatency_ns),
+          .bandwidth_bytes_per_s = std::clamp<uint64_t>(estimate.bandwidthBytesPerS, 1, kMostBandwidth_bytes_per_s),
           .source = estimate_source_,
           .reaches_memory = tables_.reaches_memory && estimate.reachesMemory != 0,
           .copies_out = estimate.copiesOut != 0};

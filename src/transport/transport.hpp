@@ -64,6 +64,10 @@ struct LinkEstimate {
   bool copies_out = false;             // what arrives is copied, as from a socket, before peek() gives it
 };
 
+// What is taken of an estimate that comes from elsewhere: more than any link has, and little enough that sums of prices do not overflow.
+inline constexpr uint64_t kMostLatency_ns = 10'000'000'000;
+inline constexpr uint64_t kMostBandwidth_bytes_per_s = 100'000'000'000'000;
+
 class Link {
  public:
   virtual ~Link() = default;

@@ -7,7 +7,7 @@
 #include <iterator>
 #include <utility>
 
-#include "base/hash.hpp"
+#include "base/little_endian.hpp"
 #include "transport/transport.hpp"
 
 namespace tutti::transports::ofi {
@@ -21,12 +21,6 @@ static_assert(kFixedBytes + kMaxProviderBytes + kMaxNameBytes + kMaxSocketAddres
 
 void append(std::vector<std::byte>& bytes, std::span<const std::byte> more) { std::ranges::copy(more, std::back_inserter(bytes)); }
 
-void append_number(std::vector<std::byte>& bytes, uint64_t number, size_t byte_count) {
-  for (size_t index = 0; index < byte_count; ++index) {
-    bytes.push_back(static_cast<std::byte>(number >> (8 * index)));
-  }
-}
-
 // Takes bytes from the front; asked for more than there are, it gives zeros and remembers that.
 class Reader {
  public:
@@ -38,15 +32,7 @@ class Reader {
     bytes_ = bytes_.subspan(taken.size());
     return taken;
   }
-  uint64_t take_number(size_t byte_count) {
-    uint64_t number = 0;
-    size_t shift = 0;
-    for (const std::byte byte : take(byte_count)) {
-      number |= std::to_integer<uint64_t>(byte) << shift;
-      shift += 8;
-    }
-    return number;
-  }
+  uint64_t take_number(size_t byte_count) { return load_little_endian(take(byte_count)); }
   // Whether there was exactly as much as has been taken.
   bool is_at_end() const { return !is_short_ && bytes_.empty(); }
   bool is_short() const { return is_short_; }
@@ -58,25 +44,17 @@ class Reader {
 
 }  // namespace
 
-uint64_t digest_of_host(std::string_view host_id) {
-  uint64_t digest = hash_combine(0, host_id.size());
-  for (const char character : host_id) {
-    digest = hash_combine(digest, static_cast<unsigned char>(character));
-  }
-  return digest;
-}
-
 std::vector<std::byte> encode(const Address& address) {
   assert(address.provider.size() <= kMaxProviderBytes && address.name.size() <= kMaxNameBytes);
   const size_t count = std::min(address.sockets.size(), kMaxSocketAddresses);
   std::vector<std::byte> bytes;
   append(bytes, std::as_bytes(std::span(kMagic)));
-  append_number(bytes, address.host, sizeof address.host);
-  append_number(bytes, address.provider.size(), 1);
+  append_little_endian(bytes, address.host, sizeof address.host);
+  append_little_endian(bytes, address.provider.size(), 1);
   append(bytes, std::as_bytes(std::span(address.provider)));
-  append_number(bytes, address.name.size(), 2);
+  append_little_endian(bytes, address.name.size(), 2);
   append(bytes, address.name);
-  append_number(bytes, count, 1);
+  append_little_endian(bytes, count, 1);
   for (size_t index = 0; index < count; ++index) {
     std::array<std::byte, SocketAddress::kEncodedBytes> encoded;
     address.sockets[index].encode(encoded);

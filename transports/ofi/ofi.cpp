@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/hash.hpp"
+#include "base/little_endian.hpp"
 #include "base/log.hpp"
 #include "transports/ofi/libfabric_endpoint.hpp"
 
@@ -61,13 +63,7 @@ size_t choose_frame_bytes(uint64_t slice_bytes) {
   return slice_bytes == 0 ? kMaxFrameBytes : static_cast<size_t>(std::clamp<uint64_t>(slice_bytes, kMinFrameBytes, kMaxFrameBytes));
 }
 
-uint64_t first_word_of(const Key& key) {
-  uint64_t word = 0;
-  for (size_t index = 0; index < sizeof word; ++index) {
-    word |= std::to_integer<uint64_t>(key[index]) << (8 * index);
-  }
-  return word;
-}
+uint64_t first_word_of(const Key& key) { return load_little_endian<uint64_t>(key.data()); }
 
 }  // namespace
 
@@ -111,7 +107,7 @@ OfiTransport::OfiTransport(const transport::TransportContext& context)
       settings_(context.settings),
       identity_{.key = derive_key(context.secret, "ofi link", context.communicator_id),
                 .claim = {.rank = context.rank, .rank_count = context.rank_count, .purpose = kSentinelPurpose}},
-      address_{.host = digest_of_host(context.host_id), .provider = {}, .name = {}, .sockets = {}},
+      address_{.host = hash_of_text(context.host_id), .provider = {}, .name = {}, .sockets = {}},
       peers_(context.rank_count) {}
 
 Status OfiTransport::open(std::unique_ptr<Endpoint> endpoint) {

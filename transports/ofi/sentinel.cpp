@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "base/little_endian.hpp"
 #include "base/log.hpp"
 #include "transports/ofi/address.hpp"
 
@@ -230,9 +231,7 @@ Sentinel::Sentinel(Descriptor socket) : socket_(std::move(socket)) {
 
 void Sentinel::open(uint64_t nonce) {
   std::array<std::byte, sizeof nonce> record;
-  for (size_t index = 0; index < record.size(); ++index) {
-    record[index] = static_cast<std::byte>(nonce >> (8 * index));
-  }
+  store_little_endian(nonce, record.data());
   write(record);
 }
 
@@ -296,9 +295,7 @@ void Sentinel::take_record() {
   }
   record_filled_ = 0;
   if (state_ == State::opening) {
-    for (size_t index = 0; index < sizeof peer_nonce_; ++index) {
-      peer_nonce_ |= std::to_integer<uint64_t>(record_[index]) << (8 * index);
-    }
+    peer_nonce_ = load_little_endian<uint64_t>(record_.data());
     state_ = State::open;
     return;
   }

@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/ofi/wire.hpp"
 
+#include "base/little_endian.hpp"
+
 namespace tutti::transports::ofi {
 
 namespace {
 
 template <typename Number>
 void put(std::span<std::byte> bytes, size_t at, Number number) {
-  for (size_t index = 0; index < sizeof number; ++index) {
-    bytes[at + index] = static_cast<std::byte>(static_cast<uint64_t>(number) >> (8 * index));
-  }
+  store_little_endian(number, &bytes[at]);
 }
 
 template <typename Number>
 Number get(std::span<const std::byte> bytes, size_t at) {
-  uint64_t number = 0;
-  for (size_t index = 0; index < sizeof(Number); ++index) {
-    number |= std::to_integer<uint64_t>(bytes[at + index]) << (8 * index);
-  }
-  return static_cast<Number>(number);
+  return load_little_endian<Number>(&bytes[at]);
 }
 
 bool is_kind(std::byte byte) {

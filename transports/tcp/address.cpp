@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "base/hash.hpp"
+#include "base/little_endian.hpp"
 #include "transport/transport.hpp"
 #include "transports/tcp/rail_name.hpp"
 
@@ -44,22 +44,12 @@ std::vector<Interface> ends_of_rails(std::span<const Interface> interfaces) {
 
 }  // namespace
 
-uint64_t digest_of_host(std::string_view host_id) {
-  uint64_t digest = hash_combine(0, host_id.size());
-  for (const char character : host_id) {
-    digest = hash_combine(digest, static_cast<unsigned char>(character));
-  }
-  return digest;
-}
-
 std::vector<std::byte> encode(const Address& address) {
   const size_t count = std::min(address.sockets.size(), kMaxSocketAddresses);
   std::vector<std::byte> bytes(kHeadBytes + count * SocketAddress::kEncodedBytes);
   const auto magic = std::as_bytes(std::span(kMagic));
   std::copy(magic.begin(), magic.end(), bytes.begin());
-  for (size_t index = 0; index < kHostBytes; ++index) {
-    bytes[kMagic.size() + index] = static_cast<std::byte>(address.host >> (8 * index));
-  }
+  store_little_endian(address.host, &bytes[kMagic.size()]);
   bytes[kHeadBytes - 1] = static_cast<std::byte>(count);
   for (size_t index = 0; index < count; ++index) {
     address.sockets[index].encode(
@@ -79,9 +69,7 @@ std::optional<Address> decode(std::span<const std::byte> bytes) {
     return std::nullopt;
   }
   Address address;
-  for (size_t index = 0; index < kHostBytes; ++index) {
-    address.host |= std::to_integer<uint64_t>(bytes[kMagic.size() + index]) << (8 * index);
-  }
+  address.host = load_little_endian<uint64_t>(&bytes[kMagic.size()]);
   for (size_t index = 0; index < count; ++index) {
     const auto encoded = bytes.subspan(kHeadBytes + index * SocketAddress::kEncodedBytes);
     const auto socket = SocketAddress::decode(encoded.first<SocketAddress::kEncodedBytes>());

@@ -22,8 +22,6 @@ struct Address {
   std::vector<SocketAddress> sockets;  // in the order of preference
 };
 
-uint64_t digest_of_host(std::string_view host_id);
-
 // At most transport::kMaxAddressBytes.
 std::vector<std::byte> encode(const Address& address);
 // Empty when the bytes are no address of this transport.

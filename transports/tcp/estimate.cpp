@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/tcp/estimate.hpp"
 
-#include <ifaddrs.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>  // not netinet/tcp.h, whose tcp_info ends before the shortest round trip
@@ -16,7 +15,6 @@
 #include <cstring>
 #include <limits>
 #include <map>
-#include <memory>
 
 #include "base/interfaces.hpp"
 
@@ -35,27 +33,16 @@ constexpr uint64_t kLongestRoundTrip_ns = 10'000'000'000;
 std::string interface_of(int socket) {
   sockaddr_storage own{};
   socklen_t length = sizeof own;
-  ifaddrs* listed = nullptr;
-  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &length) != 0 || ::getifaddrs(&listed) != 0) {
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&own), &length) != 0) {
     return {};
   }
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> interfaces(listed, &::freeifaddrs);
-  auto address = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&own), length);
-  if (!address) {
+  const auto address = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&own), length);
+  const auto interfaces = find_interfaces({});
+  if (!address || !interfaces) {
     return {};
   }
-  address->set_port(0);
-  for (const ifaddrs* entry = listed; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != address->family()) {
-      continue;
-    }
-    const socklen_t bytes = entry->ifa_addr->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    const auto candidate = SocketAddress::from_sockaddr(entry->ifa_addr, bytes);
-    if (candidate && candidate->to_string() == address->to_string()) {
-      return entry->ifa_name;
-    }
-  }
-  return {};
+  const auto found = std::ranges::find_if(*interfaces, [&](const Interface& interface) { return interface.address.is_same_host(*address); });
+  return found == interfaces->end() ? std::string() : found->name;
 }
 
 std::optional<uint64_t> speed_of(int socket, const std::string& interface) {

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/hash.hpp"
 #include "base/log.hpp"
 
 namespace tutti::transports::tcp {
@@ -42,7 +43,7 @@ TcpTransport::TcpTransport(const transport::TransportContext& context)
       settings_(context.settings),
       identity_{.key = derive_key(context.secret, "tcp link", context.communicator_id),
                 .claim = {.rank = context.rank, .rank_count = context.rank_count, .purpose = kLinkPurpose}},
-      address_{.host = digest_of_host(context.host_id), .sockets = {}},
+      address_{.host = hash_of_text(context.host_id), .sockets = {}},
       peers_(context.rank_count) {}
 
 Status TcpTransport::open() {

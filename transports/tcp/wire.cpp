@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/tcp/wire.hpp"
 
-#include "transports/tcp/little_endian.hpp"
+#include "base/little_endian.hpp"
 
 namespace tutti::transports::tcp {
 

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <string_view>
 
+#include "base/little_endian.hpp"
 #include "transport/transport.hpp"
 
 namespace tutti::transports::ucx {
@@ -17,32 +18,14 @@ constexpr size_t kFixedBytes = kMagic.size() + 8 + 4 + 8 + 1;
 constexpr size_t kProofBytes = 32;
 static_assert(kFixedBytes + kMaxWorkerAddressBytes + kProofBytes <= transport::kMaxAddressBytes);
 
-void append_integer(std::vector<std::byte>& bytes, uint64_t value, size_t byte_count) {
-  for (size_t index = 0; index < byte_count; ++index) {
-    bytes.push_back(static_cast<std::byte>(value >> (8 * index)));
-  }
-}
-
 uint64_t take_integer(std::span<const std::byte>& bytes, size_t byte_count) {
-  uint64_t value = 0;
-  for (size_t index = 0; index < byte_count; ++index) {
-    value |= static_cast<uint64_t>(bytes[index]) << (8 * index);
-  }
+  const uint64_t value = load_little_endian(bytes.first(byte_count));
   bytes = bytes.subspan(byte_count);
   return value;
 }
 
 Key prove(std::span<const std::byte> bytes, const Key& key, uint32_t rank) {
   return derive_key(key, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, rank);
-}
-
-// In a time that does not tell where they differ.
-bool are_equal(std::span<const std::byte> first, std::span<const std::byte> second) {
-  std::byte difference{0};
-  for (size_t index = 0; index < first.size(); ++index) {
-    difference |= first[index] ^ second[index];
-  }
-  return difference == std::byte{0};
 }
 
 }  // namespace
@@ -52,10 +35,10 @@ std::vector<std::byte> encode(const Address& address, const Key& key, uint32_t r
   std::vector<std::byte> bytes;
   bytes.reserve(kFixedBytes + address.worker.size() + kProofBytes);
   std::ranges::copy(std::as_bytes(std::span(kMagic)), std::back_inserter(bytes));
-  append_integer(bytes, address.host, 8);
-  append_integer(bytes, address.process_id, 4);
-  append_integer(bytes, address.process_start, 8);
-  append_integer(bytes, address.watches_process ? 1 : 0, 1);
+  append_little_endian(bytes, address.host, 8);
+  append_little_endian(bytes, address.process_id, 4);
+  append_little_endian(bytes, address.process_start, 8);
+  append_little_endian(bytes, address.watches_process ? 1 : 0, 1);
   std::ranges::copy(address.worker, std::back_inserter(bytes));
   std::ranges::copy(prove(bytes, key, rank), std::back_inserter(bytes));
   return bytes;
@@ -67,7 +50,7 @@ std::optional<Address> decode(std::span<const std::byte> bytes, const Key& key, 
   }
   const std::span<const std::byte> proof = bytes.last(kProofBytes);
   bytes = bytes.first(bytes.size() - kProofBytes);
-  if (!are_equal(proof, prove(bytes, key, rank)) ||
+  if (!equal_in_constant_time(proof, prove(bytes, key, rank)) ||
       !std::ranges::equal(bytes.first(kMagic.size()), std::as_bytes(std::span(kMagic)))) {
     return std::nullopt;
   }

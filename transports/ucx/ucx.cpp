@@ -30,14 +30,6 @@ constexpr int kPreferenceWithAdapters = 15;
 constexpr uint64_t kLookIntervalNs = 50'000'000;
 constexpr uint32_t kMaxPollsBetweenLooks = 4096;
 
-uint64_t digest_of_host(std::string_view host_id) {
-  uint64_t digest = hash_combine(0, host_id.size());
-  for (const char character : host_id) {
-    digest = hash_combine(digest, static_cast<unsigned char>(character));
-  }
-  return digest;
-}
-
 // Whether UCX_TLS asks by name for a transport that reads the peer's memory and reports no errors, as UCX leaves such out where errors must be told.
 bool asks_for_unreported_errors() {
   const char* const value = std::getenv("UCX_TLS");
@@ -76,7 +68,7 @@ UcxTransport::UcxTransport(const transport::TransportContext& context)
 
 Status UcxTransport::open(const std::string& host_id) {
   const auto process_id = static_cast<uint32_t>(::getpid());
-  address_ = {.host = digest_of_host(host_id),
+  address_ = {.host = hash_of_text(host_id),
               .process_id = process_id,
               .process_start = start_of_process(process_id),
               .watches_process = asks_for_unreported_errors(),

@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+#include "base/little_endian.hpp"
+
 namespace tutti::transports::ucx {
 
 namespace {
@@ -11,25 +13,9 @@ constexpr Tag kSessionBit = Tag{1} << 63;
 constexpr int kChannelBits = 4;  // one for what is no payload, three for the channel
 static_assert(transport::kChannelCount <= 1u << (kChannelBits - 1));
 
-template <typename Integer>
-void put(Integer value, std::byte* bytes) {
-  for (size_t index = 0; index < sizeof(Integer); ++index) {
-    bytes[index] = static_cast<std::byte>(value >> (8 * index));
-  }
-}
-
-template <typename Integer>
-Integer get(const std::byte* bytes) {
-  Integer value = 0;
-  for (size_t index = 0; index < sizeof(Integer); ++index) {
-    value |= static_cast<Integer>(std::to_integer<Integer>(bytes[index]) << (8 * index));
-  }
-  return value;
-}
-
 uint64_t directed(const Key& key, std::string_view label, Direction direction) {
   const Key derived = derive_key(key, label, uint64_t{direction.source} << 32 | direction.target);
-  return get<uint64_t>(derived.data());
+  return load_little_endian<uint64_t>(derived.data());
 }
 
 bool has_right_size(const Header& header, size_t message_bytes) {
@@ -50,11 +36,11 @@ void encode(const Header& header, HeaderBytes bytes) {
   bytes[1] = static_cast<std::byte>(header.channel);
   bytes[2] = static_cast<std::byte>(header.credit_channel);
   bytes[3] = std::byte{0};
-  put<uint32_t>(header.payload_bytes, &bytes[4]);
-  put<uint32_t>(header.credit_units, &bytes[8]);
-  put<uint32_t>(header.number, &bytes[12]);
-  put<uint64_t>(header.frame.call, &bytes[16]);
-  put<uint64_t>(header.frame.message_bytes, &bytes[24]);
+  store_little_endian<uint32_t>(header.payload_bytes, &bytes[4]);
+  store_little_endian<uint32_t>(header.credit_units, &bytes[8]);
+  store_little_endian<uint32_t>(header.number, &bytes[12]);
+  store_little_endian<uint64_t>(header.frame.call, &bytes[16]);
+  store_little_endian<uint64_t>(header.frame.message_bytes, &bytes[24]);
 }
 
 std::optional<Header> decode(std::span<const std::byte> message) {
@@ -65,11 +51,11 @@ std::optional<Header> decode(std::span<const std::byte> message) {
   header.kind = static_cast<Kind>(message[0]);
   header.channel = std::to_integer<uint8_t>(message[1]);
   header.credit_channel = std::to_integer<uint8_t>(message[2]);
-  header.payload_bytes = get<uint32_t>(&message[4]);
-  header.credit_units = get<uint32_t>(&message[8]);
-  header.number = get<uint32_t>(&message[12]);
-  header.frame.call = get<uint64_t>(&message[16]);
-  header.frame.message_bytes = get<uint64_t>(&message[24]);
+  header.payload_bytes = load_little_endian<uint32_t>(&message[4]);
+  header.credit_units = load_little_endian<uint32_t>(&message[8]);
+  header.number = load_little_endian<uint32_t>(&message[12]);
+  header.frame.call = load_little_endian<uint64_t>(&message[16]);
+  header.frame.message_bytes = load_little_endian<uint64_t>(&message[24]);
   const bool known_channels = header.channel < transport::kChannelCount && header.credit_channel < transport::kChannelCount;
   if (!known_channels || message[3] != std::byte{0} || !has_right_size(header, message.size())) {
     return std::nullopt;

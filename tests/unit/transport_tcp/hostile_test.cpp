@@ -132,7 +132,7 @@ TEST_F(TcpStrangerTest, ASecondConnectionOfAConnectedPeerIsDropped) {
 class TcpMaliceTest : public testing::Test {
  protected:
   void SetUp() override {
-    victim_->connect(0, encode({.host = digest_of_host("this host"), .sockets = decode(victim_->address())->sockets}));
+    victim_->connect(0, encode({.host = hash_of_text("this host"), .sockets = decode(victim_->address())->sockets}));
     (void)socket_.shake_hands(link_key(), kClaimOfRank0, polling());
     for (int turn = 0; turn < kTurnLimit && victim_->link(0) == nullptr; ++turn) {
       victim_->poll();
