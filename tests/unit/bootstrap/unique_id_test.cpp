@@ -8,6 +8,8 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "base/types.hpp"
@@ -125,8 +127,26 @@ TEST(UniqueId, RanksInThreads) {
   }
 }
 
-// Runs `body` in a child process, whose exit status is its result's code.
+// Whether all threads of this process but the caller's sleep, each in a system call.
+bool others_sleep() {
+  const std::string own = std::to_string(::gettid());
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string stat;
+    std::getline(std::ifstream(task.path() / "stat"), stat);
+    const size_t state = stat.rfind(") ");  // "id (name) state ...", proc(5)
+    if (task.path().filename() != own && state != std::string::npos && stat[state + 2] != 'S') {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Runs `body` in a child process, whose exit status is its result's code. Forks while the threads of services wait for callers: a lock of
+// AddressSanitizer's allocator that a thread holds at the time of fork() stays locked in the child.
 pid_t in_child(const std::function<Status()>& body) {
+  while (!others_sleep()) {
+    ::sched_yield();
+  }
   const pid_t child = ::fork();
   if (child == 0) {
     const Status status = body();
