@@ -44,9 +44,12 @@ class Runner {
   Summary run(const std::function<void(const Row&)>& on_row);
 
  private:
+  struct Task;
   struct Problem;
 
-  Row run_size(const Case& one, size_t bytes, const Numbers& numbers, tuttiRedOp_t op);
+  Problem problem_of(const Task& task, Place place) const;
+  void warm_up(const Task& task);
+  Row run_size(const Task& task);
   Measurement measure(const Problem& problem);
   double time_per_call_us(const Problem& problem);
   Distribution time_iterations(const Problem& problem);
