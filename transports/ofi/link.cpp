@@ -4,7 +4,6 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -24,6 +23,10 @@ constexpr uint64_t kReadAhead = 2;
 constexpr int kMaxIdleRounds = 50;
 constexpr int kMaxRounds = 100'000;
 
+constexpr transport::UnitsByChannel frames_by_channel(uint32_t frames) {
+  return transport::units_by_channel([&](uint32_t) { return frames; });
+}
+
 constexpr bool is_later(uint16_t generation, uint16_t than) { return static_cast<int16_t>(generation - than) > 0; }
 
 }  // namespace
@@ -34,7 +37,12 @@ OfiLink::Inbound::Inbound(Operation::Owner& owner) {
   }
 }
 
-OfiLink::OfiLink(Hub& hub, const Ends& ends, Manner manner) : hub_(hub), ends_(ends), manner_(std::move(manner)) {
+OfiLink::OfiLink(Hub& hub, const Ends& ends, Manner manner)
+    : hub_(hub),
+      ends_(ends),
+      manner_(std::move(manner)),
+      held_(frames_by_channel(kWindowFrames)),
+      given_({.window_units = frames_by_channel(kWindowFrames), .due_units = frames_by_channel(kWindowFrames / 2)}) {
   for (uint32_t channel = 0; channel < kChannelCount; ++channel) {
     inbound_.emplace_back(static_cast<Operation::Owner&>(*this));
     for (const auto& slot : inbound_.back().window) {
@@ -61,14 +69,13 @@ OfiLink::~OfiLink() {
 
 Outcome OfiLink::try_send(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload) {
   assert(channel < kChannelCount && payload.size() <= manner_.max_frame_bytes);
-  Outbound& outbound = outbound_[channel];
-  if (failure_.ok() && outbound.next - outbound.popped >= kWindowFrames) {
+  if (failure_.ok() && !held_.covers(channel, 1)) {
     hub_.look(seen_sending_);
   }
   if (!failure_.ok()) {
     return Outcome::failed;
   }
-  if (outbound.next - outbound.popped >= kWindowFrames) {
+  if (!held_.covers(channel, 1)) {
     return Outcome::would_block;
   }
   return payload.size() <= kEagerBytes ? send_eager(channel, header, payload) : send_offer(channel, header, payload);
@@ -82,6 +89,7 @@ Outcome OfiLink::send_eager(uint32_t channel, const transport::FrameHeader& head
                               .frame = header},
                              payload);
   if (posted == Posted::done) {
+    held_.spend(channel, 1);
     Sent& sent = outbound.at(outbound.next++);
     sent.bytes = static_cast<uint32_t>(payload.size());
     sent.is_offered = false;
@@ -106,6 +114,7 @@ Outcome OfiLink::send_offer(uint32_t channel, const transport::FrameHeader& head
           .registration = std::move(*registration)};
   const Posted posted = post_offer(channel, outbound.next, sent);
   if (posted == Posted::done) {
+    held_.spend(channel, 1);
     ++outbound.next;
   } else {
     sent = {};
@@ -134,8 +143,9 @@ Posted OfiLink::post_offer(uint32_t channel, uint64_t number, const Sent& frame)
 Posted OfiLink::post(Header header, std::span<const std::byte> payload) {
   header.token = ends_.peer_token;
   header.source = ends_.own_rank;
-  header.credit_channel = static_cast<uint8_t>(credit_channel_beside(header.channel));
-  header.popped = static_cast<uint32_t>(inbound_[header.credit_channel].head);
+  const transport::GivenCredit::News news = given_.next();
+  header.credit_channel = static_cast<uint8_t>(news.channel);
+  header.popped = news.total;
   header.landed = static_cast<uint32_t>(inbound_[header.credit_channel].landed);
   header.generation = generation_;
   header.obeyed_generation = obeyed_;
@@ -165,20 +175,12 @@ Posted OfiLink::post(Header header, std::span<const std::byte> payload) {
     }
   }
   if (posted == Posted::done) {
-    note_told(header);
+    given_.note_told(news);
+    owes_word_ = false;
   } else if (posted == Posted::failed) {
     fail(remote_error("{}", endpoint.error()));
   }
   return posted;
-}
-
-void OfiLink::note_told(const Header& header) {
-  Inbound& inbound = inbound_[header.credit_channel];
-  inbound.told_popped = inbound.head;
-  inbound.told_landed = inbound.landed;
-  inbound.landed_is_due = false;
-  update_due(header.credit_channel);
-  owes_word_ = false;
 }
 
 void OfiLink::note_sent(const std::string& error) {
@@ -210,17 +212,6 @@ void OfiLink::advance_released(Outbound& outbound) {
 
 // ---- What the peer should know ----
 
-void OfiLink::update_due(uint32_t channel) {
-  const Inbound& inbound = inbound_[channel];
-  const bool is_due = inbound.landed_is_due || inbound.head - inbound.told_popped >= kWindowFrames / 2;
-  due_channels_ = is_due ? due_channels_ | 1u << channel : due_channels_ & ~(1u << channel);
-}
-
-uint32_t OfiLink::credit_channel_beside(uint32_t channel) const {
-  const bool others_go_first = due_channels_ != 0 && (due_channels_ >> channel & 1) == 0;
-  return others_go_first ? static_cast<uint32_t>(std::countr_zero(due_channels_)) : channel;
-}
-
 size_t OfiLink::flush() {
   if (!failure_.ok() || !owes()) {
     return 0;
@@ -237,7 +228,7 @@ size_t OfiLink::flush() {
 
 size_t OfiLink::send_words() {
   size_t sent = 0;
-  while (failure_.ok() && (owes_word_ || due_channels_ != 0)) {
+  while (failure_.ok() && (owes_word_ || given_.is_due())) {
     if (post({.kind = Kind::credit, .frame = {}}, {}) != Posted::done) {
       break;
     }
@@ -284,17 +275,13 @@ void OfiLink::receive(MessageBuffer& message) {
 bool OfiLink::take_words(const Header& header) {
   greeted_ = true;
   Outbound& outbound = outbound_[header.credit_channel];
-  const uint64_t popped = widen(header.popped, outbound.popped);
   const uint64_t landed = widen(header.landed, outbound.landed);
-  if (static_cast<int64_t>(popped - outbound.popped) > 0) {
-    outbound.popped = popped;
-  }
-  if (outbound.popped > outbound.next || static_cast<int64_t>(landed - outbound.next) > 0) {
+  if (!held_.set_total(header.credit_channel, header.popped) || static_cast<int64_t>(landed - outbound.next) > 0) {
     violation("credit for frames that were never sent");
     return false;
   }
-  for (; outbound.landed < outbound.next && (static_cast<int64_t>(landed - outbound.landed) > 0 || outbound.landed < outbound.popped);
-       ++outbound.landed) {
+  const uint64_t popped = widen(held_.freed_units(header.credit_channel), outbound.landed);
+  for (; static_cast<int64_t>(landed - outbound.landed) > 0 || outbound.landed < popped; ++outbound.landed) {
     Sent& sent = outbound.at(outbound.landed);
     sent.is_offered = false;
     sent.registration.reset();
@@ -383,8 +370,9 @@ void OfiLink::accept_offer(const Header& header, const OfferedMemory& offered, S
 void OfiLink::advance_landed(Inbound& inbound) {
   while (inbound.landed - inbound.head < kWindowFrames && inbound.at(inbound.landed).is_here()) {
     const Slot& slot = inbound.at(inbound.landed++);
-    inbound.landed_is_due |= slot.was_offered;
-    update_due(slot.channel);
+    if (slot.was_offered) {  // the peer keeps it for this rank
+      given_.make_due(slot.channel);
+    }
   }
 }
 
@@ -514,10 +502,10 @@ void OfiLink::pop(uint32_t channel) {
   assert(slot.is_here());
   clear(slot);
   ++inbound.head;
+  given_.free(channel, 1);
   inbound.landing = {};
   inbound.is_wanted = false;
   (void)begin_reads(channel);
-  update_due(channel);
   if (owes()) {
     (void)flush();
   }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/status.hpp"
+#include "transport/credit.hpp"
 #include "transport/transport.hpp"
 #include "transports/ofi/hub.hpp"
 #include "transports/ofi/wire.hpp"
@@ -63,7 +64,7 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   bool greeted() const { return greeted_; }
   // Sends what it owes, and goes on where it had to try again. Returns how many messages and reads began.
   size_t flush();
-  bool owes() const { return owes_word_ || due_channels_ != 0 || reoffers_are_due_ || reads_to_retry_ != 0; }
+  bool owes() const { return owes_word_ || given_.is_due() || reoffers_are_due_ || reads_to_retry_ != 0; }
   bool is_sending() const { return messages_leaving_ > 0; }
   // Frames that try_send took, and whether as many as the peer says have arrived.
   FrameCounts sent() const;
@@ -83,7 +84,6 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   struct Outbound {
     std::array<Sent, kWindowFrames> window;
     uint64_t next = 0;      // number of the next frame
-    uint64_t popped = 0;    // by the peer
     uint64_t landed = 0;    // there
     uint64_t released = 0;  // frames whose memory is not read any more
     uint64_t released_bytes = 0;
@@ -113,9 +113,6 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
     std::vector<std::unique_ptr<Slot>> window;
     uint64_t head = 0;    // number of the frame that peek() shows
     uint64_t landed = 0;  // all frames below are here
-    uint64_t told_popped = 0;
-    uint64_t told_landed = 0;
-    bool landed_is_due = false;  // a frame that the peer keeps for this rank has landed
     std::span<std::byte> landing;
     bool is_wanted = false;    // somebody has peeked since the last pop()
     bool reads_ahead = false;  // whoever peeked last named no landing
@@ -133,11 +130,8 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   transport::Outcome send_eager(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload);
   transport::Outcome send_offer(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload);
   transport::Outcome outcome_of(Posted posted);
-  void note_told(const Header& header);
   static void advance_released(Outbound& outbound);
 
-  void update_due(uint32_t channel);
-  uint32_t credit_channel_beside(uint32_t channel) const;
   size_t send_words();
   size_t send_reoffers();
 
@@ -164,6 +158,8 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   Hub& hub_;
   const Ends ends_;
   const Manner manner_;
+  transport::HeldCredit held_;  // a unit is a frame
+  transport::GivenCredit given_;
   std::array<Outbound, transport::kChannelCount> outbound_;
   std::vector<Inbound> inbound_;  // by channel
   size_t reads_under_way_ = 0;
@@ -174,7 +170,6 @@ class OfiLink final : public transport::Link, private Hub::Destination, private 
   uint16_t peer_generation_ = 0;     // of the peer's
   uint16_t obeyed_ = 0;
   bool owes_word_ = false;
-  uint32_t due_channels_ = 0;  // whose credit is worth a message of its own, one bit each
   bool reoffers_are_due_ = false;
   bool greeted_ = false;
   bool is_removed_ = false;  // from the endpoint's peers

@@ -2,13 +2,15 @@
 #include "transports/tcp/inbox.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cstring>
 
 namespace tutti::transports::tcp {
 
-Inbox::Inbox() {
+// News is due sooner than a frame of the largest size could fail to fit in what the peer knows of.
+Inbox::Inbox()
+    : credit_({.window_units = transport::units_by_channel(rail_window_units),
+               .due_units = transport::units_by_channel([](uint32_t channel) { return rail_window_units(channel) / 4; })}) {
   for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
     inbound_[channel].window_units = rail_window_units(channel);
   }
@@ -27,7 +29,7 @@ Inbox::Entry& Inbox::entry_at(const Inbound& inbound, uint32_t place) {
 
 bool Inbox::ready(uint32_t channel) const {
   const Inbound& inbound = inbound_[channel];
-  return inbound.landed == Inbound::Landed::nothing ? inbound.memory != nullptr && inbound.whole[inbound.place(inbound.front_units)]
+  return inbound.landed == Inbound::Landed::nothing ? inbound.memory != nullptr && inbound.whole[inbound.place(front_units(channel))]
                                                     : inbound.landed == Inbound::Landed::whole;
 }
 
@@ -37,7 +39,7 @@ transport::Frame Inbox::front(uint32_t channel) const {
   if (inbound.landed == Inbound::Landed::whole) {
     return {inbound.landed_entry.header, inbound.landing.first(inbound.landed_entry.payload_bytes)};
   }
-  const uint32_t place = inbound.place(inbound.front_units);
+  const uint32_t place = inbound.place(front_units(channel));
   const Entry& entry = entry_at(inbound, place);
   // A peer that lets frames overlap harms what they say, and nothing else.
   const size_t payload_bytes = std::min<size_t>(entry.payload_bytes, kMaxRailFrameBytes);
@@ -50,15 +52,11 @@ void Inbox::pop(uint32_t channel) {
   if (inbound.landed == Inbound::Landed::whole) {
     inbound.landed = Inbound::Landed::nothing;
   } else {
-    inbound.whole[inbound.place(inbound.front_units)] = false;
+    inbound.whole[inbound.place(front_units(channel))] = false;
   }
   inbound.landing = {};
   inbound.kept.reset();
-  inbound.front_units += cost_units;
-  // Sooner than a frame of the largest size could fail to fit in what the peer knows of.
-  if (inbound.front_units - inbound.told_units >= inbound.window_units / 4) {
-    credit_due_channels_ |= 1u << channel;
-  }
+  credit_.free(channel, cost_units);
 }
 
 void Inbox::set_landing(uint32_t channel, std::span<std::byte> landing) {
@@ -69,7 +67,8 @@ void Inbox::set_landing(uint32_t channel, std::span<std::byte> landing) {
 
 bool Inbox::is_landing(const Arrival& arrival) const {
   const Inbound& inbound = inbound_[arrival.channel];
-  return arrival.left_bytes > 0 && !arrival.is_repeat && inbound.landed == Inbound::Landed::part && arrival.start_units == inbound.front_units;
+  return arrival.left_bytes > 0 && !arrival.is_repeat && inbound.landed == Inbound::Landed::part &&
+         arrival.start_units == front_units(arrival.channel);
 }
 
 void Inbox::let_go() {
@@ -94,8 +93,9 @@ void Inbox::let_go() {
   }
 }
 
-bool Inbox::has_arrived(const Inbound& inbound, uint32_t start_units) const {
-  const uint32_t ahead_units = start_units - inbound.front_units;
+bool Inbox::has_arrived(uint32_t channel, uint32_t start_units) const {
+  const Inbound& inbound = inbound_[channel];
+  const uint32_t ahead_units = start_units - front_units(channel);
   if (ahead_units >= 1u << 31) {
     return true;  // it has even been popped
   }
@@ -111,12 +111,12 @@ Status Inbox::begin(size_t rail, const RailHeader& header) {
              .is_repeat = true,
              .channel = header.channel,
              .start_units = header.start_units};
-  const uint32_t cost_units = credit_units(header.payload_bytes);
+  const uint32_t end_units = header.start_units + credit_units(header.payload_bytes);
   // What lies behind what has been popped is a repeat; only beyond it the window is of interest.
-  if (header.start_units - inbound.front_units < 1u << 31 && header.start_units + cost_units - inbound.told_units > inbound.window_units) {
+  if (header.start_units - front_units(header.channel) < 1u << 31 && !credit_.covers(header.channel, end_units)) {
     return remote_error("peer sent a frame of {} bytes on channel {} beyond its credit", header.payload_bytes, header.channel);
   }
-  if (has_arrived(inbound, header.start_units)) {
+  if (has_arrived(header.channel, header.start_units)) {
     return {};
   }
   for (Arrival& other : arrivals_) {
@@ -125,7 +125,7 @@ Status Inbox::begin(size_t rail, const RailHeader& header) {
     }
   }
   arrival.is_repeat = false;
-  const bool is_next = header.start_units == inbound.front_units && inbound.landed == Inbound::Landed::nothing;
+  const bool is_next = header.start_units == front_units(header.channel) && inbound.landed == Inbound::Landed::nothing;
   if (is_next && header.payload_bytes > 0 && header.payload_bytes <= inbound.landing.size()) {
     inbound.landed = Inbound::Landed::part;
     inbound.landed_entry = {header.frame, header.payload_bytes};
@@ -149,7 +149,7 @@ void Inbox::finish(size_t rail) {
     return;
   }
   Inbound& inbound = inbound_[arrival.channel];
-  if (inbound.landed == Inbound::Landed::part && arrival.start_units == inbound.front_units) {
+  if (inbound.landed == Inbound::Landed::part && arrival.start_units == front_units(arrival.channel)) {
     inbound.landed = Inbound::Landed::whole;
   } else {
     inbound.whole[inbound.place(arrival.start_units)] = true;
@@ -172,27 +172,6 @@ void Inbox::drop_rest(Arrival& arrival) {
   }
   arrival.is_repeat = true;
   arrival.destination = nullptr;
-}
-
-Inbox::Credit Inbox::take_credit() {
-  uint32_t chosen = 0;
-  if (credit_due_channels_ != 0) {
-    chosen = static_cast<uint32_t>(std::countr_zero(credit_due_channels_));
-  } else {
-    const auto untold_units = [&](uint32_t channel) { return inbound_[channel].front_units - inbound_[channel].told_units; };
-    for (uint32_t channel = 1; channel < transport::kChannelCount; ++channel) {
-      chosen = untold_units(channel) > untold_units(chosen) ? channel : chosen;
-    }
-  }
-  credit_due_channels_ &= ~(1u << chosen);
-  inbound_[chosen].told_units = inbound_[chosen].front_units;
-  return {chosen, inbound_[chosen].told_units};
-}
-
-void Inbox::tell_credit_again() {
-  for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
-    credit_due_channels_ |= inbound_[channel].told_units != 0 ? 1u << channel : 0;
-  }
 }
 
 }  // namespace tutti::transports::tcp

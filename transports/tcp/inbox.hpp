@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The receiving half of a link with several rails: puts the frames of each channel back into order, drops those that come again, and accounts for the
-// credit it has given. A frame's place is told by the units before it, so any order will do. Without sockets: rails say what arrives, and put it where
-// they are told.
+// The receiving half of a link with several rails: puts the frames of each channel back into order and drops those that come again. A frame's place
+// is told by the units before it, so any order will do. Without sockets: rails say what arrives, and put it where they are told.
 #pragma once
 
 #include <array>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "base/status.hpp"
+#include "transport/credit.hpp"
 #include "transport/transport.hpp"
 #include "transports/tcp/rail_name.hpp"
 #include "transports/tcp/rail_wire.hpp"
@@ -50,18 +50,8 @@ class Inbox {
   // Nothing more will come over this rail, or all that comes belongs to another socket. A frame that it has begun may be begun again over another rail.
   void forget(size_t rail);
 
-  // Whether some channel's credit is worth a header of its own.
-  bool credit_due() const { return credit_due_channels_ != 0; }
-  struct Credit {
-    uint32_t channel = 0;
-    uint32_t total = 0;
-  };
-  // The credit to tell with the next header.
-  Credit take_credit();
-  // Credit that has been told before, for a header that will be long on its way.
-  Credit told_credit() const { return {0, inbound_[0].told_units}; }
-  // What was told may have been lost on the way.
-  void tell_credit_again();
+  transport::GivenCredit& credit() { return credit_; }
+  const transport::GivenCredit& credit() const { return credit_; }
 
  private:
   struct AlignedDelete {
@@ -75,8 +65,6 @@ class Inbox {
   static_assert(sizeof(Entry) <= kCreditUnitBytes);
   struct Inbound {
     uint32_t window_units = 0;
-    uint32_t front_units = 0;  // of all frames that have been popped
-    uint32_t told_units = 0;   // of those, the most that the peer may have been told of
     std::unique_ptr<std::byte[], AlignedDelete> memory;  // made with the first frame; the place of a frame is its start modulo the window
     std::vector<bool> whole;                             // by place: a frame begins there, and all of it has arrived
     std::span<std::byte> landing;
@@ -90,13 +78,15 @@ class Inbox {
 
   static void make_memory(Inbound& inbound);
   static Entry& entry_at(const Inbound& inbound, uint32_t place);
-  bool has_arrived(const Inbound& inbound, uint32_t start_units) const;
+  // Where the next frame begins.
+  uint32_t front_units(uint32_t channel) const { return credit_.freed_units(channel); }
+  bool has_arrived(uint32_t channel, uint32_t start_units) const;
   bool is_landing(const Arrival& arrival) const;
   void drop_rest(Arrival& arrival);
 
   std::array<Inbound, transport::kChannelCount> inbound_;
   std::array<Arrival, kMaxRails> arrivals_;
-  uint32_t credit_due_channels_ = 0;  // one bit each
+  transport::GivenCredit credit_;
 };
 
 }  // namespace tutti::transports::tcp

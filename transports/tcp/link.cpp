@@ -22,7 +22,7 @@ TcpLink::TcpLink(Descriptor socket, const Settings& settings, Distance distance,
       description_("tcp " + describe_ends(socket_.get())),
       backlogged_link_count_(backlogged_link_count),
       sender_(socket_.get(), distance == Distance::same_host ? kLoopbackFlightUnits : kDataWindowUnits),
-      receiver_(socket_.get(), sender_) {
+      receiver_(socket_.get(), sender_.credit()) {
   tune(socket_.get(), settings);
 }
 
@@ -48,12 +48,12 @@ Outcome TcpLink::try_send(uint32_t channel, const transport::FrameHeader& header
   if (!sender_.idle() || !sender_.has_credit_for(channel, payload.size())) {
     return Outcome::would_block;
   }
-  const Receiver::Credit credit = receiver_.take_credit();
+  const transport::GivenCredit::News news = receiver_.credit().tell();
   sender_.send({.kind = Kind::data,
                 .channel = static_cast<uint8_t>(channel),
-                .credit_channel = static_cast<uint8_t>(credit.channel),
+                .credit_channel = static_cast<uint8_t>(news.channel),
                 .payload_bytes = static_cast<uint32_t>(payload.size()),
-                .credit_units = credit.units,
+                .credit_units = news.units,
                 .frame = header},
                payload);
   note_failure();
@@ -95,7 +95,7 @@ Outcome TcpLink::peek(uint32_t channel, std::span<std::byte> landing, transport:
 
 void TcpLink::pop(uint32_t channel) {
   receiver_.pop(channel);
-  if (receiver_.credit_due()) {
+  if (receiver_.credit().is_due()) {
     flush();
   }
 }
@@ -106,7 +106,7 @@ void TcpLink::let_go() {
 }
 
 size_t TcpLink::flush() {
-  if (!failure_.ok() || (sender_.idle() && !receiver_.credit_due())) {
+  if (!failure_.ok() || (sender_.idle() && !receiver_.credit().is_due())) {
     return 0;
   }
   const size_t written_bytes = sender_.flush() + send_due_credit();
@@ -118,13 +118,13 @@ size_t TcpLink::flush() {
 // Credit whose return the peer may be waiting for does not wait for a frame to travel with.
 size_t TcpLink::send_due_credit() {
   size_t written_bytes = 0;
-  while (receiver_.credit_due() && sender_.idle() && sender_.failure().ok()) {
-    const Receiver::Credit credit = receiver_.take_credit();
+  while (receiver_.credit().is_due() && sender_.idle() && sender_.failure().ok()) {
+    const transport::GivenCredit::News news = receiver_.credit().tell();
     sender_.send({.kind = Kind::credit,
                   .channel = 0,
-                  .credit_channel = static_cast<uint8_t>(credit.channel),
+                  .credit_channel = static_cast<uint8_t>(news.channel),
                   .payload_bytes = 0,
-                  .credit_units = credit.units,
+                  .credit_units = news.units,
                   .frame = {}},
                  {});
     written_bytes += kHeaderBytes;
@@ -151,7 +151,7 @@ void TcpLink::note_failure() {
 }
 
 void TcpLink::update_backlog() {
-  const bool backlogged = failure_.ok() && (!sender_.idle() || receiver_.credit_due());
+  const bool backlogged = failure_.ok() && (!sender_.idle() || receiver_.credit().is_due());
   if (backlogged != backlogged_) {
     backlogged_ = backlogged;
     backlogged_link_count_ += backlogged ? 1 : -1;

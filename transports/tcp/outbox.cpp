@@ -30,13 +30,6 @@ void FrameQueue::append(FrameQueue& other) {
   other = FrameQueue();
 }
 
-Outbox::Outbox() = default;
-
-bool Outbox::has_credit_for(uint32_t channel, size_t payload_bytes) const {
-  const Outbound& outbound = outbound_[channel];
-  return outbound.taken_units + credit_units(payload_bytes) - outbound.credit_total <= rail_window_units(channel);
-}
-
 OutgoingFrame& Outbox::take(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload) {
   assert(has_credit_for(channel, payload.size()));
   if (free_.empty()) {
@@ -47,7 +40,7 @@ OutgoingFrame& Outbox::take(uint32_t channel, const transport::FrameHeader& head
   Outbound& outbound = outbound_[channel];
   frame.header = header;
   frame.channel = channel;
-  frame.start_units = outbound.taken_units;
+  frame.start_units = credit_.spent_units(channel);
   frame.is_acknowledged = false;
   frame.is_borrowed = payload.size() > kRailCopiedPayloadBytes;
   frame.payload = payload;
@@ -61,7 +54,7 @@ OutgoingFrame& Outbox::take(uint32_t channel, const transport::FrameHeader& head
   if (outbound.first_unreleased == nullptr) {
     outbound.first_unreleased = &frame;
   }
-  outbound.taken_units += credit_units(payload.size());
+  credit_.spend(channel, credit_units(payload.size()));
   release(outbound);
   return frame;
 }
@@ -85,20 +78,6 @@ void Outbox::acknowledge(OutgoingFrame& frame) {
     }
     free_.push_back(&done);
   }
-}
-
-// Totals that were overtaken by later ones tell nothing.
-bool Outbox::set_credit(uint32_t channel, uint32_t total) {
-  Outbound& outbound = outbound_[channel];
-  const uint32_t more_units = total - outbound.credit_total;
-  if (more_units >= 1u << 31) {
-    return true;
-  }
-  if (more_units > outbound.taken_units - outbound.credit_total) {
-    return false;
-  }
-  outbound.credit_total = total;
-  return true;
 }
 
 void Outbox::let_go() {

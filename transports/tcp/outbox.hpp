@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sending half of a link with several rails: numbers frames, keeps them until the peer has acknowledged them, and accounts for the credit that the
-// peer has given. Without sockets: rails say what was acknowledged.
+// The sending half of a link with several rails: numbers frames, and keeps them until the peer has acknowledged them. Without sockets: rails say what was acknowledged.
 #pragma once
 
 #include <array>
@@ -10,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "transport/credit.hpp"
 #include "transport/transport.hpp"
 #include "transports/tcp/rail_wire.hpp"
 
@@ -52,15 +52,14 @@ class FrameQueue {
 
 class Outbox {
  public:
-  Outbox();
+  Outbox() : credit_(transport::units_by_channel(rail_window_units)) {}
 
-  bool has_credit_for(uint32_t channel, size_t payload_bytes) const;
+  bool has_credit_for(uint32_t channel, size_t payload_bytes) const { return credit_.covers(channel, credit_units(payload_bytes)); }
   // Takes a frame, with credit for it; the reference is good until it is acknowledged.
   OutgoingFrame& take(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload);
   // `frame`, which is in no queue any more, has arrived.
   void acknowledge(OutgoingFrame& frame);
-  // The total of credit on `channel`, as some header told it. False if it exceeds what the peer has been sent.
-  [[nodiscard]] bool set_credit(uint32_t channel, uint32_t total);
+  transport::HeldCredit& credit() { return credit_; }
   // Payload bytes of frames, counted from the link's beginning, that are read no more.
   uint64_t released_bytes(uint32_t channel) const { return outbound_[channel].released_bytes; }
   // Keeps copies of all payloads from now on: the caller's memory counts as released.
@@ -70,8 +69,6 @@ class Outbox {
 
  private:
   struct Outbound {
-    uint32_t taken_units = 0;
-    uint32_t credit_total = 0;
     uint64_t released_bytes = 0;
     // Those that are not acknowledged, or that follow one that is not.
     OutgoingFrame* first = nullptr;
@@ -81,6 +78,7 @@ class Outbox {
 
   static void release(Outbound& outbound);
 
+  transport::HeldCredit credit_;
   std::array<Outbound, transport::kChannelCount> outbound_;
   std::deque<OutgoingFrame> frames_;
   std::vector<OutgoingFrame*> free_;

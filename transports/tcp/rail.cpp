@@ -37,7 +37,7 @@ Rail::Rail(Setup setup, const Clock& clock, Inbox& inbox, Outbox& outbox)
       outbox_(outbox),
       buffer_(std::make_unique_for_overwrite<std::byte[]>(kRailBufferBytes)) {}
 
-void Rail::send(OutgoingFrame& frame, const Inbox::Credit& credit) {
+void Rail::send(OutgoingFrame& frame, const transport::GivenCredit::News& credit) {
   begin_header({.kind = RailKind::data,
                 .channel = static_cast<uint8_t>(frame.channel),
                 .credit_channel = static_cast<uint8_t>(credit.channel),
@@ -164,7 +164,7 @@ bool Rail::consume_header() {
     loss_ = header;
     return breach_.ok();
   }
-  if (!outbox_.set_credit(header->credit_channel, header->credit_total)) {
+  if (!outbox_.credit().set_total(header->credit_channel, header->credit_total)) {
     breach_ = remote_error("peer returned credit it never held on channel {}", header->credit_channel);
   }
   if (header->kind == RailKind::data && breach_.ok()) {

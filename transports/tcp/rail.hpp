@@ -38,7 +38,7 @@ class Rail {
   // Whether it can begin something: all that was given to it has reached the kernel.
   bool idle() const { return header_left_bytes_ == 0 && payload_left_bytes_ == 0; }
   // Begins a frame and writes what the socket takes; only when idle(). The frame is in this rail's queue until it is acknowledged.
-  void send(OutgoingFrame& frame, const Inbox::Credit& credit);
+  void send(OutgoingFrame& frame, const transport::GivenCredit::News& credit);
   // Begins a header that is no frame; only when idle().
   void send(const RailHeader& header);
   // Writes on. Returns the number of bytes that went out.

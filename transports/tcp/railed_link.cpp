@@ -117,7 +117,7 @@ Rail* RailedLink::choose_rail(size_t payload_bytes) {
   return chosen;
 }
 
-Inbox::Credit RailedLink::credit_for(const Rail& rail) { return is_slow(rail, fastest_ns()) ? inbox_.told_credit() : inbox_.take_credit(); }
+transport::GivenCredit::News RailedLink::credit_for(const Rail& rail) { return is_slow(rail, fastest_ns()) ? inbox_.credit().old_news() : inbox_.credit().tell(); }
 
 Outcome RailedLink::try_send(uint32_t channel, const transport::FrameHeader& header, std::span<const std::byte> payload) {
   assert(channel < transport::kChannelCount && payload.size() <= max_frame_bytes_);
@@ -188,7 +188,7 @@ Outcome RailedLink::peek(uint32_t channel, std::span<std::byte> landing, transpo
 
 void RailedLink::pop(uint32_t channel) {
   inbox_.pop(channel);
-  if (inbox_.credit_due()) {
+  if (inbox_.credit().is_due()) {
     flush();
   }
 }
@@ -238,8 +238,8 @@ void RailedLink::write_news() {
         rail->send({.kind = RailKind::loss, .channel = static_cast<uint8_t>(lost), .credit_channel = incarnations_[lost], .frame = {}});
       }
     }
-    while (is_free() && (rail->acknowledgement_due() || (is_prompt && inbox_.credit_due()))) {
-      const Inbox::Credit credit = credit_for(*rail);
+    while (is_free() && (rail->acknowledgement_due() || (is_prompt && inbox_.credit().is_due()))) {
+      const transport::GivenCredit::News credit = credit_for(*rail);
       rail->send({.kind = RailKind::news, .credit_channel = static_cast<uint8_t>(credit.channel), .credit_total = credit.total, .frame = {}});
     }
   }
@@ -277,7 +277,7 @@ void RailedLink::retire(size_t index, Close close) {
   while (rail->failure().ok() && rail->breach().ok() && rail->read() > 0) {
   }
   inbox_.forget(index);
-  inbox_.tell_credit_again();
+  inbox_.credit().tell_again();
   FrameQueue frames = rail->take_unacknowledged();
   homeless_.append(frames);
   if (close == Close::at_once) {
@@ -347,7 +347,7 @@ size_t RailedLink::look() {
 }
 
 bool RailedLink::has_work() const {
-  return !homeless_.empty() || losses_to_tell_.any() || inbox_.credit_due() ||
+  return !homeless_.empty() || losses_to_tell_.any() || inbox_.credit().is_due() ||
          std::ranges::any_of(rails_, [](const auto& rail) { return rail != nullptr && (!rail->idle() || rail->acknowledgement_due()); });
 }
 

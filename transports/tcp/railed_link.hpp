@@ -67,7 +67,7 @@ class RailedLink final : public SocketLink {
   uint64_t fastest_ns() const;
   static bool is_slow(const Rail& rail, uint64_t fastest_ns);
   Rail* choose_rail(size_t payload_bytes);
-  Inbox::Credit credit_for(const Rail& rail);
+  transport::GivenCredit::News credit_for(const Rail& rail);
   void read_all(uint32_t channel);
   void look_for_news();
   size_t write_all();

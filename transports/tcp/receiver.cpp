@@ -5,7 +5,6 @@
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -25,6 +24,9 @@ constexpr size_t kLargePayloadBytes = 16 * 1024;
 // Bounds one call's work.
 constexpr int kMaxReadsPerCall = 8;
 
+// Sooner than a frame of the largest size could fail to fit in what the peer knows of.
+constexpr uint32_t due_units(uint32_t channel) { return std::min(kCreditDueUnits, window_units(channel) - credit_units(kMaxFrameBytes)); }
+
 }  // namespace
 
 template <size_t... channels>
@@ -32,9 +34,10 @@ std::array<Receiver::Inbound, sizeof...(channels)> Receiver::make_inbound(std::i
   return {Inbound(window_units(channels))...};
 }
 
-Receiver::Receiver(int socket, Sender& sender)
+Receiver::Receiver(int socket, transport::HeldCredit& held)
     : socket_(socket),
-      sender_(sender),
+      held_(held),
+      credit_({.window_units = transport::units_by_channel(window_units), .due_units = transport::units_by_channel(due_units)}),
       inbound_(make_inbound(std::make_index_sequence<transport::kChannelCount>{})),
       buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferBytes)) {}
 
@@ -54,7 +57,7 @@ transport::Frame Receiver::front(uint32_t channel) const {
 void Receiver::pop(uint32_t channel) {
   assert(ready(channel));
   Inbound& inbound = inbound_[channel];
-  inbound.popped_units += credit_units(front(channel).payload.size());
+  credit_.free(channel, credit_units(front(channel).payload.size()));
   if (inbound.landed == Inbound::Landed::whole) {
     inbound.landed = Inbound::Landed::nothing;
   } else {
@@ -62,10 +65,6 @@ void Receiver::pop(uint32_t channel) {
   }
   inbound.landing = {};
   inbound.kept.reset();
-  // Sooner than a frame of the largest size could fail to fit in what the peer knows of.
-  if (inbound.popped_units >= std::min(kCreditDueUnits, inbound.window_units - credit_units(kMaxFrameBytes))) {
-    credit_due_channels_ |= 1u << channel;
-  }
 }
 
 void Receiver::set_landing(uint32_t channel, std::span<std::byte> landing) {
@@ -92,24 +91,6 @@ void Receiver::let_go() {
       incoming_.destination = inbound.kept.get() + arrived_bytes;
     }
   }
-}
-
-Receiver::Credit Receiver::take_credit() {
-  Credit credit;
-  for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
-    if (inbound_[channel].popped_units > credit.units) {
-      credit = {channel, inbound_[channel].popped_units};
-    }
-  }
-  // A channel whose credit is due goes first, so that repeated calls serve all that are.
-  if (credit_due_channels_ != 0) {
-    const auto due = static_cast<uint32_t>(std::countr_zero(credit_due_channels_));
-    credit = {due, inbound_[due].popped_units};
-  }
-  inbound_[credit.channel].window_left_units += credit.units;
-  inbound_[credit.channel].popped_units -= credit.units;
-  credit_due_channels_ &= ~(1u << credit.channel);
-  return credit;
 }
 
 bool Receiver::advance_to_frame(uint32_t channel) {
@@ -167,7 +148,7 @@ bool Receiver::consume_header() {
     return false;
   }
   buffer_begin_ += kHeaderBytes;
-  if (!sender_.add_credit(header->credit_channel, header->credit_units)) {
+  if (!held_.add(header->credit_channel, header->credit_units)) {
     fail(remote_error("peer returned {} units of credit it never held on channel {}", header->credit_units, header->credit_channel));
     return false;
   }
@@ -179,13 +160,11 @@ bool Receiver::consume_header() {
 
 void Receiver::begin_frame(const Header& header) {
   Inbound& inbound = inbound_[header.channel];
-  const uint32_t cost_units = credit_units(header.payload_bytes);
-  if (cost_units > inbound.window_left_units) {
+  if (!credit_.accept(header.channel, credit_units(header.payload_bytes))) {
     fail(remote_error("peer sent a frame of {} bytes on channel {} beyond its credit of {} units", header.payload_bytes, header.channel,
-                      inbound.window_left_units));
+                      credit_.left_units(header.channel)));
     return;
   }
-  inbound.window_left_units -= cost_units;
   incoming_ = {header.channel, nullptr, header.payload_bytes};
   const bool is_next = inbound.landed == Inbound::Landed::nothing && inbound.staging.empty();
   if (is_next && header.payload_bytes > 0 && header.payload_bytes <= inbound.landing.size()) {

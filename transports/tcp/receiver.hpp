@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The receiving half of a link: parses the socket's bytes, puts payloads where they belong, and accounts for the credit it has given.
+// The receiving half of a link: parses the socket's bytes, and puts payloads where they belong.
 #pragma once
 
 #include <sys/types.h>
@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "base/status.hpp"
+#include "transport/credit.hpp"
 #include "transport/transport.hpp"
-#include "transports/tcp/sender.hpp"
 #include "transports/tcp/staging.hpp"
 #include "transports/tcp/wire.hpp"
 
@@ -23,8 +23,8 @@ namespace tutti::transports::tcp {
 // a little of what follows behind it, so that the next header needs no system call of its own.
 class Receiver {
  public:
-  // `socket` outlives this; credit that arrives goes to `sender`, which does too.
-  Receiver(int socket, Sender& sender);
+  // `socket` outlives this; credit that arrives goes to `held`, which does too.
+  Receiver(int socket, transport::HeldCredit& held);
 
   // Whether the next frame on `channel` is complete.
   bool ready(uint32_t channel) const;
@@ -47,19 +47,11 @@ class Receiver {
   const Status& failure() const { return failure_; }
   // Whether the latest read left nothing in the socket.
   bool drained() const { return drained_; }
-  // Whether some channel's unreturned credit is worth a header of its own.
-  bool credit_due() const { return credit_due_channels_ != 0; }
-
-  // Takes the credit to return with the next header: the channel with the most, 0 units when there is none.
-  struct Credit {
-    uint32_t channel = 0;
-    uint32_t units = 0;
-  };
-  Credit take_credit();
+  transport::GivenCredit& credit() { return credit_; }
 
  private:
   struct Inbound {
-    explicit Inbound(uint32_t window) : staging(window), window_left_units(window), window_units(window) {}
+    explicit Inbound(uint32_t window_units) : staging(window_units) {}
 
     Staging staging;
     std::span<std::byte> landing;
@@ -68,9 +60,6 @@ class Receiver {
     Landed landed = Landed::nothing;  // what of the next frame is in `landing`; other frames are in `staging`
     transport::FrameHeader landed_header;
     uint32_t landed_bytes = 0;
-    uint32_t window_left_units;    // what the peer may still send
-    uint32_t window_units;
-    uint32_t popped_units = 0;     // what it has not been told it may send again
   };
   // The payload that is being received.
   struct Incoming {
@@ -94,13 +83,13 @@ class Receiver {
   size_t buffered() const { return buffer_end_ - buffer_begin_; }
 
   const int socket_;
-  Sender& sender_;
+  transport::HeldCredit& held_;
+  transport::GivenCredit credit_;
   std::array<Inbound, transport::kChannelCount> inbound_;
   std::unique_ptr<std::byte[]> buffer_;
   size_t buffer_begin_ = 0;
   size_t buffer_end_ = 0;
   Incoming incoming_;
-  uint32_t credit_due_channels_ = 0;  // one bit each
   bool drained_ = false;
   Status failure_;
 };

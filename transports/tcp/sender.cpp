@@ -12,12 +12,9 @@
 
 namespace tutti::transports::tcp {
 
-Sender::Sender(int socket, uint32_t flight_units) : socket_(socket) {
-  for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
-    outbound_[channel].credit_units = window_units(channel);
-    outbound_[channel].unused_units = window_units(channel) - std::min(window_units(channel), flight_units);
-  }
-}
+Sender::Sender(int socket, uint32_t flight_units)
+    : socket_(socket),
+      credit_(transport::units_by_channel([&](uint32_t channel) { return std::min(window_units(channel), flight_units); })) {}
 
 void Sender::send(const Header& header, std::span<const std::byte> payload) {
   assert(idle() && failure_.ok());
@@ -26,12 +23,11 @@ void Sender::send(const Header& header, std::span<const std::byte> payload) {
   copied_end_ = kHeaderBytes;
   if (header.kind == Kind::data) {
     assert(has_credit_for(header.channel, payload.size()));
-    Outbound& outbound = outbound_[header.channel];
-    outbound.credit_units -= credit_units(payload.size());
+    credit_.spend(header.channel, credit_units(payload.size()));
     if (payload.size() <= kCopiedPayloadBytes) {
       std::copy(payload.begin(), payload.end(), copied_.begin() + kHeaderBytes);
       copied_end_ += payload.size();
-      outbound.released_bytes += payload.size();
+      released_bytes_[header.channel] += payload.size();
     } else {
       payload_ = payload;
       payload_channel_ = header.channel;
@@ -80,7 +76,7 @@ void Sender::account_write(size_t written_bytes) {
   const size_t payload_bytes = written_bytes - copied_bytes;
   payload_ = payload_.subspan(payload_bytes);
   if (kept_.empty()) {
-    outbound_[payload_channel_].released_bytes += payload_bytes;
+    released_bytes_[payload_channel_] += payload_bytes;
   } else if (payload_.empty()) {
     kept_ = {};
   }
@@ -92,21 +88,12 @@ void Sender::let_go() {
   }
   kept_.assign(payload_.begin(), payload_.end());
   payload_ = kept_;
-  outbound_[payload_channel_].released_bytes += kept_.size();
-}
-
-bool Sender::add_credit(uint32_t channel, uint32_t units) {
-  Outbound& outbound = outbound_[channel];
-  if (units > window_units(channel) - outbound.credit_units) {
-    return false;
-  }
-  outbound.credit_units += units;
-  return true;
+  released_bytes_[payload_channel_] += kept_.size();
 }
 
 void Sender::abandon() {
   if (kept_.empty()) {
-    outbound_[payload_channel_].released_bytes += payload_.size();
+    released_bytes_[payload_channel_] += payload_.size();
   }
   payload_ = {};
   kept_ = {};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.hpp"
+#include "transport/credit.hpp"
 #include "transport/transport.hpp"
 #include "transports/tcp/wire.hpp"
 
@@ -28,17 +29,16 @@ class Sender {
   // Whether everything given to it has reached the kernel.
   bool idle() const { return copied_begin_ == copied_end_ && payload_.empty(); }
   bool has_credit_for(uint32_t channel, size_t payload_bytes) const {
-    return outbound_[channel].credit_units >= outbound_[channel].unused_units + credit_units(payload_bytes);
+    return credit_.covers(channel, credit_units(payload_bytes));
   }
   // Begins a header with its payload and writes what the socket takes; only when idle(), and with credit for a data header.
   void send(const Header& header, std::span<const std::byte> payload);
   // Writes on. Returns the number of bytes that went out.
   size_t flush();
-  // Credit that arrived. False when it exceeds what the peer has taken so far.
-  [[nodiscard]] bool add_credit(uint32_t channel, uint32_t units);
+  transport::HeldCredit& credit() { return credit_; }
 
   // Payload bytes on `channel` that are read no more.
-  uint64_t released_bytes(uint32_t channel) const { return outbound_[channel].released_bytes; }
+  uint64_t released_bytes(uint32_t channel) const { return released_bytes_[channel]; }
   const Status& failure() const { return failure_; }
   // Drops what is not written yet: it counts as released.
   void abandon();
@@ -46,17 +46,12 @@ class Sender {
   void let_go();
 
  private:
-  struct Outbound {
-    uint32_t credit_units = 0;
-    uint32_t unused_units = 0;  // of the credit: beyond the flight
-    uint64_t released_bytes = 0;
-  };
-
   ssize_t write() const;
   void account_write(size_t written_bytes);
 
   const int socket_;
-  std::array<Outbound, transport::kChannelCount> outbound_;
+  transport::HeldCredit credit_;
+  std::array<uint64_t, transport::kChannelCount> released_bytes_{};
   std::array<std::byte, kHeaderBytes + kCopiedPayloadBytes> copied_;  // the header, and the payload if it is small
   size_t copied_begin_ = 0;
   size_t copied_end_ = 0;

@@ -34,7 +34,7 @@ UcxLink::UcxLink(Worker& worker, Parts parts, const Settings& settings)
       description_("ucx " + parts_.endpoint->lanes()),
       estimate_(estimate_of(parts_.endpoint->lanes(), parts_.is_same_host)),
       sender_(worker_, *parts_.endpoint, parts_.outgoing_session),
-      receiver_(worker_, sender_, parts_.incoming_session) {}
+      receiver_(worker_, sender_.credit(), parts_.incoming_session) {}
 
 UcxLink::~UcxLink() {
   note_failure();
@@ -60,10 +60,10 @@ Outcome UcxLink::try_send(uint32_t channel, const transport::FrameHeader& header
   if (!can_send()) {
     return Outcome::would_block;
   }
-  const Receiver::Credit credit = receiver_.take_credit();
+  const transport::GivenCredit::News news = receiver_.credit().tell();
   sender_.send_frame({.channel = static_cast<uint8_t>(channel),
-                      .credit_channel = static_cast<uint8_t>(credit.channel),
-                      .credit_units = credit.units,
+                      .credit_channel = static_cast<uint8_t>(news.channel),
+                      .credit_units = news.units,
                       .frame = header},
                      payload);
   note_failure();
@@ -102,10 +102,10 @@ void UcxLink::pop(uint32_t channel) {
 
 // Credit whose return the peer may be waiting for does not wait for a frame to travel with.
 void UcxLink::return_credit() {
-  while (receiver_.credit_due() && failure_.ok() && sender_.has_room()) {
-    const Receiver::Credit credit = receiver_.take_credit();
+  while (receiver_.credit().is_due() && failure_.ok() && sender_.has_room()) {
+    const transport::GivenCredit::News news = receiver_.credit().tell();
     sender_.send_word(
-        {.kind = Kind::credit, .credit_channel = static_cast<uint8_t>(credit.channel), .credit_units = credit.units, .frame = {}});
+        {.kind = Kind::credit, .credit_channel = static_cast<uint8_t>(news.channel), .credit_units = news.units, .frame = {}});
   }
 }
 

@@ -2,7 +2,6 @@
 #include "transports/ucx/receiver.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -14,12 +13,16 @@ namespace {
 // Looks of the transport that a large payload waits for a landing. One is not enough: it may come right after the announcement.
 constexpr uint8_t kPatientLooks = 2;
 
+// Sooner than a frame of the largest size could fail to fit in what the peer knows of.
+constexpr uint32_t due_units(uint32_t channel) { return std::min(window_units(channel) / 2, window_units(channel) - credit_units(kMaxFrameBytes)); }
+
 }  // namespace
 
-Receiver::Receiver(Worker& worker, Sender& sender, uint64_t session) : worker_(worker), sender_(sender), session_(session) {
-  for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
-    inbound_[channel].window_left_units = window_units(channel);
-  }
+Receiver::Receiver(Worker& worker, transport::HeldCredit& held, uint64_t session)
+    : worker_(worker),
+      held_(held),
+      credit_({.window_units = transport::units_by_channel(window_units), .due_units = transport::units_by_channel(due_units)}),
+      session_(session) {
   for (Posted& posted : posted_) {
     post(posted);
   }
@@ -52,34 +55,12 @@ void Receiver::pop(uint32_t channel) {
   assert(ready(channel));
   Inbound& inbound = inbound_[channel];
   Arrival& arrival = inbound.arrivals.front();
-  inbound.popped_units += credit_units(arrival.payload_bytes);
+  credit_.free(channel, credit_units(arrival.payload_bytes));
   if (arrival.slot != nullptr) {
     worker_.put_slot(arrival.slot);
   }
   inbound.arrivals.pop();
   inbound.landing = {};
-  // Sooner than a frame of the largest size could fail to fit in what the peer knows of.
-  if (inbound.popped_units >= std::min(window_units(channel) / 2, window_units(channel) - credit_units(kMaxFrameBytes))) {
-    credit_due_channels_ |= 1u << channel;
-  }
-}
-
-Receiver::Credit Receiver::take_credit() {
-  Credit credit;
-  for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
-    if (inbound_[channel].popped_units > credit.units) {
-      credit = {channel, inbound_[channel].popped_units};
-    }
-  }
-  // A channel whose credit is due goes first, so that repeated calls serve all that are.
-  if (credit_due_channels_ != 0) {
-    const auto due = static_cast<uint32_t>(std::countr_zero(credit_due_channels_));
-    credit = {due, inbound_[due].popped_units};
-  }
-  inbound_[credit.channel].window_left_units += credit.units;
-  inbound_[credit.channel].popped_units -= credit.units;
-  credit_due_channels_ &= ~(1u << credit.channel);
-  return credit;
 }
 
 void Receiver::post(Posted& posted) {
@@ -143,7 +124,7 @@ bool Receiver::accept(const Posted& posted) {
     return false;
   }
   ++next_number_;
-  if (!sender_.add_credit(header->credit_channel, header->credit_units)) {
+  if (!held_.add(header->credit_channel, header->credit_units)) {
     fail(remote_error("peer returned {} units of credit it never held on channel {}", header->credit_units, header->credit_channel));
     return false;
   }
@@ -157,14 +138,12 @@ bool Receiver::accept(const Posted& posted) {
 }
 
 bool Receiver::begin_frame(const Header& header, std::byte* slot) {
-  Inbound& inbound = inbound_[header.channel];
-  const uint32_t cost_units = credit_units(header.payload_bytes);
-  if (cost_units > inbound.window_left_units) {
+  if (!credit_.accept(header.channel, credit_units(header.payload_bytes))) {
     fail(remote_error("peer sent a frame of {} bytes on channel {} beyond its credit of {} units", header.payload_bytes, header.channel,
-                      inbound.window_left_units));
+                      credit_.left_units(header.channel)));
     return false;
   }
-  inbound.window_left_units -= cost_units;
+  Inbound& inbound = inbound_[header.channel];
   Arrival arrival;
   arrival.header = header.frame;
   arrival.payload_bytes = header.payload_bytes;

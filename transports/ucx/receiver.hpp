@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The receiving half of a link: takes messages in order, finds a place for each payload, and accounts for the credit it has given.
+// The receiving half of a link: takes messages in order, and finds a place for each payload.
 #pragma once
 
 #include <array>
@@ -9,9 +9,9 @@
 #include <span>
 
 #include "base/status.hpp"
+#include "transport/credit.hpp"
 #include "transport/transport.hpp"
 #include "transports/ucx/queue.hpp"
-#include "transports/ucx/sender.hpp"
 #include "transports/ucx/wire.hpp"
 #include "transports/ucx/worker.hpp"
 
@@ -21,8 +21,8 @@ namespace tutti::transports::ucx {
 // UCX moves such by rendezvous, until a landing is offered, or until it has waited long enough to be taken into memory of the receiver's own.
 class Receiver final : public Owner {
  public:
-  // All outlive this; credit that arrives goes to `sender`.
-  Receiver(Worker& worker, Sender& sender, uint64_t session);
+  // All outlive this; credit that arrives goes to `held`.
+  Receiver(Worker& worker, transport::HeldCredit& held, uint64_t session);
   ~Receiver();
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
@@ -52,14 +52,7 @@ class Receiver final : public Owner {
   // Nothing that is arriving will have arrived: UCX has given up the endpoint.
   void abandon();
 
-  // Takes the credit to return with the next header: the channel with the most, 0 units when there is none.
-  struct Credit {
-    uint32_t channel = 0;
-    uint32_t units = 0;
-  };
-  Credit take_credit();
-  // Whether some channel's unreturned credit is worth a message of its own.
-  bool credit_due() const { return credit_due_channels_ != 0; }
+  transport::GivenCredit& credit() { return credit_; }
 
   void completed(Operation& operation, ucs_status_t status, size_t received_bytes) override;
 
@@ -90,8 +83,6 @@ class Receiver final : public Owner {
     Queue<Arrival> arrivals;
     uint64_t next_waiting = 0;  // before which none waits
     std::span<std::byte> landing;
-    uint32_t window_left_units = 0;  // what the peer may still send
-    uint32_t popped_units = 0;       // what it has not been told it may send again
   };
 
   void post(Posted& posted);
@@ -105,7 +96,8 @@ class Receiver final : public Owner {
   void fail(Status status);
 
   Worker& worker_;
-  Sender& sender_;
+  transport::HeldCredit& held_;
+  transport::GivenCredit credit_;
   const uint64_t session_;
   std::array<Posted, kPostedCount> posted_;
   size_t next_posted_ = 0;  // whose message is the next
@@ -113,7 +105,6 @@ class Receiver final : public Owner {
   uint32_t next_number_ = 0;
   std::array<Inbound, transport::kChannelCount> inbound_;
   size_t waiting_count_ = 0;
-  uint32_t credit_due_channels_ = 0;  // one bit each
   Status failure_;
 };
 

@@ -7,18 +7,15 @@
 
 namespace tutti::transports::ucx {
 
-Sender::Sender(Worker& worker, const Endpoint& endpoint, uint64_t session) : worker_(worker), endpoint_(endpoint), session_(session) {
-  for (uint32_t channel = 0; channel < transport::kChannelCount; ++channel) {
-    outbound_[channel].credit_units = window_units(channel);
-  }
-}
+Sender::Sender(Worker& worker, const Endpoint& endpoint, uint64_t session)
+    : worker_(worker), endpoint_(endpoint), session_(session), credit_(transport::units_by_channel(window_units)) {}
 
 Sender::~Sender() { abandon(); }
 
 void Sender::send_frame(Header header, std::span<const std::byte> payload) {
   assert(has_room() && has_credit_for(header.channel, payload.size()));
   Outbound& outbound = outbound_[header.channel];
-  outbound.credit_units -= credit_units(payload.size());
+  credit_.spend(header.channel, credit_units(payload.size()));
   header.payload_bytes = static_cast<uint32_t>(payload.size());
   if (payload.size() > kInlineBytes) {
     header.kind = Kind::announcement;
@@ -113,15 +110,6 @@ void Sender::abandon() {
     release(outbound);
   }
   payloads_under_way_ = 0;
-}
-
-bool Sender::add_credit(uint32_t channel, uint32_t units) {
-  Outbound& outbound = outbound_[channel];
-  if (units > window_units(channel) - outbound.credit_units) {
-    return false;
-  }
-  outbound.credit_units += units;
-  return true;
 }
 
 void Sender::note(ucs_status_t status) {

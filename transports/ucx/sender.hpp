@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/status.hpp"
+#include "transport/credit.hpp"
 #include "transport/transport.hpp"
 #include "transports/ucx/queue.hpp"
 #include "transports/ucx/wire.hpp"
@@ -26,14 +27,13 @@ class Sender final : public Owner {
   // Whether UCX has not too many messages to carry on.
   bool has_room() const { return messages_under_way_ < kMaxMessagesUnderWay && failure_.ok(); }
   bool has_credit_for(uint32_t channel, size_t payload_bytes) const {
-    return outbound_[channel].credit_units >= credit_units(payload_bytes);
+    return credit_.covers(channel, credit_units(payload_bytes));
   }
   // A frame: numbers and kind of `header` are filled in. Only with room and credit for it.
   void send_frame(Header header, std::span<const std::byte> payload);
   // A message without payload. Only with room.
   void send_word(Header header);
-  // Credit that arrived. False when it exceeds what the peer has taken so far.
-  [[nodiscard]] bool add_credit(uint32_t channel, uint32_t units);
+  transport::HeldCredit& credit() { return credit_; }
 
   // Payload bytes on `channel` that are read no more.
   uint64_t released_bytes(uint32_t channel) const { return outbound_[channel].released_bytes; }
@@ -53,7 +53,6 @@ class Sender final : public Owner {
     Operation* operation = nullptr;  // null: it has been sent
   };
   struct Outbound {
-    uint32_t credit_units = 0;
     uint64_t released_bytes = 0;
     Queue<Payload> payloads;  // from the first that is under way
   };
@@ -69,6 +68,7 @@ class Sender final : public Owner {
   uint32_t next_number_ = 0;
   uint32_t messages_under_way_ = 0;
   uint32_t payloads_under_way_ = 0;
+  transport::HeldCredit credit_;
   std::array<Outbound, transport::kChannelCount> outbound_;
   std::array<Operation*, kMaxMessagesUnderWay> under_way_{};
   Status failure_;

@@ -182,18 +182,6 @@ TEST_F(TcpOrderTest, AfterLettingGoACopyIsSent) {
   EXPECT_EQ(outbox_.released_bytes(kChannel), 100'000u) << "counted twice";
 }
 
-TEST_F(TcpOrderTest, CreditIsATotalThatOldNewsDoNotLower) {
-  while (outbox_.has_credit_for(kChannel, kMaxRailFrameBytes)) {
-    (void)outbox_.take(kChannel, {}, {});
-  }
-  const uint32_t taken_units = kRailDataWindowUnits - credit_units(kMaxRailFrameBytes) + 1;
-  EXPECT_TRUE(outbox_.set_credit(kChannel, taken_units));
-  EXPECT_TRUE(outbox_.has_credit_for(kChannel, kMaxRailFrameBytes));
-  EXPECT_TRUE(outbox_.set_credit(kChannel, 1));
-  EXPECT_TRUE(outbox_.has_credit_for(kChannel, kMaxRailFrameBytes));
-  EXPECT_FALSE(outbox_.set_credit(kChannel, taken_units + 1));
-}
-
 TEST_F(TcpOrderTest, AFrameBeyondTheWindowIsABreach) {
   RailHeader header{.kind = RailKind::data, .channel = kChannel, .frame = {}, .start_units = kRailDataWindowUnits};
   EXPECT_EQ(inbox_.begin(0, header).code(), tuttiRemoteError);
@@ -271,8 +259,8 @@ TEST_F(TcpOrderTest, WhateverIsLostEverythingArrivesOnce) {
         } else {
           ASSERT_NO_FATAL_FAILURE(expect_next(received, size_of(received)));
           ++received;
-          const Inbox::Credit credit = inbox_.take_credit();
-          ASSERT_TRUE(outbox_.set_credit(credit.channel, credit.total));
+          const transport::GivenCredit::News news = inbox_.credit().tell();
+          ASSERT_TRUE(outbox_.credit().set_total(news.channel, news.total));
         }
     }
   }
