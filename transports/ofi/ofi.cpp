@@ -19,6 +19,8 @@ namespace tutti::transports::ofi {
 
 namespace {
 
+using transport::Acceptor;
+using transport::Dialer;
 using transport::PeerState;
 
 // Below tcp, which has several sockets and writes from where the bytes are.
@@ -105,18 +107,21 @@ OfiTransport::OfiTransport(const transport::TransportContext& context)
     : rank_(context.rank),
       clock_(context.clock),
       settings_(context.settings),
-      identity_{.key = derive_key(context.secret, "ofi link", context.communicator_id),
-                .claim = {.rank = context.rank, .rank_count = context.rank_count, .purpose = kSentinelPurpose}},
+      identity_{.transport = "ofi",
+                .key = derive_key(context.secret, "ofi link", context.communicator_id),
+                .claim = {.rank = context.rank, .rank_count = context.rank_count, .purpose = kSentinelPurpose},
+                .knows = [](uint64_t purpose) { return purpose == kSentinelPurpose; }},
       address_{.host = hash_of_text(context.host_id), .provider = {}, .name = {}, .sockets = {}},
       peers_(context.rank_count) {}
 
 Status OfiTransport::open(std::unique_ptr<Endpoint> endpoint) {
-  auto doorway = Doorway::open(settings_.socket_interfaces, identity_, clock_);
-  if (!doorway) {
-    return doorway.error();
+  auto acceptor = Acceptor::open(
+      {.interfaces = settings_.socket_interfaces, .ports = settings_.socket_ports, .most_addresses = kMaxSocketAddresses}, identity_, clock_);
+  if (!acceptor) {
+    return acceptor.error();
   }
-  doorway_.emplace(std::move(*doorway));
-  address_.sockets = doorway_->addresses();
+  acceptor_.emplace(std::move(*acceptor));
+  address_.sockets = acceptor_->addresses();
   address_.provider = endpoint->traits().provider;
   address_.name = endpoint->name();
   if (address_.provider.size() > kMaxProviderBytes || address_.name.size() > kMaxNameBytes) {
@@ -128,7 +133,7 @@ Status OfiTransport::open(std::unique_ptr<Endpoint> endpoint) {
   if (!epoll_.valid()) {
     return system_error(errno, "epoll_create1");
   }
-  for (const int socket : doorway_->sockets()) {
+  for (const int socket : acceptor_->sockets()) {
     TUTTI_RETURN_IF_ERROR(watch(socket, kListenerToken));
   }
   return {};
@@ -180,7 +185,7 @@ void OfiTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
     peer.deadline = Deadline::after_timeout_ms(clock_, settings_.timeout_ms);
     ++connecting_count_;
     if (rank_ < rank) {
-      peer.caller.emplace(Caller::Target{rank, std::move(found)}, identity_, clock_, peer.deadline);
+      peer.dialer.emplace(Dialer::Target{rank, transport::ways_to(found)}, identity_, clock_, peer.deadline);
     } else if (peer.early.valid()) {
       take_socket(rank, std::move(peer.early));
     }
@@ -244,13 +249,13 @@ size_t OfiTransport::look() {
   for (int index = 0; index < count; ++index) {
     const uint64_t token = events[static_cast<size_t>(index)].data.u64;
     if (token == kListenerToken) {
-      done += doorway_->accept_waiting();
+      done += acceptor_->accept_waiting();
     } else if (Peer& peer = peers_[token]; peer.sentinel && peer.sentinel->look() == Sentinel::State::ended) {
       (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, peer.sentinel->socket(), nullptr);  // it would be reported at every look
       ++done;
     }
   }
-  (void)doorway_->advance(arrivals_);
+  (void)acceptor_->advance(arrivals_);
   done += take_arrivals();
   done += connecting_count_ > 0 ? advance_connecting() : 0;
   for (uint32_t rank = 0; rank < peers_.size(); ++rank) {
@@ -261,10 +266,10 @@ size_t OfiTransport::look() {
 
 size_t OfiTransport::take_arrivals() {
   const size_t count = arrivals_.size();
-  for (Doorway::Arrival& arrival : arrivals_) {
-    Peer& peer = peers_[arrival.rank];
+  for (Acceptor::Proven& arrival : arrivals_) {
+    Peer& peer = peers_[arrival.peer.rank];
     if (peer.state == PeerState::connecting && !peer.sentinel) {
-      take_socket(arrival.rank, std::move(arrival.socket));
+      take_socket(arrival.peer.rank, std::move(arrival.socket));
     } else if (peer.state == PeerState::unreachable) {
       peer.early = std::move(arrival.socket);
     }  // else the peer has a link already, and this socket is closed
@@ -286,11 +291,11 @@ size_t OfiTransport::advance_connecting() {
 // The lower rank calls; then it opens and the higher one answers; then it greets and the higher one answers. So each knows that the other expects what it sends.
 void OfiTransport::advance(uint32_t rank) {
   Peer& peer = peers_[rank];
-  if (peer.caller) {
-    switch (peer.caller->advance()) {
-      case Caller::State::calling: break;
-      case Caller::State::proven: take_socket(rank, peer.caller->take_socket()); break;
-      case Caller::State::failed: return leave_connecting(peer, PeerState::unreachable, peer.caller->reason());
+  if (peer.dialer) {
+    switch (peer.dialer->advance()) {
+      case Dialer::State::dialing: break;
+      case Dialer::State::proven: take_socket(rank, peer.dialer->take_socket()); break;
+      case Dialer::State::failed: return leave_connecting(peer, PeerState::unreachable, peer.dialer->reason());
     }
   }
   if (peer.state == PeerState::connecting && peer.sentinel && peer.link == nullptr) {
@@ -307,7 +312,7 @@ void OfiTransport::advance(uint32_t rank) {
 void OfiTransport::take_socket(uint32_t rank, Descriptor socket) {
   Peer& peer = peers_[rank];
   peer.sentinel.emplace(std::move(socket));
-  peer.caller.reset();
+  peer.dialer.reset();
   if (const Status watched = watch(peer.sentinel->socket(), rank); !watched.ok()) {
     return leave_connecting(peer, PeerState::unreachable, watched.message());
   }
@@ -402,7 +407,7 @@ void OfiTransport::leave_connecting(Peer& peer, PeerState state, std::string rea
   --connecting_count_;
   peer.state = state;
   peer.reason = std::move(reason);
-  peer.caller.reset();
+  peer.dialer.reset();
   peer.deadline = Deadline::none();
   if (state == PeerState::unreachable) {
     peer.link.reset();

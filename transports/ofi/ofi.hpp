@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/descriptor.hpp"
+#include "transport/acceptor.hpp"
+#include "transport/dialer.hpp"
 #include "transport/transport.hpp"
 #include "transports/ofi/address.hpp"
 #include "transports/ofi/hub.hpp"
@@ -47,7 +49,7 @@ class OfiTransport final : public transport::Transport {
     std::string reason = "never asked to connect";
     Address address;
     Deadline deadline = Deadline::none();
-    std::optional<Caller> caller;
+    std::optional<transport::Dialer> dialer;
     Descriptor early;  // proven before this rank was asked to connect
     std::optional<Sentinel> sentinel;
     uint64_t nonce = 0;
@@ -77,13 +79,13 @@ class OfiTransport final : public transport::Transport {
   const uint32_t rank_;
   const Clock& clock_;
   const Settings& settings_;
-  const Identity identity_;
+  const transport::Identity identity_;
   Address address_;
   std::unique_ptr<Hub> hub_;
-  std::optional<Doorway> doorway_;
+  std::optional<transport::Acceptor> acceptor_;
   Descriptor epoll_;
   std::vector<Peer> peers_;
-  std::vector<Doorway::Arrival> arrivals_;
+  std::vector<transport::Acceptor::Proven> arrivals_;
   size_t connecting_count_ = 0;
   uint64_t next_look_ns_ = 0;
   uint32_t polls_since_look_ = 0;

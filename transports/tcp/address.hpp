@@ -6,15 +6,17 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/interfaces.hpp"
+#include "transport/dialer.hpp"
 
 namespace tutti::transports::tcp {
 
 inline constexpr size_t kMaxSocketAddresses = 16;
+
+using transport::Way;
 
 struct Address {
   // A digest of the host id: ranks with equal ones try loopback first. If two hosts' ids collide, that attempt fails and the next one is made.
@@ -26,14 +28,6 @@ struct Address {
 std::vector<std::byte> encode(const Address& address);
 // Empty when the bytes are no address of this transport.
 std::optional<Address> decode(std::span<const std::byte> bytes);
-
-// How a connection may be made.
-struct Way {
-  SocketAddress to;
-  std::optional<SocketAddress> from = {};  // the kernel's choice if empty
-
-  std::string to_string() const { return to.to_string(); }
-};
 
 // Where `connecting` may find `accepting`, best first. Both ends compute the same, so that both know when there is no way. Left out are families of
 // which `connecting` has no interface, and loopback unless both are on one host, where it goes first. Link-local IPv6 goes last, over each interface of

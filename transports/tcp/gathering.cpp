@@ -21,12 +21,13 @@ constexpr uint64_t kRedial_ns = 300'000'000;
 constexpr uint64_t kFirstRedialPause_ns = 5'000'000;
 constexpr uint64_t kLongestRedialPause_ns = 200'000'000;
 
+}  // namespace
+
 Identity named(Identity identity, const RailName& name) {
   identity.claim.purpose = purpose_of(name);
+  identity.knows = [](uint64_t purpose) { return purpose == kLinkPurpose; };
   return identity;
 }
-
-}  // namespace
 
 RailProbe::RailProbe(const Setup& setup, const Identity& identity, const Clock& clock, Deadline deadline) : setup_(setup), clock_(&clock) {
   const auto count = static_cast<uint8_t>(setup.plan.size());

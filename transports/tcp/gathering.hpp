@@ -12,14 +12,20 @@
 
 #include "base/clock.hpp"
 #include "base/descriptor.hpp"
+#include "transport/connection.hpp"
+#include "transport/dialer.hpp"
 #include "transports/tcp/address.hpp"
-#include "transports/tcp/connection.hpp"
-#include "transports/tcp/dialer.hpp"
 #include "transports/tcp/rail_name.hpp"
 #include "transports/tcp/rail_wire.hpp"
 #include "transports/tcp/railed_link.hpp"
 
 namespace tutti::transports::tcp {
+
+using transport::Dialer;
+using transport::Identity;
+
+// The same as the end that connects, of a socket that it calls so.
+Identity named(Identity identity, const RailName& name);
 
 struct Gathered {
   struct Socket {

@@ -3,11 +3,9 @@
 
 #include <sys/epoll.h>
 
-#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
-#include <iterator>
 #include <utility>
 
 #include "base/hash.hpp"
@@ -41,17 +39,16 @@ TcpTransport::TcpTransport(const transport::TransportContext& context)
     : rank_(context.rank),
       clock_(context.clock),
       settings_(context.settings),
-      identity_{.key = derive_key(context.secret, "tcp link", context.communicator_id),
-                .claim = {.rank = context.rank, .rank_count = context.rank_count, .purpose = kLinkPurpose}},
+      identity_{.transport = "tcp",
+                .key = derive_key(context.secret, "tcp link", context.communicator_id),
+                .claim = {.rank = context.rank, .rank_count = context.rank_count, .purpose = kLinkPurpose},
+                .knows = [](uint64_t purpose) { return rail_name_of(purpose).has_value(); }},
       address_{.host = hash_of_text(context.host_id), .sockets = {}},
       peers_(context.rank_count) {}
 
 Status TcpTransport::open() {
-  auto acceptor = Acceptor::open({.rank = rank_,
-                                  .rank_count = static_cast<uint32_t>(peers_.size()),
-                                  .interfaces = settings_.socket_interfaces,
-                                  .ports = settings_.socket_ports},
-                                 identity_, clock_);
+  auto acceptor = transport::Acceptor::open(
+      {.interfaces = settings_.socket_interfaces, .ports = settings_.socket_ports, .most_addresses = kMaxSocketAddresses}, identity_, clock_);
   if (!acceptor) {
     return acceptor.error();
   }
@@ -109,11 +106,8 @@ void TcpTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
 
 void TcpTransport::begin_dialing(uint32_t rank) {
   Peer& peer = peers_[rank];
-  Identity identity = identity_;
-  identity.claim.purpose = purpose_of({.session = peer.session++, .incarnation = 0, .count = 1, .rail = 0});
-  std::vector<Way> ways;
-  std::ranges::transform(peer.ways, std::back_inserter(ways), [](const SocketAddress& address) { return Way{address}; });
-  peer.dialer.emplace(Dialer::Target{rank, std::move(ways)}, identity, clock_, peer.deadline);
+  const RailName name{.session = peer.session++, .incarnation = 0, .count = 1, .rail = 0};
+  peer.dialer.emplace(Dialer::Target{rank, transport::ways_to(peer.ways)}, named(identity_, name), clock_, peer.deadline);
 }
 
 void TcpTransport::disconnect(uint32_t rank) {
@@ -189,12 +183,13 @@ void TcpTransport::stop_watching_if_failed(Peer& peer) {
 
 size_t TcpTransport::take_proven() {
   const size_t count = proven_.size();
-  for (Acceptor::Proven& arrival : proven_) {
-    Peer& peer = peers_[arrival.rank];
+  for (transport::Acceptor::Proven& arrival : proven_) {
+    Peer& peer = peers_[arrival.peer.rank];
+    const RailName name = *rail_name_of(arrival.peer.purpose);
     if (peer.state != PeerState::connected) {
-      peer.arrivals.add(arrival.name, std::move(arrival.socket));
-    } else if (peer.railed != nullptr && arrival.name.session == peer.railed->session() && arrival.name.count > 1) {
-      attach(arrival.rank, {arrival.name.rail, arrival.name.incarnation, std::move(arrival.socket)});
+      peer.arrivals.add(name, std::move(arrival.socket));
+    } else if (peer.railed != nullptr && name.session == peer.railed->session() && name.count > 1) {
+      attach(arrival.peer.rank, {name.rail, name.incarnation, std::move(arrival.socket)});
     }  // else the peer has a link already, and this one is closed
   }
   proven_.clear();

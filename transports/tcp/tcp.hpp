@@ -12,11 +12,9 @@
 #include <vector>
 
 #include "base/descriptor.hpp"
+#include "transport/acceptor.hpp"
 #include "transport/transport.hpp"
-#include "transports/tcp/acceptor.hpp"
 #include "transports/tcp/address.hpp"
-#include "transports/tcp/connection.hpp"
-#include "transports/tcp/dialer.hpp"
 #include "transports/tcp/gathering.hpp"
 #include "transports/tcp/link.hpp"
 #include "transports/tcp/railed_link.hpp"
@@ -79,10 +77,10 @@ class TcpTransport final : public transport::Transport {
   const Settings& settings_;
   const Identity identity_;
   Address address_;
-  std::optional<Acceptor> acceptor_;
+  std::optional<transport::Acceptor> acceptor_;
   Descriptor epoll_;
   std::vector<Peer> peers_;
-  std::vector<Acceptor::Proven> proven_;
+  std::vector<transport::Acceptor::Proven> proven_;
   size_t connecting_count_ = 0;
   size_t backlogged_link_count_ = 0;
   size_t railed_link_count_ = 0;

@@ -57,7 +57,7 @@ TEST_F(TcpStrangerTest, GarbageIsDroppedAtOnce) {
 TEST_F(TcpStrangerTest, SilenceIsDroppedAfterAWhile) {
   RawSocket silent = stranger();
   EXPECT_TRUE(kept(silent));
-  clock_.advance_ns(kStrangerPatience_ns - 1);
+  clock_.advance_ns(transport::kStrangerPatience_ns - 1);
   EXPECT_TRUE(kept(silent));
   clock_.advance_ns(1);
   EXPECT_TRUE(dropped(silent));
@@ -73,7 +73,7 @@ TEST_F(TcpStrangerTest, SlownessBuysNoTime) {
   size_t sent_count = 0;
   for (; sent_count < hello.size() && !was_dropped; ++sent_count) {
     was_dropped = !slow.send_all(hello.subspan(sent_count, 1), polling());
-    clock_.advance_ns(kStrangerPatience_ns / 10);
+    clock_.advance_ns(transport::kStrangerPatience_ns / 10);
     was_dropped = was_dropped || !kept(slow);
   }
   EXPECT_TRUE(was_dropped);
@@ -106,7 +106,7 @@ TEST_F(TcpStrangerTest, TheProvenWithAFalseClaimAreDropped) {
 TEST_F(TcpStrangerTest, ACrowdIsBoundedAndDoesNotKeepThePeerOut) {
   const size_t before = open_descriptor_count();
   std::vector<RawSocket> crowd;
-  for (size_t index = 0; index < 3 * kMaxStrangers; ++index) {
+  for (size_t index = 0; index < 3 * transport::kMaxStrangers; ++index) {
     crowd.push_back(stranger());
     world_[1].poll();
     if (index % 32 == 31) {
@@ -115,7 +115,7 @@ TEST_F(TcpStrangerTest, ACrowdIsBoundedAndDoesNotKeepThePeerOut) {
       }
     }
   }
-  EXPECT_LE(open_descriptor_count(), before + crowd.size() + kMaxStrangers);
+  EXPECT_LE(open_descriptor_count(), before + crowd.size() + transport::kMaxStrangers);
   EXPECT_TRUE(dropped(crowd.front()));
   expect_the_job_goes_on();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transports/tcp/connection.hpp"
+#include "transport/connection.hpp"
 
 #include <sys/socket.h>
 
@@ -11,10 +11,10 @@
 
 #include "base/status.hpp"
 
-namespace tutti::transports::tcp {
+namespace tutti::transport {
 
 Connection::Connection(Descriptor socket, Handshake::Side side, const Identity& identity, Deadline deadline)
-    : socket_(std::move(socket)), handshake_(side, identity.key, identity.claim), side_(side), own_claim_(identity.claim), deadline_(deadline) {}
+    : socket_(std::move(socket)), handshake_(side, identity.key, identity.claim), rank_count_(identity.claim.rank_count), knows_(identity.knows), deadline_(deadline) {}
 
 Connection::State Connection::advance(const Clock& clock) {
   while (state_ == State::running) {
@@ -84,8 +84,7 @@ Connection::State Connection::conclude() {
     return end(State::rejected, std::string(handshake_.rejection()));
   }
   const Handshake::Claim& peer = handshake_.peer_claim();
-  const bool has_purpose = side_ == Handshake::Side::connecting ? peer.purpose == kLinkPurpose : rail_name_of(peer.purpose).has_value();
-  if (peer.rank_count != own_claim_.rank_count || !has_purpose) {
+  if (peer.rank_count != rank_count_ || !knows_(peer.purpose)) {
     return end(State::rejected, fmt::format("the other end claims {} ranks and purpose {:x}", peer.rank_count, peer.purpose));
   }
   state_ = State::proven;
@@ -103,4 +102,4 @@ Connection::State Connection::end(State state, std::string reason) {
   return state_;
 }
 
-}  // namespace tutti::transports::tcp
+}  // namespace tutti::transport

@@ -4,19 +4,20 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/authentication.hpp"
 #include "base/clock.hpp"
 #include "base/descriptor.hpp"
-#include "transports/tcp/rail_name.hpp"
 
-namespace tutti::transports::tcp {
+namespace tutti::transport {
 
-// What both ends of every socket of a communicator must agree on, and who this end is. The purpose is kLinkPurpose where this end accepts, and names
-// the socket where it connects.
+// What both ends of every socket of a transport must agree on, and who this end is.
 struct Identity {
+  std::string_view transport;  // for the log
   Key key;
   Handshake::Claim claim;
+  bool (*knows)(uint64_t purpose);  // whether the other end may claim it
 };
 
 class Connection {
@@ -36,9 +37,7 @@ class Connection {
   // Why it was refused, rejected or lost.
   const std::string& reason() const { return reason_; }
   // Who the other end is; only when proven.
-  uint32_t peer_rank() const { return handshake_.peer_claim().rank; }
-  // What the connecting end calls the socket; only when proven, and for the accepting end.
-  RailName rail_name() const { return *rail_name_of(handshake_.peer_claim().purpose); }
+  const Handshake::Claim& peer() const { return handshake_.peer_claim(); }
   // The socket, positioned behind the handshake; only when proven.
   Descriptor take_socket() { return std::move(socket_); }
 
@@ -53,12 +52,12 @@ class Connection {
 
   Descriptor socket_;
   Handshake handshake_;
-  Handshake::Side side_;
-  Handshake::Claim own_claim_;
+  uint32_t rank_count_;
+  bool (*knows_)(uint64_t purpose);
   Deadline deadline_;
   State state_ = State::running;
   bool answered_ = false;  // whether the other end's kernel took our bytes, or sent some
   std::string reason_;
 };
 
-}  // namespace tutti::transports::tcp
+}  // namespace tutti::transport

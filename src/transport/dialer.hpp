@@ -5,15 +5,26 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/descriptor.hpp"
-#include "transports/tcp/address.hpp"
-#include "transports/tcp/connection.hpp"
+#include "base/interfaces.hpp"
+#include "transport/connection.hpp"
 
-namespace tutti::transports::tcp {
+namespace tutti::transport {
+
+// How a connection may be made.
+struct Way {
+  SocketAddress to;
+  std::optional<SocketAddress> from = {};  // the kernel's choice if empty
+
+  std::string to_string() const { return to.to_string(); }
+};
+
+std::vector<Way> ways_to(std::span<const SocketAddress> addresses);
 
 class Dialer {
  public:
@@ -49,4 +60,4 @@ class Dialer {
   std::string reason_ = "no address in common";
 };
 
-}  // namespace tutti::transports::tcp
+}  // namespace tutti::transport

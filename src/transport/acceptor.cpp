@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transports/tcp/acceptor.hpp"
+#include "transport/acceptor.hpp"
 
 #include <sys/socket.h>
 
@@ -7,9 +7,8 @@
 #include <utility>
 
 #include "base/log.hpp"
-#include "transports/tcp/address.hpp"
 
-namespace tutti::transports::tcp {
+namespace tutti::transport {
 
 namespace {
 
@@ -25,17 +24,17 @@ Result<Acceptor> Acceptor::open(const Options& options, const Identity& identity
   if (!interfaces) {
     return tl::make_unexpected(interfaces.error());
   }
-  Acceptor acceptor(options.rank, identity, clock);
-  Status last_failure = failure(tuttiSystemError, "tcp: no network interface is up");
+  Acceptor acceptor(identity, clock);
+  Status last_failure = failure(tuttiSystemError, "{}: no network interface is up", identity.transport);
   for (const Interface& interface : *interfaces) {
-    if (acceptor.listeners_.size() == kMaxSocketAddresses) {
-      log::info("tcp: interface {} and those behind it are left out", interface.name);
+    if (acceptor.listeners_.size() == options.most_addresses) {
+      log::info("{}: interface {} and those behind it are left out", identity.transport, interface.name);
       break;
     }
-    Result<Descriptor> socket = listen_on(interface.address, choose_backlog(options.rank_count), options.ports);
+    Result<Descriptor> socket = listen_on(interface.address, choose_backlog(identity.claim.rank_count), options.ports);
     Result<SocketAddress> address = socket ? local_address(*socket) : tl::make_unexpected(socket.error());
     if (!address) {
-      log::info("tcp: interface {} is not used: {}", interface.name, address.error().message());
+      log::info("{}: interface {} is not used: {}", identity.transport, interface.name, address.error().message());
       last_failure = address.error();
       continue;
     }
@@ -73,7 +72,7 @@ size_t Acceptor::accept_waiting() {
         break;  // nobody there, or a passing shortage: the next call tries again
       }
       if (strangers_.size() == kMaxStrangers) {
-        log::info("tcp: more than {} connections at a time have not proven themselves; the oldest is dropped", kMaxStrangers);
+        log::info("{}: more than {} connections at a time have not proven themselves; the oldest is dropped", identity_->transport, kMaxStrangers);
         strangers_.erase(strangers_.begin());
       }
       strangers_.emplace_back(std::move(socket), Handshake::Side::accepting, *identity_,
@@ -92,15 +91,15 @@ size_t Acceptor::advance(std::vector<Proven>& proven) {
       return false;
     }
     if (state != Connection::State::proven) {
-      log::info("tcp: a connection was dropped: {}", stranger.reason());
-    } else if (stranger.peer_rank() >= rank_) {
-      log::info("tcp: a connection from rank {} was dropped: it should wait for this rank's", stranger.peer_rank());
+      log::info("{}: a connection was dropped: {}", identity_->transport, stranger.reason());
+    } else if (stranger.peer().rank >= identity_->claim.rank) {
+      log::info("{}: a connection from rank {} was dropped: it should wait for this rank's", identity_->transport, stranger.peer().rank);
     } else {
-      proven.push_back({stranger.peer_rank(), stranger.rail_name(), stranger.take_socket()});
+      proven.push_back({stranger.peer(), stranger.take_socket()});
     }
     return true;
   });
   return before - strangers_.size();
 }
 
-}  // namespace tutti::transports::tcp
+}  // namespace tutti::transport

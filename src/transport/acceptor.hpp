@@ -12,9 +12,9 @@
 #include "base/interfaces.hpp"
 #include "base/settings.hpp"
 #include "base/status.hpp"
-#include "transports/tcp/connection.hpp"
+#include "transport/connection.hpp"
 
-namespace tutti::transports::tcp {
+namespace tutti::transport {
 
 // How long a stranger may take to prove itself, and how many may try at a time. When there are more, the oldest gives way: an honest peer needs a
 // few milliseconds, and connects again if it was the one.
@@ -24,10 +24,9 @@ inline constexpr size_t kMaxStrangers = 128;
 class Acceptor {
  public:
   struct Options {
-    uint32_t rank = 0;
-    uint32_t rank_count = 1;
     std::string_view interfaces;  // TUTTI_SOCKET_IFNAME
     PortRange ports;              // TUTTI_SOCKET_PORTS
+    size_t most_addresses = 1;
   };
   // Listens on the chosen interfaces. `identity` and `clock` outlive it. Errors: those of find_interfaces, or tuttiSystemError when none of the
   // interfaces can be listened on.
@@ -39,8 +38,7 @@ class Acceptor {
   const std::vector<Interface>& interfaces() const { return interfaces_; }
 
   struct Proven {
-    uint32_t rank = 0;
-    RailName name;
+    Handshake::Claim peer;
     Descriptor socket;
   };
   // Takes waiting connections, a bounded number at a time. Returns how many.
@@ -55,9 +53,8 @@ class Acceptor {
     SocketAddress address;
   };
 
-  Acceptor(uint32_t rank, const Identity& identity, const Clock& clock) : rank_(rank), identity_(&identity), clock_(&clock) {}
+  Acceptor(const Identity& identity, const Clock& clock) : identity_(&identity), clock_(&clock) {}
 
-  uint32_t rank_;
   const Identity* identity_;
   const Clock* clock_;
   std::vector<Listener> listeners_;
@@ -65,4 +62,4 @@ class Acceptor {
   std::vector<Connection> strangers_;  // oldest first
 };
 
-}  // namespace tutti::transports::tcp
+}  // namespace tutti::transport

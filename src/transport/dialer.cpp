@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "transports/tcp/dialer.hpp"
+#include "transport/dialer.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.hpp"
 
-namespace tutti::transports::tcp {
+namespace tutti::transport {
 
 namespace {
 
@@ -17,6 +19,12 @@ constexpr uint64_t kRetryPause_ns = 20'000'000;
 constexpr uint64_t kTentative_ns = 4'000'000'000;
 
 }  // namespace
+
+std::vector<Way> ways_to(std::span<const SocketAddress> addresses) {
+  std::vector<Way> ways;
+  std::ranges::transform(addresses, std::back_inserter(ways), [](const SocketAddress& address) { return Way{address}; });
+  return ways;
+}
 
 Dialer::Dialer(Target target, const Identity& identity, const Clock& clock, Deadline deadline)
     : identity_(identity),
@@ -37,16 +45,16 @@ Dialer::State Dialer::advance() {
   switch (connection_->advance(*clock_)) {
     case Connection::State::running: break;
     case Connection::State::proven:
-      if (connection_->peer_rank() == rank_) {
+      if (connection_->peer().rank == rank_) {
         return state_ = State::proven;
       }
-      give_up_way(fmt::format("rank {} answers there", connection_->peer_rank()));
+      give_up_way(fmt::format("rank {} answers there", connection_->peer().rank));
       break;
     case Connection::State::refused:
     case Connection::State::rejected: give_up_way(connection_->reason()); break;
     case Connection::State::lost:
       reason_ = fmt::format("{}: {}", ways_[current_].to_string(), connection_->reason());
-      log::info("tcp: connection to rank {} at {}", rank_, reason_);
+      log::info("{}: connection to rank {} at {}", identity_.transport, rank_, reason_);
       connection_.reset();
       ++current_;
       break;
@@ -81,7 +89,7 @@ Dialer::State Dialer::begin_next() {
 
 void Dialer::give_up_way(const std::string& why) {
   reason_ = fmt::format("{}: {}", ways_[current_].to_string(), why);
-  log::info("tcp: gave up the way to rank {} at {}", rank_, reason_);
+  log::info("{}: gave up the way to rank {} at {}", identity_.transport, rank_, reason_);
   ways_.erase(ways_.begin() + static_cast<ptrdiff_t>(current_));
   connection_.reset();
 }
@@ -91,4 +99,4 @@ Dialer::State Dialer::fail() {
   return state_ = State::failed;
 }
 
-}  // namespace tutti::transports::tcp
+}  // namespace tutti::transport
