@@ -8,11 +8,12 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "algorithms/forest/packed_trees.hpp"
+#include "algorithms/forest/plans.hpp"
 #include "algorithms/forest/timetable.hpp"
 #include "algorithms/ranks.hpp"
 #include "schedule/builder.hpp"
@@ -31,13 +32,8 @@ constexpr uint64_t kMostWork = 30'000'000;
 // More would cost more to price than they gain.
 constexpr Pieces kPieces = {.most = 16, .most_passages = 6'000, .idle_per_mille = 30};
 
-// Trees from one chip, or from all of them.
-using Root = std::optional<uint32_t>;
-
-// The same for all ranks; empty: there is none.
-using Plan = std::optional<Timetable>;
-
-Plan plan_anew(const std::optional<Network>& network, Root root) {
+// The same for all ranks.
+std::optional<Timetable> plan_anew(const std::optional<Network>& network, Root root) {
   if (!network) {
     return std::nullopt;
   }
@@ -47,34 +43,12 @@ Plan plan_anew(const std::optional<Network>& network, Root root) {
   }
   Work work{.left = kMostWork};
   const std::optional<Packing> packing = pack(*network, weights, {.most_trees = 12, .slacks_per_mille = {0, 10, 20, 50, 100}}, work);
-  return packing ? Plan(timetable_of(*packing, kPieces)) : std::nullopt;
+  return packing ? std::optional(timetable_of(*packing, kPieces)) : std::nullopt;
 }
 
-// Whoever plans asks for the schedules of all ranks of one machine, one after another, of parts of it that are alike, and simulations for many collectives.
-const Plan& plan_of(const Topology& topology, Root root) {
-  struct Known {
-    std::weak_ptr<const topology::Fabric> fabric;
-    uint32_t rank_count;
-    Root root;
-    std::optional<Network> network;
-    std::shared_ptr<const Plan> plan;
-  };
-  constexpr size_t kMostKnown = 32;
-  thread_local std::vector<Known> known;
-  const auto same = std::ranges::find_if(known, [&](const Known& each) {
-    return each.rank_count == topology.rank_count() && each.root == root && each.fabric.lock() == topology.fabric();
-  });
-  if (same != known.end()) {
-    return *same->plan;
-  }
-  std::optional<Network> network = network_of(topology);
-  const auto alike = std::ranges::find_if(known, [&](const Known& each) { return each.root == root && each.network == network; });
-  std::shared_ptr<const Plan> plan = alike != known.end() ? alike->plan : std::make_shared<const Plan>(plan_anew(network, root));
-  if (known.size() == kMostKnown) {
-    known.erase(known.begin());
-  }
-  known.push_back({topology.fabric(), topology.rank_count(), root, std::move(network), std::move(plan)});
-  return *known.back().plan;
+const std::optional<Timetable>& plan_of(const Topology& topology, Root root) {
+  thread_local Plans<Timetable> plans(plan_anew);
+  return plans.of(topology, root);
 }
 
 Root root_of(const Problem& problem) { return is_rooted(problem.collective) ? Root(problem.root) : Root(); }
@@ -241,12 +215,7 @@ class Weaver {
 };
 
 // Where all links are alike, and others use them as well as can be.
-bool is_one_network(const Topology& topology) {
-  const topology::FabricLevel& inner = topology.fabric()->levels().front();
-  const bool is_crossbar = inner.kind == topology::LevelKind::full_mesh || inner.kind == topology::LevelKind::switched ||
-                           inner.kind == topology::LevelKind::fat_tree || inner.kind == topology::LevelKind::dragonfly;
-  return (is_crossbar && topology.rank_count() <= inner.unit_count) || topology::Grid::of(topology).has_value();
-}
+bool is_one_network(const Topology& topology) { return is_crossbar(topology) || topology::Grid::of(topology).has_value(); }
 
 bool applies(const Problem& problem, const Topology& topology) {
   return passes_all_ranks(problem) && topology.fabric() != nullptr && !topology.fabric()->levels().empty() && topology.rank_count() >= kFewestRanks &&
@@ -264,6 +233,12 @@ constexpr std::array kAlgorithms = {
                        .source = "Zhao and others, ForestColl, arXiv 2402.06787",
                        .applies = applies,
                        .build = build},
+    planner::Algorithm{.name = "packed_trees",
+                       .idea = "shares of the vector go up trees over all links and, as they are reduced, down again",
+                       .cost = "k trees that span p chips, c of them on a link: c/k nb and O(depth) a; on l links c/k is (p-1)/l where it is least",
+                       .source = "Edmonds, Matroid partition, 1968; Nash-Williams, J. London Math. Soc. 1961",
+                       .applies = packed_trees_apply,
+                       .build = packed_trees},
 };
 
 }  // namespace

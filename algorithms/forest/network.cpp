@@ -105,6 +105,13 @@ std::optional<Network> network_of(const topology::Topology& topology) {
   return network;
 }
 
+bool is_crossbar(const topology::Topology& topology) {
+  const topology::FabricLevel& inner = topology.fabric()->levels().front();
+  const bool is_of_a_kind = inner.kind == topology::LevelKind::full_mesh || inner.kind == topology::LevelKind::switched ||
+                            inner.kind == topology::LevelKind::fat_tree || inner.kind == topology::LevelKind::dragonfly;
+  return is_of_a_kind && topology.rank_count() <= inner.unit_count;
+}
+
 // W. Dinkelbach, "On nonlinear fractional programming", Management Science 1967: a cut that is less than the rate gives the next rate.
 Rate best_rate(const Network& network, const Weights& weights, Work& work) {
   Rate best{.capacity = 0, .weight = 0};

@@ -32,6 +32,9 @@ struct Network {
 // Of the ways between chips that messages may take at once, in bytes per second. Nothing if there are more nodes than anybody should look at.
 std::optional<Network> network_of(const topology::Topology& topology);
 
+// Whether all chips meet in one network whose links are all alike.
+bool is_crossbar(const topology::Topology& topology);
+
 // What each root has to tell everybody.
 using Weights = std::vector<uint64_t>;  // by chip
 

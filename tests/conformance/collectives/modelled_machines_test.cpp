@@ -97,6 +97,11 @@ TEST_F(ModelledMachine, AMeshOfTheSmallestShapeWithAChipForEachRankRunsCollectiv
   expect_collectives(6);
 }
 
+TEST_F(ModelledMachine, TreesThatShareTheLinksOfAMeshRunAllreduces) {
+  lay("google-tpu-v5e.toml:3x3");
+  expect(9, "allreduce:packed_trees", [](Operation operation) { return operation == Operation::all_reduce; });
+}
+
 // Switches that really do it are not here; the messages go by themselves.
 TEST_F(ModelledMachine, WhatSwitchesWouldReduceAndCopyIsTheSame) {
   lay("nvidia-dgx-h100.toml:5x1");
