@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The condensed conformance suite on several hosts, which are network namespaces, as launchers start it there.
 
-Each run is of every rank count, over TCP alone and over shared memory within a host and TCP between, or what else is asked for. Exit status 77, with the reason, where
-no hosts can be made."""
+A run is of so many ranks on each host over some transports: these alone, or shared memory within a host and another between. Exit status 77, with the reason, where no
+hosts can be made."""
 
 import argparse
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -20,7 +21,10 @@ from hosts import Hosts, Unavailable  # noqa: E402
 SKIPPED = 77
 TIMEOUT_S = 120
 MASTER_PORT = "29566"
+RANKS = (1, 2, 4)
 TRANSPORTS = ("tcp", "shm,tcp")
+# Of transports in plug-ins: what they are told, so that they use the hosts' interfaces.
+VARIABLES = {"ofi": {"TUTTI_OFI_PROVIDER": "tcp"}, "ucx": {"UCX_TLS": "tcp"}}
 
 
 def by_open_mpi(hosts, ranks, program, variables):
@@ -66,14 +70,26 @@ def run_all(hosts, commands):
     return complaints
 
 
+def parse_run(text):
+    ranks, transports = text.split(":", 1)
+    return int(ranks), transports
+
+
+def variables_of(transports, ranks, plugins):
+    variables = {"TUTTI_TRANSPORTS": transports, "TUTTI_TIMEOUT_MS": "60000", "TUTTI_TEST_SIZE": "small", "TUTTI_TEST_RANKS": str(ranks)}
+    for name in VARIABLES.keys() & transports.split(","):
+        variables |= VARIABLES[name] | {"TUTTI_TRANSPORT_PLUGINS": ":".join(plugins)}
+    return variables
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, required=True)
     parser.add_argument("--nics", type=int, default=1)
-    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4], help="on each host")
     parser.add_argument("--launcher", choices=LAUNCHERS, required=True)
-    parser.add_argument("--transports", nargs="+", default=TRANSPORTS, help="TUTTI_TRANSPORTS of each run")
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="variables of all ranks")
+    parser.add_argument("--runs", type=parse_run, nargs="+", metavar="RANKS:TRANSPORTS", default=list(itertools.product(RANKS, TRANSPORTS)),
+                        help="ranks on each host, and TUTTI_TRANSPORTS")
+    parser.add_argument("--plugins", nargs="*", default=[], help="files of transports")
     parser.add_argument("program", nargs="+")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ctest's time is up: the hosts go all the same
@@ -84,15 +100,13 @@ def main():
         except Unavailable as reason:
             print(f"skipped: {reason}")
             return SKIPPED
-        for ranks in options.ranks:
-            for transports in options.transports:
-                variables = dict(text.split("=", 1) for text in options.set) | {"TUTTI_TRANSPORTS": transports, "TUTTI_TIMEOUT_MS": "60000", "TUTTI_TEST_SIZE": "small",
-                             "TUTTI_TEST_RANKS": str(ranks * options.hosts)}
-                complaints = run_all(hosts, LAUNCHERS[options.launcher](hosts, ranks, options.program, variables))
-                print(f"{options.hosts} hosts with {ranks} ranks each over {transports}: {'failed' if complaints else 'passed'}", flush=True)
-                for complaint in complaints:
-                    print(complaint)
-                failed = failed or bool(complaints)
+        for ranks, transports in options.runs:
+            variables = variables_of(transports, ranks * options.hosts, options.plugins)
+            complaints = run_all(hosts, LAUNCHERS[options.launcher](hosts, ranks, options.program, variables))
+            print(f"{options.hosts} hosts with {ranks} ranks each over {transports}: {'failed' if complaints else 'passed'}", flush=True)
+            for complaint in complaints:
+                print(complaint)
+            failed = failed or bool(complaints)
     return 1 if failed else 0
 
 
