@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/nearness.hpp"
 
 namespace tutti::transport {
 
@@ -24,6 +25,7 @@ Result<Acceptor> Acceptor::open(const Options& options, const Identity& identity
   if (!interfaces) {
     return tl::make_unexpected(interfaces.error());
   }
+  prefer_near(*interfaces, Nearness::of_this_thread());
   Acceptor acceptor(identity, clock);
   Status last_failure = failure(tuttiSystemError, "{}: no network interface is up", identity.transport);
   for (const Interface& interface : *interfaces) {

@@ -28,7 +28,7 @@ class Acceptor {
     PortRange ports;              // TUTTI_SOCKET_PORTS
     size_t most_addresses = 1;
   };
-  // Listens on the chosen interfaces. `identity` and `clock` outlive it. Errors: those of find_interfaces, or tuttiSystemError when none of the
+  // Listens on the chosen interfaces, those near to the calling thread first. `identity` and `clock` outlive it. Errors: those of find_interfaces, or tuttiSystemError when none of the
   // interfaces can be listened on.
   static Result<Acceptor> open(const Options& options, const Identity& identity, const Clock& clock);
 

@@ -88,6 +88,9 @@ Result<std::unique_ptr<transport::Transport>> OfiTransport::create(const transpo
     return tl::make_unexpected(
         failure(tuttiSystemError, "libfabric offers no network adapter here; TUTTI_OFI_PROVIDER takes one of: {}", names_of(*offers)));
   }
+  if ((*offer)->place != Nearness::Place::unknown) {
+    log::info("ofi: adapter {} is {} to this rank's processors", (*offer)->domain, (*offer)->place == Nearness::Place::near ? "near" : "far");
+  }
   auto endpoint = open_endpoint(**offer);
   if (!endpoint) {
     return tl::make_unexpected(

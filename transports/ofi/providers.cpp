@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -73,6 +74,11 @@ std::optional<SocketAddress> source_address(const fi_info& info) {
 
 bool is_network_provider(std::string_view provider) { return std::ranges::find(kNetworkProviders, core_of(provider)) != kNetworkProviders.end(); }
 
+Nearness::Place place_of(const fi_info& info, const Nearness& nearness) {
+  const bool is_named = info.nic != nullptr && info.nic->device_attr != nullptr && info.nic->device_attr->name != nullptr;
+  return is_named ? nearness.of_adapter(info.nic->device_attr->name) : Nearness::Place::unknown;
+}
+
 // Smaller is better.
 size_t order_of(const Offer& offer) { return offer.interface_order; }
 
@@ -90,13 +96,20 @@ bool has_adapters() {
 std::string_view core_of(std::string_view provider) { return provider.substr(0, provider.find(';')); }
 
 Result<std::vector<Offer>> find_offers(const Settings& settings) {
-  const auto interfaces = find_interfaces(settings.socket_interfaces);
+  auto interfaces = find_interfaces(settings.socket_interfaces);
   if (!interfaces) {
     return tl::make_unexpected(interfaces.error());
   }
+  const Nearness nearness = Nearness::of_this_thread();
+  prefer_near(*interfaces, nearness);
   std::vector<Offer> offers;
   for (std::shared_ptr<fi_info> info = everything_offered(); info != nullptr; info = {info, info->next}) {
-    Offer offer{.provider = info->fabric_attr->prov_name, .domain = info->domain_attr->name, .interface = {}, .interface_order = 0, .info = info};
+    Offer offer{.provider = info->fabric_attr->prov_name,
+                .domain = info->domain_attr->name,
+                .interface = {},
+                .interface_order = 0,
+                .place = place_of(*info, nearness),
+                .info = info};
     if (const auto address = source_address(*info); address && !is_network_provider(offer.provider)) {
       const auto found = std::ranges::find_if(*interfaces, [&](const Interface& interface) {
         return interface.address.to_string() == address->to_string();
@@ -120,7 +133,7 @@ std::string names_of(std::span<const Offer> offers) {
 
 namespace {
 
-// Of the offers of one provider. Of adapters that are alike, each rank takes another.
+// Of the offers of one provider. Of adapters that are alike, each rank takes another, and one that is near if there is one.
 const Offer* choose_of(std::span<const Offer> offers, std::string_view provider, uint32_t rank) {
   const Offer* best = nullptr;
   std::vector<const Offer*> adapters;
@@ -135,6 +148,10 @@ const Offer* choose_of(std::span<const Offer> offers, std::string_view provider,
     if (is_new && is_network_provider(offer.provider)) {
       adapters.push_back(&offer);
     }
+  }
+  const auto is_near = [](const Offer* adapter) { return adapter->place == Nearness::Place::near; };
+  if (std::ranges::any_of(adapters, is_near)) {
+    std::erase_if(adapters, std::not_fn(is_near));
   }
   return adapters.empty() ? best : adapters[rank % adapters.size()];
 }

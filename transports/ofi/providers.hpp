@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/nearness.hpp"
 #include "base/settings.hpp"
 #include "base/status.hpp"
 #include "transport/transport.hpp"
@@ -23,6 +24,7 @@ struct Offer {
   std::string domain;     // "eth0", "rdmap0s6-rdm"
   std::string interface;  // of its source address, if that is one of a network interface that TUTTI_SOCKET_IFNAME allows
   size_t interface_order = 0;  // its place among those
+  Nearness::Place place = Nearness::Place::unknown;  // of its adapter
   std::shared_ptr<const fi_info> info;  // null in tests
 };
 
@@ -35,8 +37,8 @@ std::string_view core_of(std::string_view provider);
 // Whether this host has adapters at all for which those could be. Takes no time.
 bool has_adapters();
 
-// Everything that has what the transport needs: reliable datagrams, tagged messages and reads of a peer's memory. Takes 50 ms the first time in a
-// process. Errors: tuttiInvalidArgument for a TUTTI_SOCKET_IFNAME that matches nothing.
+// Everything that has what the transport needs: reliable datagrams, tagged messages and reads of a peer's memory; adapters and interfaces are near or far by
+// where the calling thread may run. Takes 50 ms the first time in a process. Errors: tuttiInvalidArgument for a TUTTI_SOCKET_IFNAME that matches nothing.
 Result<std::vector<Offer>> find_offers(const Settings& settings);
 
 struct Wish {

@@ -64,7 +64,7 @@ std::vector<Offer> offers_of(std::initializer_list<std::pair<const char*, const 
   std::vector<Offer> offers;
   size_t order = 9;
   for (const auto& [provider, domain] : providers) {
-    offers.push_back({.provider = provider, .domain = domain, .interface = {}, .interface_order = order--, .info = nullptr});
+    offers.push_back({.provider = provider, .domain = domain, .interface = {}, .interface_order = order--, .place = Nearness::Place::unknown, .info = nullptr});
   }
   return offers;
 }
@@ -82,6 +82,16 @@ TEST(OfiProviders, AnAdapterIsTakenUnaskedAndSoftwareIsNot) {
   EXPECT_EQ((*choose(both, {.provider = "tcp"}))->provider, "tcp;ofi_rxm");
   const auto efa = offers_of({{"verbs;ofi_rxm", "mlx5_0"}, {"efa", "rdmap0"}});
   EXPECT_EQ((*choose(efa, {.provider = {}}))->provider, "efa");
+}
+
+TEST(OfiProviders, RanksTakeTurnsAtTheAdaptersThatAreNear) {
+  auto offers = offers_of({{"verbs;ofi_rxm", "mlx5_0"}, {"verbs;ofi_rxm", "mlx5_1"}, {"verbs;ofi_rxm", "mlx5_2"}, {"verbs;ofi_rxm", "mlx5_3"}});
+  for (Offer& offer : offers) {
+    offer.place = offer.domain > "mlx5_1" ? Nearness::Place::near : Nearness::Place::far;
+  }
+  EXPECT_EQ((*choose(offers, {.provider = {}, .rank = 0}))->domain, "mlx5_2");
+  EXPECT_EQ((*choose(offers, {.provider = {}, .rank = 1}))->domain, "mlx5_3");
+  EXPECT_EQ((*choose(offers, {.provider = {}, .rank = 2}))->domain, "mlx5_2");
 }
 
 TEST(OfiProviders, AProviderThatIsNotThereIsAnErrorThatListsWhatIs) {
