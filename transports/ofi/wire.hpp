@@ -18,11 +18,13 @@
 // offer:  8 bytes address, 8 bytes key, 4 bytes length of memory of the sender's
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 
+#include "transport/credit.hpp"
 #include "transport/transport.hpp"
 #include "transports/ofi/endpoint.hpp"
 
@@ -38,6 +40,11 @@ inline constexpr size_t kMaxFrameBytes = 512 * 1024;
 inline constexpr size_t kMinFrameBytes = 4 * 1024;
 // Frames on a channel that have been sent but not popped.
 inline constexpr uint32_t kWindowFrames = 16;
+
+constexpr transport::UnitsByChannel frames_by_channel(uint32_t frames) {
+  return transport::units_by_channel([&](uint32_t) { return frames; });
+}
+using FrameCounts = std::array<uint32_t, transport::kChannelCount>;  // modulo 2^32
 
 enum class Kind : uint8_t { data = 0xd1, offer = 0x0f, credit = 0xc2 };
 
@@ -75,6 +82,8 @@ std::optional<Origin> origin_of(std::span<const std::byte> message);
 // that is not 0, or memory larger than a frame.
 std::optional<Header> decode_header(std::span<const std::byte> message);
 std::optional<OfferedMemory> decode_offer(std::span<const std::byte> message);
+
+constexpr bool is_later(uint16_t generation, uint16_t than) { return static_cast<int16_t>(generation - than) > 0; }
 
 // The number near `reference` whose low 32 bits are `low`.
 constexpr uint64_t widen(uint32_t low, uint64_t reference) {
