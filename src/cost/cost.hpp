@@ -13,6 +13,8 @@
 //   Ranks of two hosts    T occupies the sender's adapter outwards and the receiver's inwards (topology::Adapters says who shares one)
 //   receive_reduce        also takes B/reduce_bytes_per_s on the core; on one host it replaces the receiver's copy when it takes longer,
 //                         unless the link copies out, as a socket does
+//   Sockets               between hosts a link that copies out carries nothing for 1/kShownShare of the time in which the receiver's core reduces what
+//                         comes, or copies a message that begins to come while another of the same peer does
 //   reduce of k sources   (k+1)/3 of B/reduce_bytes_per_s: k streams read and one written, where two read and one written are the unit; less while all
 //                         that the core's steps read and write is no more than kNearBytes, longer beyond kCachedBytes
 //   copy                  a reduce of one source
@@ -60,6 +62,11 @@ inline constexpr uint64_t kCachedBytes = 16 * 1024 * 1024;
 // took 6 us, 2 MiB 100 us, 64 MiB 7-10 ms; reductions of what has been fetched took 25, 11 and 8 GB/s for 256 KiB, 2 MiB and 64 MiB.
 inline constexpr uint64_t kNearReduceTenths = 6;
 inline constexpr uint64_t kUncachedReduceFactor = 2;
+// Of what a core does with bytes that come from another host over a socket, one part in so many delays the bytes behind them, however slow the line: the
+// same core takes packets. What is to be reduced is staged first, and what comes beside another message of its peer may be. Sums of 4, 16 and
+// 64 MiB of two hosts, over 10 Gbit/s, took 3.53, 14.1 and 57.2 ms in halves one after the other (two_shot), 3.67, 14.8 and 60.1 in halves side by side
+// (double_binary_tree), 3.62, 15.1 and 60.5 as whole vectors (one_shot); up to 1 MiB, and at 1 Gbit/s, all the same.
+inline constexpr uint64_t kShownShare = 4;
 // A copy or reduction takes so long before its first byte.
 inline constexpr uint64_t kLocalOverhead_ns = 15;
 // Copying through memory that two ranks share takes kUncachedTenths/10 times as long where the caches do not hold the vectors: a broadcast of 1 MiB

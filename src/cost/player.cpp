@@ -73,6 +73,7 @@ Player::Player(const Play& play)
   const size_t adapter_count = play.topology.adapters == Adapters::per_link ? graph_.pair_count : play.topology.rank_count();
   outwards_.resize(adapter_count, 0);
   inwards_.resize(adapter_count, 0);
+  arriving_.resize(graph_.pair_count, 0);
   for (const topology::Level& level : play.topology.levels()) {  // there are at most as many domains as ranks
     crossings_.push_back({.outwards = std::vector<uint64_t>(level.domains.size()), .inwards = std::vector<uint64_t>(level.domains.size())});
   }
@@ -226,12 +227,20 @@ Player::Span Player::play_receive(const Event& event) {
     finish = std::max(worked, add(add(last_byte, parts.receive_overhead_ns), last_frame));
     finish = streamed(event.node, finish, first_slice(moving, bytes));
   } else {
-    const uint64_t taken_in = occupy(inwards_[adapter(node.rank, node.pair)], start, parts.transfer_ns);
+    const uint64_t shown = parts.copies_out ? shown_ns(node, start, bytes) : 0;
+    const uint64_t taken_in = occupy(inwards_[adapter(node.rank, node.pair)], start, add(parts.transfer_ns, shown));
+    arriving_[node.pair] = std::max(arriving_[node.pair], taken_in);
     const uint64_t worked = occupy_core(node.rank, start, add(parts.receive_overhead_ns, reducing));
     finish = std::max(add(std::max(taken_in, last_byte), parts.receive_overhead_ns), worked);
     finish = streamed(event.node, finish, first_slice(std::max(parts.transfer_ns, reducing), bytes));
   }
   return Span{.start = start, .finish = finish, .bytes = bytes};
+}
+
+uint64_t Player::shown_ns(const Graph::Node& node, uint64_t start, uint64_t bytes) const {
+  const bool is_reduced = node.step->kind == StepKind::receive_reduce;
+  const bool is_staged = is_reduced || start < arriving_[node.pair];
+  return is_staged ? reduce_ns(node.rank, caches_of_vector(node.rank), bytes, is_reduced ? 2 : 1) / kShownShare : 0;
 }
 
 Player::Span Player::play_local(const Event& event) {

@@ -81,6 +81,8 @@ class Player {
   // Lets go what comes after `node`.
   void release(uint32_t node, const Span& span);
 
+  // What delays the bytes behind a message from another host, because of what the receiver's core does with it.
+  uint64_t shown_ns(const Graph::Node& node, uint64_t start, uint64_t bytes) const;
   // As occupy(), on the rank's core.
   uint64_t occupy_core(uint32_t rank, uint64_t time, uint64_t ns);
   uint64_t shared_cores_ns() const;
@@ -117,6 +119,7 @@ class Player {
   std::vector<uint64_t> cores_;
   std::vector<uint64_t> outwards_;
   std::vector<uint64_t> inwards_;
+  std::vector<uint64_t> arriving_;  // by pair: until when messages come
   struct Crossing {
     std::vector<uint64_t> outwards;  // by domain
     std::vector<uint64_t> inwards;

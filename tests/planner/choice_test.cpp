@@ -42,8 +42,8 @@ Topology one_host(uint32_t rank_count, const LinkSpec& link = kMemory) {
   return topology;
 }
 
-Topology two_hosts(uint32_t rank_count) {
-  Topology topology = Topology::uniform(rank_count, kNetwork);
+Topology two_hosts(uint32_t rank_count, const LinkSpec& network = kNetwork) {
+  Topology topology = Topology::uniform(rank_count, network);
   for (uint32_t a = 0; a < rank_count; ++a) {
     topology.set_host(a, a % 2);
     for (uint32_t b = a + 2; b < rank_count; b += 2) {
@@ -79,6 +79,8 @@ std::vector<Machine> machines(uint32_t rank_count) {
   LinkSpec reaching_link = kMemory;
   reaching_link.reaches_memory = true;
   const Topology reaching = one_host(rank_count, reaching_link);
+  LinkSpec socket = kNetwork;
+  socket.copies_out = true;
   Topology crowded = one_host(rank_count);
   crowded.cores_per_host = 2;
   return {{"network", Topology::uniform(rank_count, kNetwork)},
@@ -87,7 +89,8 @@ std::vector<Machine> machines(uint32_t rank_count) {
           {"two cores", crowded},
           {"one host that reaches memory", reaching},
           {"two packages", two_packages(rank_count, 10'000'000'000)},
-          {"two hosts", two_hosts(rank_count)}};
+          {"two hosts", two_hosts(rank_count)},
+          {"two hosts over sockets", two_hosts(rank_count, socket)}};
 }
 
 // Calls `visit` with every registered algorithm's schedules of every problem it applies to, on every machine.
@@ -232,6 +235,18 @@ TEST_F(Choice, OfTwoRanksIsToFetchWhatOneCopyBringsSooner) {
   EXPECT_NE(choice(planner, Collective::broadcast, 4 << 20), "shared_memory");
   for (const Collective collective : {Collective::broadcast, Collective::all_gather, Collective::all_to_all, Collective::reduce}) {
     EXPECT_THAT(choice(planner, collective, 1 << 10), ::testing::AllOf(::testing::Ne("shared_memory"), ::testing::Ne("root_reads")));
+  }
+}
+
+// Each sends the whole vector either way, but whoever adds takes in less meanwhile.
+TEST_F(Choice, OfTwoRanksOverASocketIsToAddHalfOfALargeVectorEach) {
+  LinkSpec socket = kNetwork;
+  socket.copies_out = true;
+  Planner planner = Choice::planner(two_hosts(2, socket));
+  EXPECT_EQ(choice(planner, Collective::all_reduce, 32 << 10), "one_shot");
+  const std::set<std::string> in_halves = {"circulant", "ring", "two_shot"};
+  for (const uint64_t bytes : {uint64_t{4} << 20, uint64_t{16} << 20, uint64_t{64} << 20}) {
+    EXPECT_THAT(in_halves, ::testing::Contains(choice(planner, Collective::all_reduce, bytes))) << bytes;
   }
 }
 

@@ -136,6 +136,35 @@ TEST(Price, OfAReductionOnArrivalIsHiddenByTheTransferUnlessItIsSlower) {
   EXPECT_EQ(price(one_message(Arrival::reduced), slow_host, 1'000), 1'000u + 1'000u + 2 * last_frame_ns(1'000));
 }
 
+TEST(Price, OfAReductionOfWhatComesOverASocketIsNotAllHidden) {
+  LinkSpec socket = kLink;
+  socket.copies_out = true;
+  EXPECT_EQ(price(one_message(), machine(2, socket), 1'000), 2'000u);
+  EXPECT_EQ(price(one_message(Arrival::reduced), machine(2, socket), 1'000), 2'000u + 500u / kShownShare);
+}
+
+// What waits for another of the same peer is copied once more, unless it begins to come when that is there.
+TEST(Price, OfMessagesOverOneSocketIsLessInTurnThanSideBySide) {
+  LinkSpec socket = kLink;
+  socket.copies_out = true;
+  const auto two_messages = [](Lanes lanes) {
+    std::vector<Schedule> schedules;
+    for (uint32_t rank = 0; rank < 2; ++rank) {
+      Builder builder({.rank = rank});
+      schedule::LaneId lane = builder.add_lane();
+      for (uint32_t message = 0; message < 2; ++message) {
+        lane = message > 0 && lanes == Lanes::one_each ? builder.add_lane() : lane;
+        rank == 0 ? builder.send(lane, 1, {}, input()) : builder.receive(lane, 0, {}, output());
+      }
+      schedules.push_back(std::move(builder).build());
+    }
+    return schedules;
+  };
+  const uint64_t in_turn = price(two_messages(Lanes::one), machine(2, socket), 6'000);
+  EXPECT_EQ(in_turn, price(two_messages(Lanes::one), machine(2), 6'000));
+  EXPECT_EQ(price(two_messages(Lanes::one_each), machine(2, socket), 6'000), price(two_messages(Lanes::one_each), machine(2), 6'000) + 2'000u / kShownShare);
+}
+
 // A copy or reduction of bytes that stay in the core's caches: three streams take half a nanosecond a byte.
 uint64_t local_ns(uint64_t bytes, uint64_t streams) { return kLocalOverhead_ns + bytes * streams / 6 * kNearReduceTenths / 10; }
 
