@@ -3,7 +3,8 @@
 
 Every host has the same number of network interfaces, nic0, nic1 ..., each of which is one end of a veth pair; the other ends of all nic<n>
 are joined by a bridge, in a namespace that only has bridges. So nothing outside the namespaces carries a packet. Host h has the addresses
-10.77.n.(h+1) and fd77:n::(h+1) on nic<n>, and its interfaces may be shaped to a rate (tc-tbf). Root and iproute2 are needed.
+10.77.n.(h+1) and fd77:n::(h+1) on nic<n>, and its interfaces may be shaped to a rate (tc-tbf), or each connection of IPv4 to one, as networks of clouds
+do (tc-htb; connections are told apart by three bits of each of their ports, so that a few share a rate). Root and iproute2 are needed.
 
 As a program it runs a command on the first host, for trying things out:
 
@@ -37,21 +38,33 @@ class Unavailable(Exception):
     """Why there can be no hosts here."""
 
 
-def run(*words):
-    result = subprocess.run(words, capture_output=True, text=True, check=False)
+def run(*words, told=None):
+    result = subprocess.run(words, input=told, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise Unavailable(f"{shlex.join(words)}: {result.stderr.strip()}")
+
+
+def flow_classes(nic, rate):
+    """What tc is told to give each connection a class of its own. Ports of those who connect are even, so that their lowest bit tells nothing."""
+    device = f"dev nic{nic}"
+    lines = [f"qdisc add {device} root handle 1: htb default 0"]
+    for flow in range(64):
+        lines += [f"class add {device} parent 1: classid 1:{flow + 1:x} htb rate {rate} burst 256kb cburst 256kb",
+                  f"filter add {device} parent 1: protocol ip prio 1 u32 match ip sport {flow // 8 * 2} 0xe match ip dport {flow % 8 * 2} 0xe "
+                  f"flowid 1:{flow + 1:x}"]
+    return "\n".join(lines) + "\n"
 
 
 class Hosts:
     """Made by entering it as a context, and gone without a trace after that."""
 
-    def __init__(self, host_count, nic_count=1, rate=None):
+    def __init__(self, host_count, nic_count=1, rate=None, flow_rate=None):
         if not 1 <= host_count <= 64 or not 1 <= nic_count <= 16:
             raise ValueError(f"{host_count} hosts with {nic_count} interfaces each: 1 to 64 and 1 to 16 can be made")
         self.names = [f"host{index}" for index in range(host_count)]
         self.nic_count = nic_count
         self.rate = rate
+        self.flow_rate = flow_rate
         self.prefix = f"tutti-{os.getpid()}-"
         self.folder = None
 
@@ -94,6 +107,8 @@ class Hosts:
                 run("ip", "-n", host, "link", "set", f"nic{nic}", "up")
                 if self.rate:
                     run("tc", "-n", host, "qdisc", "add", "dev", f"nic{nic}", "root", "tbf", "rate", self.rate, "burst", "512kb", "latency", "20ms")
+                elif self.flow_rate:
+                    run("tc", "-n", host, "-batch", "-", told=flow_classes(nic, self.flow_rate))
         run(*self.command(self.names[0], ["true"]))  # whether a program can be started there
 
     def __exit__(self, *_):
@@ -148,10 +163,11 @@ def main():
     parser.add_argument("--hosts", type=int, default=2, help="how many (default 2)")
     parser.add_argument("--nics", type=int, default=1, help="interfaces of each (default 1)")
     parser.add_argument("--rate", help="that they send at most, as tc writes it: 10gbit, 200mbit (default: not shaped)")
+    parser.add_argument("--flow-rate", help="that each connection sends at most, where --rate does not say what they do together")
     parser.add_argument("command", nargs="+", help="run on host0; the file named by $TUTTI_AGENT runs others' commands")
     options = parser.parse_args()
     try:
-        with Hosts(options.hosts, options.nics, options.rate) as hosts:
+        with Hosts(options.hosts, options.nics, options.rate, options.flow_rate) as hosts:
             environment = os.environ | {"TUTTI_AGENT": str(hosts.agent), "OMPI_MCA_plm_rsh_agent": str(hosts.agent)}
             return subprocess.run(hosts.command("host0", options.command), env=environment, check=False).returncode
     except (Unavailable, ValueError) as reason:
