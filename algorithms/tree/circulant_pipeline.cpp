@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// With p ranks, q = ceil(log2 p) and m = 2q^2 chunks of n bytes in all: m-1+q rounds, (m-1+q) (a + nb/m), the fewest in which each
-// rank sends and receives one chunk a round (Träff, "Optimal broadcast schedules in logarithmic time with applications to
-// broadcast, all-broadcast, reduction and all-reduction", arXiv 2407.18004, 2024). Reduce is the same backwards.
+// With p ranks, q = ceil(log2 p) and m = 2q^2 chunks of n bytes in all: m-1+q rounds, (m-1+q) (a + nb/m) (schedule/circulant_rounds.hpp). Reduce is the
+// same backwards.
 #include "algorithms/tree/circulant_pipeline.hpp"
 
 #include <algorithm>
@@ -11,124 +10,12 @@
 
 #include "algorithms/ranks.hpp"
 #include "schedule/builder.hpp"
+#include "schedule/circulant_rounds.hpp"
 
 namespace tutti::algorithms::tree {
 namespace {
 
 using namespace schedule;
-
-// In round i everybody sends to the one skip(i mod q) ahead. Positions are steps ahead of the root.
-class Skips {
- public:
-  explicit Skips(uint32_t rank_count) {
-    for (skips_ = {rank_count}; skips_.back() > 1;) {
-      skips_.push_back((skips_.back() + 1) / 2);
-    }
-    std::reverse(skips_.begin(), skips_.end());
-  }
-
-  // Of q + 1: 1, ..., p.
-  uint32_t operator[](uint32_t index) const { return skips_[index]; }
-  uint32_t count() const { return static_cast<uint32_t>(skips_.size()) - 1; }
-  // Of the vector: enough that the q - 1 rounds in which a rank has nothing to do are few beside them.
-  uint32_t chunk_count() const { return 2 * count() * count(); }
-
- private:
-  std::vector<uint32_t> skips_;
-};
-
-// Which chunks a position gets in q rounds, relative to the first that is new to all in them: one that is new, the `base`, and of those of the q
-// rounds before all others, as -1 .. -q. They are found by looking, in the order in which they are sent, for ways along different skips to the
-// positions whence this one hears.
-class Hearing {
- public:
-  Hearing(const Skips& skips, uint32_t position)
-      : skips_(skips), position_(skips[skips.count()] + position), after_(skips.count() + 2), before_(skips.count() + 2) {
-    const auto count = static_cast<int32_t>(skips.count());
-    for (int32_t skip = -1; skip <= count; ++skip) {
-      after(skip) = skip == -1 ? count : skip - 1;
-      before(skip) = skip == count ? -1 : skip + 1;
-    }
-    const int32_t base = base_of(position);
-    leave_out(base);
-    search(0, 2 * skips[skips.count()], count);
-    for (int32_t& chunk : heard_) {
-      chunk = chunk == count ? base : chunk - count;
-    }
-  }
-
-  const std::vector<int32_t>& chunks() const { return heard_; }
-
- private:
-  // The last skip on the way from the root by the largest skips.
-  int32_t base_of(uint32_t position) const {
-    for (uint32_t skip = skips_.count(); skip-- > 0;) {
-      if (skips_[skip] == position) {
-        return static_cast<int32_t>(skip);
-      }
-      position -= skips_[skip] < position ? skips_[skip] : 0;
-    }
-    return static_cast<int32_t>(skips_.count());
-  }
-
-  // Skips still to be looked at, as a list that begins and ends at -1.
-  int32_t& after(int32_t skip) { return after_[static_cast<size_t>(skip + 1)]; }
-  int32_t& before(int32_t skip) { return before_[static_cast<size_t>(skip + 1)]; }
-  void leave_out(int32_t skip) {
-    after(before(skip)) = after(skip);
-    before(after(skip)) = before(skip);
-  }
-
-  // From `there` on along the skips from `skip` downwards, to what is below `limit`. The depth is that of the skips.
-  void search(uint32_t there, uint32_t limit, int32_t skip) {
-    const auto source = [&](size_t round) { return position_ - skips_[static_cast<uint32_t>(round)]; };
-    for (; skip != -1; skip = after(skip)) {
-      const uint32_t next = there + skips_[static_cast<uint32_t>(skip)];
-      if (heard_.size() == skips_.count() || next > source(heard_.size()) || next >= limit) {
-        continue;
-      }
-      if (next <= source(heard_.size() + 1)) {
-        search(next, limit, skip);
-      }
-      if (heard_.size() == skips_.count() || there > source(heard_.size() + 1)) {
-        return;
-      }
-      limit = next;
-      heard_.push_back(skip);
-      leave_out(skip);
-    }
-  }
-
-  const Skips& skips_;
-  uint32_t position_;  // once around more, so that nothing is negative
-  std::vector<int32_t> after_;
-  std::vector<int32_t> before_;
-  std::vector<int32_t> heard_;  // by round
-};
-
-struct Arrival {
-  uint32_t round = 0;
-  uint32_t chunk = 0;
-};
-
-// What a position other than the root's gets in all rounds: every chunk once.
-std::vector<Arrival> arrivals_at(const Skips& skips, uint32_t position) {
-  const uint32_t period = skips.count();
-  const uint32_t last = skips.chunk_count() - 1;
-  const uint32_t round_count = last + period;
-  const uint32_t idle = (period - round_count % period) % period;  // rounds before the first, so that the last is the end of a period
-  const std::vector<int32_t> heard = Hearing(skips, position).chunks();
-  std::vector<Arrival> arrivals;
-  bool has_last = false;
-  for (uint32_t round = idle; round < idle + round_count; ++round) {
-    const int64_t chunk = int64_t{heard[round % period]} + round / period * period - idle;
-    if (chunk < 0 || (chunk >= last && std::exchange(has_last, true))) {
-      continue;
-    }
-    arrivals.push_back({round, static_cast<uint32_t>(std::min<int64_t>(chunk, last))});
-  }
-  return arrivals;
-}
 
 struct Passing {
   uint32_t round = 0;
@@ -140,12 +27,12 @@ struct Passing {
 struct Passings {
   Passings(const Problem& problem, uint32_t rank) {
     const Circle circle{problem.rank_count};
-    const Skips skips(problem.rank_count);
+    const CirculantSkips skips(problem.rank_count);
     chunk_count = skips.chunk_count();
-    const auto round_of = [&](const Arrival& arrival) { return arrival.round % skips.count(); };
+    const auto round_of = [&](const CirculantArrival& arrival) { return arrival.round % skips.count(); };
     const uint32_t position = circle.distance(problem.root, rank);
     if (position != 0) {
-      for (const Arrival& arrival : arrivals_at(skips, position)) {
+      for (const CirculantArrival& arrival : circulant_arrivals(skips, chunk_count, position)) {
         got.push_back({arrival.round, arrival.chunk, circle.behind(rank, skips[round_of(arrival)])});
       }
     }
@@ -154,7 +41,7 @@ struct Passings {
       if (target == 0) {
         continue;
       }
-      for (const Arrival& arrival : arrivals_at(skips, target)) {
+      for (const CirculantArrival& arrival : circulant_arrivals(skips, chunk_count, target)) {
         if (round_of(arrival) == skip) {
           given.push_back({arrival.round, arrival.chunk, circle.ahead(rank, skips[skip])});
         }

@@ -4,7 +4,7 @@
 //
 // A form adds up waves: messages that are under way together, such as all between partners at one distance. A wave takes its longest latency, and its
 // busiest link's bytes at that link's bandwidth. Waves follow one another, or overlap where the schedule streams; a ring is a path through its hops, of
-// which the slowest may be taken again and again.
+// which the slowest may be taken again and again. Where ranks run ahead of each other, the messages themselves are played, if they are not too many.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,14 @@ struct Messages {
   std::function<void(schedule::Outline&)> outline = {};  // for patterns that are other
 };
 
+// Of more messages none are played, or only those that others are like.
+inline constexpr uint64_t kMostPlayedMessages = 50'000;
+
 // Within a tenth of price_ns() for the schedules, but for what docs/design/cost.md names (tests/planner/closed_forms_test.cpp). Of all pairs of more than
 // two hundred ranks some distances are looked at, which stand for the rest. Takes time that grows with the ranks and the ways' lengths: 0.1 to 0.5 s
 // for 8,960. Nothing for topologies without a fabric, messages without a form, variable blocks and single ranks.
 std::optional<uint64_t> closed_form_ns(const Messages& messages, const schedule::Problem& problem, const topology::Topology& topology,
-                                       const Workload& workload);
+                                       const Workload& workload, uint64_t most_played = kMostPlayedMessages);
 // The same with its parts and the link that carries most for its bandwidth; latency is what messages of a byte would take. The step count is left out.
 std::optional<Bill> closed_form_bill(const Messages& messages, const schedule::Problem& problem, const topology::Topology& topology,
                                      const Workload& workload);

@@ -34,21 +34,37 @@ schedule::Layout even_layout_of(const Play& play) {
 }  // namespace
 
 FabricPlayer::FabricPlayer(const Play& play)
-    : play_(play), graph_(play.schedules, play.peers), layout_(even_layout_of(play)), traffic_(play.topology.fabric()), states_(graph_.nodes.size()) {
+    : graph_(play.schedules, play.peers),
+      peers_(play.peers),
+      slice_bytes_(play.workload.slice_bytes),
+      traffic_(play.topology.fabric()),
+      states_(graph_.nodes.size()) {
+  const schedule::Layout layout = even_layout_of(play);
+  // Messages of nothing are not sent, but for those of a barrier.
+  const uint64_t least = play.problem.collective == schedule::Collective::barrier ? 1 : 0;
   for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
-    set_up(node);
+    set_up(node, is_local(graph_.nodes[node]) ? 0 : std::max(least, bytes_of(play, layout, *graph_.nodes[node].step)));
   }
 }
 
-void FabricPlayer::set_up(uint32_t index) {
+FabricPlayer::FabricPlayer(const MessageGraph& messages, const Options& options)
+    : graph_(messages.graph()),
+      peers_(Peers::present),
+      slice_bytes_(options.slice_bytes),
+      traffic_(options.fabric),
+      states_(graph_.nodes.size()) {
+  for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
+    set_up(node, messages.bytes_of_node(node));
+  }
+}
+
+void FabricPlayer::set_up(uint32_t index, uint64_t bytes) {
   const Graph::Node& node = graph_.nodes[index];
   State& state = states_[index];
   state.begin_pending = node.pending;
   if (!is_local(node)) {
-    // Messages of nothing are not sent, but for those of a barrier.
-    const uint64_t least = play_.problem.collective == schedule::Collective::barrier ? 1 : 0;
-    state.bytes = std::max(least, bytes_of(play_, layout_, *node.step));
-    state.begin_pending -= !is_send(node) && play_.peers == Peers::present ? 1 : 0;  // the message, which counts its bytes itself
+    state.bytes = bytes;
+    state.begin_pending -= !is_send(node) && peers_ == Peers::present ? 1 : 0;  // the message, which counts its bytes itself
     state.is_in_pieces |= node.step->gang.exists();  // for all messages of a gang, or for none
   }
   for (uint32_t waiter = node.first_waiter; waiter != kNone; waiter = graph_.waiters[waiter].next) {
@@ -111,7 +127,7 @@ void FabricPlayer::advance(uint32_t index) {
     return;
   }
   if (state.bytes != 0) {
-    if (is_send(node) || play_.peers == Peers::absent) {
+    if (is_send(node) || peers_ == Peers::absent) {
       send_piece(index);
     }
     if (!is_send(node) && state.arrived_bytes != 0) {
@@ -137,15 +153,14 @@ void FabricPlayer::send_piece(uint32_t index) {
   }
   const bool is_in_pieces = state.is_in_pieces || (node.match != kNone && states_[node.match].is_in_pieces);
   uint64_t piece = remaining;
-  const uint64_t slice_bytes = play_.workload.slice_bytes;
-  if (is_in_pieces && remaining > slice_bytes) {
-    piece = state.left_bytes == 0 ? slice_bytes : remaining - slice_bytes;
+  if (is_in_pieces && remaining > slice_bytes_) {
+    piece = state.left_bytes == 0 ? slice_bytes_ : remaining - slice_bytes_;
   }
   if (piece == remaining && state.end_pending != 0) {
     return;
   }
   state.piece_bytes = piece;
-  if (node.step->gang.exists() && play_.peers == Peers::present) {
+  if (node.step->gang.exists() && peers_ == Peers::present) {
     join(index);
   } else {
     begin(index);

@@ -6,12 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "cost/graph.hpp"
+#include "cost/message_graph.hpp"
 #include "cost/player.hpp"
-#include "schedule/layout.hpp"
 #include "topology/traffic.hpp"
 
 namespace tutti::cost {
@@ -20,6 +21,12 @@ class FabricPlayer {
  public:
   // The topology has a fabric.
   explicit FabricPlayer(const Play& play);
+  // `messages` outlives it.
+  struct Options {
+    std::shared_ptr<const topology::Fabric> fabric;
+    uint64_t slice_bytes = kSliceBytes;
+  };
+  FabricPlayer(const MessageGraph& messages, const Options& options);
 
   // When the last step finishes; kNever if some step never does. Once.
   uint64_t run();
@@ -54,7 +61,7 @@ class FabricPlayer {
   };
 
   static bool is_later(const Arrival& left, const Arrival& right);
-  void set_up(uint32_t node);
+  void set_up(uint32_t node, uint64_t bytes);
   // Does what `node` can do now.
   void advance(uint32_t node);
   void send_piece(uint32_t node);
@@ -67,9 +74,9 @@ class FabricPlayer {
   void finish(uint32_t node);
   void advance_all();
 
-  const Play play_;
   Graph graph_;
-  schedule::Layout layout_;
+  const Peers peers_;
+  const uint64_t slice_bytes_;
   topology::Traffic traffic_;
   std::unordered_map<uint32_t, std::vector<uint32_t>> gangs_;  // by number: nodes whose piece is ready, or leaving
   std::vector<State> states_;      // by node

@@ -33,6 +33,7 @@ struct Graph {
     uint32_t next = kNone;  // into `waiters`
   };
 
+  Graph() = default;
   Graph(std::span<const schedule::Schedule> schedules, Peers peers);
 
   std::vector<Node> nodes;  // rank after rank, in the order of Schedule::steps

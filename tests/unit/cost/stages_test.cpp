@@ -57,28 +57,5 @@ TEST(Stages, MessagesThatStandForOthersWeighAsMuch) {
   EXPECT_EQ(stages.price_ns(), 5'000 + kHop_ns);
 }
 
-TEST(Stages, ByMessagesMeetWhoIsThereAtTheTime) {
-  Stages stages(ring(), {.sends = StageSends::in_turn, .slice_bytes = UINT64_MAX, .detail = Detail::messages});
-  stages.begin_stage_of(1'000);
-  stages.add({.source = 0, .target = 2});  // meets 1 to 2, which waits for nobody, on its second link
-  stages.add({.source = 4, .target = 5});
-  stages.begin_stage_of(1'000);
-  stages.add({.source = 1, .target = 2});
-  stages.add({.source = 5, .target = 6});  // begins at 1'000 + kHop_ns, when nobody else is there
-  EXPECT_EQ(stages.price_by_messages_ns(), 2 * (1'000 + kHop_ns));
-
-  stages.begin_stage_of(1'000);
-  stages.add({.source = 2, .target = 3});  // when both have come, 2'000 after they began
-  EXPECT_EQ(stages.price_by_messages_ns(), 2'000 + 1'200 + 1'000 + kHop_ns);
-}
-
-TEST(Stages, AreNotLookedAtByMessagesUnlessAsked) {
-  Stages stages(ring(), {.bytes = 1'000});
-  stages.begin_stage(1, Follows::all);
-  stages.add({.source = 0, .target = 1});
-  EXPECT_FALSE(stages.is_detailed());
-  EXPECT_FALSE(stages.price_by_messages_ns().has_value());
-}
-
 }  // namespace
 }  // namespace tutti::cost::stages_tests
