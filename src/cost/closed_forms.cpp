@@ -5,6 +5,7 @@
 
 #include "cost/arithmetic.hpp"
 #include "cost/axis_exchange_form.hpp"
+#include "cost/circulant_pipeline_form.hpp"
 #include "cost/direct_forms.hpp"
 #include "cost/form.hpp"
 #include "cost/grid_forms.hpp"
@@ -41,6 +42,7 @@ std::optional<uint64_t> without_base(Form& form, const Messages& messages) {
     case Pattern::one_shot: return one_shot_form_ns(form);
     case Pattern::two_shot: return two_shot_form_ns(form);
     case Pattern::pairwise: return pairwise_form_ns(form);
+    case Pattern::circulant_pipeline: return circulant_pipeline_form_ns(form);
     case Pattern::flat_tree: return flat_tree_form_ns(form);
     default: return std::nullopt;
   }
