@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The runs that a composition's schedules are put together from.
 #include <algorithm>
+#include <cassert>
 #include <optional>
 #include <utility>
 
@@ -393,7 +394,10 @@ class OfBlocks {
 }  // namespace
 
 Schedule schedule_of(const Structure& structure, const Problem& problem, const topology::Topology& topology, uint32_t rank) {
-  return is_vector(problem.collective) ? OfVector(structure, problem, topology, rank).make() : OfBlocks(structure, problem, topology, rank).make();
+  Schedule schedule = is_vector(problem.collective) ? OfVector(structure, problem, topology, rank).make() : OfBlocks(structure, problem, topology, rank).make();
+  assert(schedule.channel_count <= structure.channel_count());
+  schedule.channel_count = structure.channel_count();
+  return schedule;
 }
 
 }  // namespace tutti::planner::composed

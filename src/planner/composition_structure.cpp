@@ -191,6 +191,7 @@ class Maker {
   uint64_t choose_kind(Stage& stage, bool is_last, uint64_t* chunks) const {
     const auto try_kind = [&](Kind kind, auto takes) -> bool {
       stage.channels = 1;
+      stage.channels_back = 0;
       size_t seen = 1;  // of so many members one has been looked at, whichever was last
       for (size_t index = 0; index < stage.groups.size(); ++index) {
         const Group& group = stage.groups[index];
@@ -219,6 +220,7 @@ class Maker {
         return false;
       }
       stage.channels = std::max(stage.channels, first.channels);
+      stage.channels_back = std::max(stage.channels_back, second.channels);
       const uint64_t cut = std::lcm(uint64_t{first.chunks}, uint64_t{second.chunks});
       const uint64_t own = is_last ? 1 : pieces / of.members.size();
       adds(is_last ? cut * of.members.size() : cut / std::gcd(cut, own));
@@ -235,6 +237,7 @@ class Maker {
         return false;
       }
       stage.channels = std::max(stage.channels, first.channels);
+      stage.channels_back = spreads ? std::max(stage.channels_back, second.channels) : 0;
       adds(first.chunks);
       adds(second.chunks);
       return true;
@@ -242,6 +245,7 @@ class Maker {
     const auto whole = [&](const topology::Topology& group, const Group&) {
       Cut cut;
       const bool takes = takes_part(stage.level->whole, Collective::all_reduce, group, 0, &cut);
+      stage.channels = std::max(stage.channels, cut.channels);
       adds(cut.chunks);
       return takes;
     };
@@ -295,6 +299,7 @@ class Maker {
         if (!takes_part(stage.level->whole, problem_.collective, topology::subset_of(topology_, members), root, &cut) || cut.chunks != 1) {
           return false;
         }
+        stage.channels = std::max(stage.channels, cut.channels);
       }
     }
     return true;

@@ -2,6 +2,7 @@
 // How a composition divides a problem among the levels of a machine, and the schedules that come of it. Private to compositions.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -48,6 +49,7 @@ struct Structure {
     std::vector<std::vector<uint32_t>> groups_of;  // by rank
     uint32_t width = 1;                            // chunks of a piece of this stage in one portion
     uint32_t channels = 1;                         // of the way out
+    uint32_t channels_back = 0;
     uint32_t size = 1;                             // of blocks: of each group
     uint32_t stride = 1;                           // of blocks: from a member's place to the next one's
   };
@@ -59,6 +61,14 @@ struct Structure {
   std::vector<uint32_t> place_of;  // by rank
   std::vector<uint32_t> rank_at;   // by place
 
+  // Of all ranks' schedules: calls take channels in turn, which ranks that have nobody beside them in their domains count as well.
+  uint32_t channel_count() const {
+    uint32_t count = 1;
+    for (const Stage& stage : stages) {
+      count = std::max(count, stage.channels + stage.channels_back);
+    }
+    return count;
+  }
   uint32_t digit(uint32_t rank, size_t stage) const { return place_of[rank] / stages[stage].stride % stages[stage].size; }
   std::vector<uint32_t> members_of(uint32_t rank, size_t stage) const {
     std::vector<uint32_t> members;

@@ -111,7 +111,7 @@ struct Schedule {
   uint32_t chunk_count = 1;   // of the whole problem
   uint32_t parts = 1;         // chunks per block
   uint32_t scratch_slots = 0;
-  uint32_t channel_count = 1;
+  uint32_t channel_count = 1;  // the same on all ranks, whatever they use of them
   std::vector<Step> steps;  // lane after lane
   std::vector<Lane> lanes;
   std::vector<Wait> waits;

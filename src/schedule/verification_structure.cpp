@@ -415,6 +415,9 @@ Status check_structure(const Problem& problem, std::span<const Schedule> schedul
       return invalid_argument("rank {} has {} chunks in {} parts per block, rank 0 has {} in {}", rank, schedule.chunk_count,
                               schedule.parts, schedules[0].chunk_count, schedules[0].parts);
     }
+    if (schedule.channel_count != schedules[0].channel_count) {  // the channels after these are the next call's
+      return invalid_argument("rank {} has {} channels, rank 0 has {}", rank, schedule.channel_count, schedules[0].channel_count);
+    }
     step_count += schedule.steps.size();
     if (step_count > kMaxSteps) {
       return invalid_argument("rank {} brings the schedules to {} steps; {} are verified at most", rank, step_count, kMaxSteps);

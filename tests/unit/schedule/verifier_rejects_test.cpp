@@ -295,6 +295,7 @@ const PlantedBug kBoundsBugs[] = {
        }
      },
      "has 4 chunks where allgather, 3 ranks with 1 parts per block has 3"},
+    {"DisagreeOnChannels", kBroadcast, broadcast, [](Schedules& all) { all[1].channel_count = 2; }, "rank 1 has 2 channels, rank 0 has 1"},
     {"DisagreeOnChunks", kBroadcast, broadcast, [](Schedules& all) { all[1].chunk_count = 3; }, "rank 1 has 3 chunks in 1 parts"},
     {"PartsOfAVector", kBroadcast, broadcast,
      [](Schedules& all) {
