@@ -4,6 +4,7 @@
 #include <array>
 
 #include "algorithms/alone.hpp"
+#include "algorithms/direct/far_first.hpp"
 #include "algorithms/direct/in_switch.hpp"
 #include "algorithms/direct/one_shot.hpp"
 #include "algorithms/direct/two_shot.hpp"
@@ -45,6 +46,13 @@ constexpr std::array kAlgorithms = {
                        .source = "Graham and others, SHArP, COM-HPC 2016",
                        .applies = in_switch_tree_solves,
                        .build = build_for_any<in_switch_tree>},
+    planner::Algorithm{.name = "far_first",
+                       .idea = "as one_shot; what has far to go leaves first, and what stays near while that is on its way",
+                       .cost = "the longest, of all latencies, of a and the bytes that go as far or farther",
+                       .source = "Jackson, Scheduling a production line to minimize maximum tardiness, 1955",
+                       .applies = far_first_solves,
+                       .build = far_first,
+                       .pattern = schedule::Pattern::far_first},
 };
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace tutti::algorithms::direct {
 // In which order lanes are advanced in turn: first what others wait for, or first what makes something to send.
 enum class Order : uint8_t { sends_first, receives_first };
 
-// A lane to each peer and a lane from each, so that no peer delays another. Peers are visited beginning with the next
+// A lane to each peer and a lane from each, so that no peer delays another unless that is asked for. Peers are visited beginning with the next
 // rank up when sending and the next rank down when receiving, so that the ranks do not all crowd one receiver first.
 class Mesh {
  public:
@@ -23,10 +23,14 @@ class Mesh {
     uint32_t chunk_count = 1;
     Order order = Order::sends_first;
     Travel travel = Travel::alone;
+    std::vector<uint32_t> peers = {};      // all others, in the order in which they are sent to; empty: from the next rank up on
+    uint32_t sends_at_once = UINT32_MAX;  // what goes to more peers follows when the first have left
   };
   Mesh(const schedule::Problem& problem, const Options& options)
       : rank_(options.rank),
         travel_(options.travel),
+        peers_(options.peers),
+        sends_at_once_(options.sends_at_once),
         circle_{problem.rank_count},
         builder_({.rank = options.rank, .chunk_count = options.chunk_count, .parts = 1}),
         send_lanes_(problem.rank_count),
@@ -61,7 +65,10 @@ class Mesh {
   schedule::LaneId copying() const { return copying_lane_; }
 
   std::vector<uint32_t> send_order() const {
-    std::vector<uint32_t> peers;
+    std::vector<uint32_t> peers = peers_;
+    if (!peers.empty()) {
+      return peers;
+    }
     for (uint32_t distance = 1; distance < circle_.size; ++distance) {
       peers.push_back(circle_.ahead(rank_, distance));
     }
@@ -105,8 +112,9 @@ class Mesh {
 
  private:
   void add_send_lanes() {
-    for (const uint32_t peer : send_order()) {
-      send_lanes_[peer] = builder_.add_lane();
+    const std::vector<uint32_t> peers = send_order();
+    for (size_t index = 0; index < peers.size(); ++index) {
+      send_lanes_[peers[index]] = index < sends_at_once_ ? builder_.add_lane() : send_lanes_[peers[index - sends_at_once_]];
     }
     copying_lane_ = builder_.add_lane();
   }
@@ -123,6 +131,8 @@ class Mesh {
 
   uint32_t rank_;
   Travel travel_;
+  std::vector<uint32_t> peers_;
+  uint32_t sends_at_once_;
   Circle circle_;
   schedule::Builder builder_;
   std::vector<schedule::LaneId> send_lanes_;

@@ -38,22 +38,6 @@ Schedule all_reduce_of_two_in_place(const Problem& problem, uint32_t rank) {
   return std::move(mesh).build();
 }
 
-Schedule all_reduce(const Problem& problem, uint32_t rank, Travel travel) {
-  if (problem.rank_count == 2 && problem.in_place == InPlace::yes) {
-    return all_reduce_of_two_in_place(problem, rank);
-  }
-  Mesh mesh(problem, {.rank = rank, .travel = travel});
-  Waits input_sent;
-  for (const uint32_t peer : mesh.send_order()) {
-    const StepId sending = mesh.builder().send(mesh.to(peer), peer, {}, input(0), {.gang = mesh.gang_of_all()});
-    if (problem.in_place == InPlace::yes) {
-      input_sent.push_back({sending, WaitMode::streaming});
-    }
-  }
-  mesh.reduce_from_all({.chunk = {}, .own = input(0), .target = output(0)}, std::move(input_sent));
-  return std::move(mesh).build();
-}
-
 Schedule reduce(const Problem& problem, uint32_t rank, Travel travel) {
   Mesh mesh(problem, {.rank = rank, .travel = travel});
   if (rank == problem.root) {
@@ -173,6 +157,19 @@ bool one_shot_solves(const Problem& problem) {
   }
 }
 
+Schedule one_shot_all_reduce(const Problem& problem, const Mesh::Options& options) {
+  Mesh mesh(problem, options);
+  Waits input_sent;
+  for (const uint32_t peer : mesh.send_order()) {
+    const StepId sending = mesh.builder().send(mesh.to(peer), peer, {}, input(0), {.gang = mesh.gang_of_all()});
+    if (problem.in_place == InPlace::yes) {
+      input_sent.push_back({sending, WaitMode::streaming});
+    }
+  }
+  mesh.reduce_from_all({.chunk = {}, .own = input(0), .target = output(0)}, std::move(input_sent));
+  return std::move(mesh).build();
+}
+
 Schedule one_shot(const Problem& problem, uint32_t rank, Travel travel) {
   switch (problem.collective) {
     case Collective::reduce:
@@ -190,7 +187,8 @@ Schedule one_shot(const Problem& problem, uint32_t rank, Travel travel) {
     case Collective::scatter:
       return scatter(problem, rank);
     default:
-      return all_reduce(problem, rank, travel);
+      return problem.rank_count == 2 && problem.in_place == InPlace::yes ? all_reduce_of_two_in_place(problem, rank)
+                                                                         : one_shot_all_reduce(problem, {.rank = rank, .travel = travel});
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "algorithms/hierarchical/collectives.hpp"
 #include "algorithms/hierarchical/outline.hpp"
+#include "algorithms/hierarchical/shots.hpp"
 #include "schedule/composition.hpp"
 
 namespace tutti::algorithms::hierarchical {
@@ -97,6 +98,29 @@ void outline_halves_at(const Problem& problem, const topology::Topology& topolog
   outline_of_halves(problem, hierarchy_of<depth>(topology), outline);
 }
 
+// More let too much out of a domain.
+constexpr uint32_t kMostRanksInShots = 256;
+
+template <Depth depth>
+bool shots_apply(const Problem& problem, const topology::Topology& topology) {
+  if (problem.collective != schedule::Collective::all_reduce || problem.blocks != schedule::Blocks::equal || topology.fabric() == nullptr ||
+      problem.rank_count != topology.rank_count() || problem.rank_count > kMostRanksInShots) {
+    return false;
+  }
+  const Hierarchy& hierarchy = hierarchy_of<depth>(topology);
+  return hierarchy.is_worth_it() && hierarchy.smallest_domain() > 1;
+}
+
+template <Depth depth>
+Schedule build_shots(const Problem& problem, const topology::Topology& topology, uint32_t rank) {
+  return shots(problem, hierarchy_of<depth>(topology), rank);
+}
+
+template <Depth depth>
+void outline_shots_at(const Problem&, const topology::Topology& topology, schedule::Outline& outline) {
+  outline_of_shots(hierarchy_of<depth>(topology), outline);
+}
+
 constexpr std::string_view kLeadersCost = "allreduce with d domains of g ranks: 3a + (2(g-1) + d-1) nb at a leader";
 constexpr std::string_view kRailsCost = "allreduce with d domains of g ranks: 3a + (2(g-1) + d-1)/g nb";
 constexpr std::string_view kHalvesCost = "allreduce with d domains of g ranks: 4a + 2(g-1)/g nb inside a domain, 2(d-1)/(dg) nb across";
@@ -128,6 +152,17 @@ constexpr planner::Algorithm halves(std::string_view name) {
 }
 
 template <Depth depth>
+constexpr planner::Algorithm rail_shots(std::string_view name) {
+  return {.name = name,
+          .idea = "each rank leads its domain for a share, hears it straight from all, and passes the sum on inside",
+          .cost = "d domains of g ranks: 2a, one of them inside, + ((p-1)/g + (g-1)/g) nb",
+          .source = "-",
+          .applies = shots_apply<depth>,
+          .build = build_shots<depth>,
+          .outline = outline_shots_at<depth>};
+}
+
+template <Depth depth>
 constexpr planner::Algorithm switched_rails(std::string_view name) {
   return {.name = name,
           .idea = "as rails; switches reduce what goes to those who lead, and copy what comes back meanwhile",
@@ -150,6 +185,8 @@ constexpr std::array kAlgorithms = {
     halves<Depth::all>("rail_halves"),
     halves<Depth::outermost>("outer_rail_halves"),
     halves<Depth::innermost>("inner_rail_halves"),
+    rail_shots<Depth::all>("rail_shots"),
+    rail_shots<Depth::outermost>("outer_rail_shots"),
 };
 
 }  // namespace

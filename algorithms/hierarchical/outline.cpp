@@ -274,4 +274,29 @@ void outline_of_halves(const Problem& problem, const Hierarchy& hierarchy, Outli
   outliner.blocks(Direction::down, problem.rank_count, Outline::Follows::each);
 }
 
+void outline_of_shots(const Hierarchy& hierarchy, Outline& outline) {
+  const uint32_t share_count = hierarchy.smallest_domain();
+  const uint32_t domain_count = hierarchy.domain_count(0);
+  const Some leaders(domain_count * share_count, kMostMessages / hierarchy.rank_count());
+  const auto send = [&](uint32_t source, uint32_t target, uint64_t weight) {
+    if (source != target) {
+      outline.add({.source = source, .target = target, .weight = weight});
+    }
+  };
+  outline.begin_stage(share_count, Outline::Follows::all);
+  for (uint32_t rank = 0; rank < hierarchy.rank_count(); ++rank) {
+    for (const uint32_t number : leaders) {
+      const uint32_t domain = (hierarchy.domain_of(0, rank) + number / share_count) % domain_count;
+      send(rank, hierarchy.parts(0, domain)[number % share_count], leaders.weight());
+    }
+  }
+  outline.begin_stage(share_count, Outline::Follows::all);
+  const Some near(share_count, kMostMessages / hierarchy.rank_count());
+  for (uint32_t rank = 0; rank < hierarchy.rank_count(); ++rank) {
+    for (const uint32_t share : near) {
+      send(hierarchy.parts(0, hierarchy.domain_of(0, rank))[share], rank, near.weight());
+    }
+  }
+}
+
 }  // namespace tutti::algorithms::hierarchical

@@ -13,5 +13,7 @@ namespace tutti::algorithms::hierarchical {
 void outline(const schedule::Problem& problem, const Hierarchy& hierarchy, Leading leading, schedule::Outline& outline);
 // The same for an allreduce that is a reducescatter and an allgather.
 void outline_of_halves(const schedule::Problem& problem, const Hierarchy& hierarchy, schedule::Outline& outline);
+// Of shots().
+void outline_of_shots(const Hierarchy& hierarchy, schedule::Outline& outline);
 
 }  // namespace tutti::algorithms::hierarchical

@@ -43,8 +43,8 @@ class Weaver {
   schedule::StepId send(uint32_t peer, uint32_t chunk, const Value& value, const Spread& how = {}) {
     return builder_.send(lane(to_, {peer, how.channel}), peer, {chunk}, value.place, {.waits = value.written, .gang = how.gang});
   }
-  Value receive(uint32_t peer, uint32_t chunk, schedule::Span target, uint32_t channel = 0) {
-    return {.place = target, .written = {{builder_.receive(lane(from_, {peer, channel}), peer, {chunk}, target), schedule::WaitMode::streaming}}};
+  Value receive(uint32_t peer, uint32_t chunk, schedule::Span target, uint32_t channel = 0, std::vector<schedule::WaitFor> before_writing = {}) {
+    return written(builder_.receive(lane(from_, {peer, channel}), peer, {chunk}, target, {.waits = std::move(before_writing)}), target);
   }
   // To all members but this rank and `but`. Returns the sends.
   std::vector<schedule::WaitFor> spread(const Group& group, uint32_t chunk, const Value& value, const Spread& how = {}) {

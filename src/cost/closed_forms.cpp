@@ -40,6 +40,7 @@ std::optional<uint64_t> without_base(Form& form, const Messages& messages) {
     case Pattern::ring: return ring_form_ns(form);
     case Pattern::rings: return rings_form_ns(form);
     case Pattern::one_shot: return one_shot_form_ns(form);
+    case Pattern::far_first: return far_first_form_ns(form);
     case Pattern::two_shot: return two_shot_form_ns(form);
     case Pattern::pairwise: return pairwise_form_ns(form);
     case Pattern::circulant_pipeline: return circulant_pipeline_form_ns(form);

@@ -10,6 +10,9 @@ namespace {
 // Messages that are all under way at once take time to play that grows with the square of their number: of more ranks they are not.
 constexpr uint64_t kMostPlayedAtOnce = 5'200;
 
+// What links take in fourths of what they carry, where ranks have few messages under way.
+constexpr uint64_t kFarFirstFourths = 5;
+
 using schedule::Collective;
 using schedule::WaitMode;
 
@@ -102,6 +105,33 @@ std::optional<uint64_t> one_shot_form_ns(Form& form) {
     default:
       return std::nullopt;
   }
+}
+
+// Of each latency, what goes as far or farther has left before the last of it is under way. With few messages under way from each rank some links wait.
+uint64_t far_first_form_ns(Form& form) {
+  struct Pair {
+    uint64_t latency_ns;
+    uint32_t source;
+    uint32_t target;
+  };
+  std::vector<Pair> pairs;
+  Wave latencies = form.make_wave(form.bytes());
+  for (uint32_t distance = 1; distance < form.ranks(); ++distance) {
+    for (uint32_t rank = 0; rank < form.ranks(); ++rank) {
+      pairs.push_back({latencies.add(rank, form.ahead(rank, distance)).latency_ns, rank, form.ahead(rank, distance)});
+    }
+  }
+  std::ranges::stable_sort(pairs, [](const Pair& left, const Pair& right) { return left.latency_ns > right.latency_ns; });
+  Wave wave = form.make_wave(form.bytes());
+  uint64_t end_ns = 0;
+  for (size_t index = 0; index < pairs.size(); ++index) {
+    wave.add(pairs[index].source, pairs[index].target);
+    if (index + 1 == pairs.size() || pairs[index + 1].latency_ns != pairs[index].latency_ns) {
+      end_ns = std::max(end_ns, add(pairs[index].latency_ns, wave.transfer_ns() / 4 * kFarFirstFourths));
+    }
+  }
+  form.note(wave);
+  return end_ns;
 }
 
 uint64_t two_shot_form_ns(Form& form) {

@@ -11,6 +11,7 @@ namespace tutti::cost {
 
 // Without what protocols take to begin, as all forms. Nothing for collectives that the pattern does not serve.
 std::optional<uint64_t> one_shot_form_ns(Form& form);
+uint64_t far_first_form_ns(Form& form);
 uint64_t two_shot_form_ns(Form& form);
 uint64_t pairwise_form_ns(Form& form);
 // To rank 0 at once, from there one after another.

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -32,12 +33,13 @@ topology::Topology ordinary_topology(uint32_t rank_count) {
   return topology;
 }
 
-// A level as slow as can be: algorithms do not ask how fast a machine is.
+// A level as slow as can be: algorithms do not ask how fast a machine is, but some ask what is farther off.
 topology::LevelModel level_of(topology::LevelKind kind, std::vector<uint32_t> dims) {
   topology::LevelModel level;
   level.kind = kind;
   level.dims = std::move(dims);
   level.bytes_per_s = {{.value = 1, .citation = {}}};
+  level.hop_ns = {.value = 1, .citation = {}};
   level.protocols.push_back({.protocol = {.name = ""}, .citation = {}, .efficiency_citation = {}});
   return level;
 }
@@ -108,6 +110,26 @@ topology::Topology reaching_topology(uint32_t rank_count) {
 // Each on a host of its own.
 topology::Topology distant_topology(uint32_t rank_count) { return topology::Topology::uniform(rank_count, {.latency_ns = 0, .source = ""}); }
 
+bool applies_on_pairs(const Algorithm& algorithm, Collective collective) {
+  return std::ranges::any_of(machines_of_pairs(8), [&](const topology::Topology& machine) {
+    return algorithm.applies({.collective = collective, .rank_count = 8, .root = 0}, machine);
+  });
+}
+
+// Whether a message from the first rank takes as many hops to all others.
+bool are_equally_far(const topology::Fabric& fabric) {
+  topology::Route route;
+  std::optional<size_t> hops;
+  for (uint32_t target = 1; target < fabric.chip_count(); ++target) {
+    fabric.route(0, target, 0, &route);
+    if (hops.value_or(route.links.size()) != route.links.size()) {
+      return false;
+    }
+    hops = route.links.size();
+  }
+  return true;
+}
+
 bool applies_on_grids_alone(const Algorithm& algorithm, Collective collective) {
   const auto applies_to = [&](const topology::Topology& topology) {
     return algorithm.applies({.collective = collective, .rank_count = topology.rank_count(), .root = 0}, topology);
@@ -170,17 +192,19 @@ std::string why_not_applicable(const Algorithm& algorithm, const schedule::Probl
   if (algorithm.applies(problem, ordinary_topology(problem.rank_count))) {
     return "it needs ranks on several hosts, or in several domains of one, as many in each";
   }
-  for (const topology::Topology& machine : machines_of_pairs(8)) {
-    if (topology.fabric() == nullptr && algorithm.applies({.collective = problem.collective, .rank_count = 8, .root = 0}, machine)) {
-      return "it needs to know which links the machine has, as a model of it tells";
-    }
+  const bool applies_without_switches = applies_on_pairs(algorithm, problem.collective);
+  if (applies_without_switches && topology.fabric() == nullptr) {
+    return "it needs to know which links the machine has, as a model of it tells";
+  }
+  if (applies_without_switches && are_equally_far(*topology.fabric())) {
+    return "it needs ranks of which some are farther off than others";
   }
   for (const topology::Topology& machine : switched_machines(8)) {
-    if (algorithm.applies({.collective = problem.collective, .rank_count = 8, .root = 0}, machine)) {
+    if (!applies_without_switches && algorithm.applies({.collective = problem.collective, .rank_count = 8, .root = 0}, machine)) {
       return "it needs a machine whose switches reduce and copy what passes between these ranks, and at least three of them";
     }
   }
-  if (applies_on_grids_alone(algorithm, problem.collective)) {
+  if (!applies_without_switches && applies_on_grids_alone(algorithm, problem.collective)) {
     return "it needs ranks that are all chips of one torus, or of one mesh";
   }
   return fmt::format("it does not solve {} for these {} ranks", collective, problem.rank_count);

@@ -107,6 +107,8 @@ bool is_quick_to_price(const Algorithm& algorithm, size_t rank_count) {
     case schedule::Pattern::two_shot:
     case schedule::Pattern::ring:
       return true;
+    case schedule::Pattern::far_first:  // for vectors shorter than those of compositions
+      return false;
     case schedule::Pattern::other:
       return algorithm.outline == nullptr;
     default:

@@ -12,6 +12,7 @@ enum class Pattern : uint8_t {
   ring,                // chunks around a ring of all ranks, or a chain of them from the root or to it
   rings,               // the same with several rings at once (topology/circles.hpp), each for a share
   one_shot,            // every block goes straight to where it is needed
+  far_first,           // likewise an allreduce, the farthest ranks' first
   two_shot,            // the vector is cut among all ranks, then put together again
   pairwise,            // one partner after another
   recursive_doubling,  // partners at distances 1, 2, 4, ...

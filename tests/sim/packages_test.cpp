@@ -64,8 +64,8 @@ std::vector<Member> members() {
                                            Operation::reduce_scatter};
   std::vector<Member> all;
   for (const planner::Algorithm& algorithm : algorithms::hierarchical::algorithms()) {
-    if (algorithm.name.ends_with("in_switch_rails")) {
-      continue;  // packages have no switches that reduce
+    if (algorithm.name.ends_with("in_switch_rails") || algorithm.name.ends_with("rail_shots")) {
+      continue;  // packages have no switches that reduce, and no model
     }
     const std::vector<Operation> of_halves = {Operation::all_reduce};
     all.push_back({&algorithm, algorithm.name.ends_with("rails") ? of_rails : algorithm.name.ends_with("halves") ? of_halves : of_leaders});

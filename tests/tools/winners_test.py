@@ -27,9 +27,12 @@ HEAD = """# Winners
 
 Which algorithm the planner chooses on machine models, and how near its price comes to what the machine allows: a share of the bandwidth bound in %, or, where
 that is shorter, so many times the latency bound. The bandwidth bound is the bytes that must pass over the bandwidth of the narrowest of some cuts (around a
-chip, around a unit of a level, through the middle of an axis) by the links that routing takes, and a message to the nearest chip; the latency bound is one
-message to the farthest, software included. Sizes are those of a vector, or of the blocks of all ranks together; of an alltoall, of what each rank has; the
-planner prices the power of two that is as large as a block or smaller, and so does the bound.
+chip, around a unit of a level, through the middle of an axis) by the links that routing takes, and a message to the nearest chip; where a chip's links inside
+of its unit are others than those outside, the bytes of an allreduce are shared among both as well as can be. The latency bound is one message to the farthest,
+software included, or, of an allreduce, broadcast or reduce, what the bytes add to that whatever is done: either all comes straight, unreduced, from everybody to
+everybody through the links around a chip, a unit or half an axis, or something comes by two messages (`tools/tutti/latency_bound.hpp`). Sizes are those of a
+vector, or of the blocks of all ranks together; of an alltoall, of what each rank has; the planner prices the power of two that is as large as a block or
+smaller, and so does the bound.
 
 No algorithm need reach a bound. On meshes the chips at the corners have fewer links than others, and an allreduce made of a reducescatter and an allgather
 uses the two directions of these one after the other, which is 57 % on 8x8 chips; `packed_trees` uses both at once. Ways that are chosen message by message meet
@@ -120,6 +123,14 @@ class Winners(unittest.TestCase):
         self.assertAlmostEqual(times["allreduce", 1 << 30] / times["allgather", 1 << 30], 2, places=1)
         self.assertAlmostEqual(times["broadcast", 1 << 30] / times["allgather", 1 << 30], 8 / 7, places=1)
         self.assertEqual(times["alltoall", 1 << 30], times["gather", 1 << 30])
+
+    # By hand, of a ring of 12 chips that hops of 200 ns join, with 1.5 us a message: what goes three hops and farther is 30 hops, on two links 15 vectors of
+    # 4 KiB at 48 GB/s. Two messages would take 3.4 us at least.
+    def test_bounds_of_latency_count_bytes_that_nothing_avoids(self):
+        rows = json.loads(run("aws-inf2", "--json").stdout)[0]["winners"]
+        allreduce = next(row for row in rows if (row["collective"], row["bytes"]) == ("allreduce", 4096))
+        self.assertAlmostEqual(allreduce["latency_bound_ns"], 1500 + 3 * 200 + 15 * 4096 / 48, delta=1)
+        self.assertLess(allreduce["price_ns"], 1.3 * allreduce["latency_bound_ns"])
 
     def test_mistakes(self):
         self.assertEqual(run().returncode, 2)

@@ -7,11 +7,17 @@
 //   reducescatter, allgather   (p-s)/p n
 //   gather, scatter            (p-s)/p n around the root
 //   alltoall                   s(p-s)/p n, n being what each rank has
+//
+// An allreduce on units of u chips whose links inside and outside are different ones puts each byte through one kind or the other. If j of the u chips send
+// their own byte out of the unit, at most one more sends the sum of the rest, and that rest takes t(1-j/u) bytes inside at least, t being 2(u-1)/u, or with
+// switches that reduce (1+1/u)/e. So with a share f of the bytes sent straight out, t(1-f) n pass inside and (1+(u-1)f)/u n outside, by chip.
 #include "bounds.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <queue>
+#include <set>
+#include <utility>
 
 #include "topology/grid.hpp"
 #include "topology/traffic.hpp"
@@ -158,6 +164,10 @@ Bounds::Bounds(const topology::Topology& topology) : topology_(topology), ranks_
   const auto innermost = std::ranges::find_if(fabric.levels(), [](const topology::FabricLevel& level) { return level.unit_count > 1; });
   const double reduced = innermost == fabric.levels().end() ? 0 : reduced_times(*innermost);
   cuts_.push_back({.inside = 1, .sides = sum / least, .bytes_per_ns = least, .reduced = reduced});
+  std::vector<bool> first(ranks_, false);
+  first.front() = true;
+  sides_.push_back({.is_inside = first, .bytes_per_ns = out.front()});
+  find_ports();
 
   for (size_t index = 0; index < fabric.levels().size(); ++index) {
     const topology::FabricLevel& level = fabric.levels()[index];
@@ -177,11 +187,53 @@ Bounds::Bounds(const topology::Topology& topology) : topology_(topology), ranks_
       add_cut(ranks_ / grid->axis(axis).length * half, is_inside, 2, 0);
     }
   }
+  latency_.emplace(topology, std::exchange(sides_, {}));
+}
+
+void Bounds::find_ports() {
+  const Fabric& fabric = *topology_.fabric();
+  const auto level = std::ranges::find_if(fabric.levels(), [](const topology::FabricLevel& one) { return one.unit_count > 1; });
+  if (level == fabric.levels().end() || level->unit_count < 3 || level->unit_count >= ranks_) {
+    return;
+  }
+  std::set<topology::LinkId> inside;
+  std::set<topology::LinkId> outside;
+  topology::Route route;
+  for (uint32_t target = 1; target < ranks_; ++target) {
+    for (uint32_t way = 0; way < fabric.route_count(0, target); ++way) {
+      fabric.route(0, target, way, &route);
+      (target < level->unit_count ? inside : outside).insert(route.links.front());
+    }
+  }
+  const auto sum = [&](const std::set<topology::LinkId>& links) {
+    double bytes_per_ns = 0;
+    for (const topology::LinkId link : links) {
+      bytes_per_ns += bytes_per_ns_[link];
+    }
+    return bytes_per_ns * efficiency_;
+  };
+  if (std::ranges::none_of(outside, [&](topology::LinkId link) { return inside.contains(link); })) {
+    const double exchanged = 2.0 * (level->unit_count - 1) / level->unit_count;
+    const double reduced = reduced_times(*level);
+    ports_ = {.inside_bytes_per_ns = sum(inside),
+              .outside_bytes_per_ns = sum(outside),
+              .units = static_cast<double>(level->unit_count),
+              .inside_times = reduced == 0 ? exchanged : std::min(exchanged, reduced)};
+  }
+}
+
+double Bounds::ports_ns(double bytes) const {
+  const double inside = ports_->inside_times / ports_->inside_bytes_per_ns;
+  const double outside = 1 / (ports_->units * ports_->outside_bytes_per_ns);
+  const double more = (ports_->units - 1) * outside;
+  const double share = std::max(0.0, (inside - outside) / (inside + more));  // straight out: both take as long
+  return bytes * std::max(inside * (1 - share), outside + more * share);
 }
 
 void Bounds::add_cut(uint32_t inside, const std::vector<bool>& is_inside, double sides, double reduced) {
   const Flow flow(*topology_.fabric(), bytes_per_ns_, is_inside);
   cuts_.push_back({.inside = inside, .sides = sides, .bytes_per_ns = flow.bytes_per_ns(), .reduced = reduced});
+  sides_.push_back({.is_inside = is_inside, .bytes_per_ns = flow.bytes_per_ns()});
 }
 
 double Bounds::bandwidth_ns(Collective collective, const Cut& cut, double bytes) const {
@@ -219,6 +271,10 @@ Bound Bounds::of(Collective collective, uint64_t bytes) const {
   for (const Cut& cut : cuts_) {
     bound.bandwidth_ns = std::max(bound.bandwidth_ns, nearest_ns_ + bandwidth_ns(collective, cut, static_cast<double>(bytes)));
   }
+  if (collective == Collective::all_reduce && ports_) {
+    bound.bandwidth_ns = std::max(bound.bandwidth_ns, nearest_ns_ + ports_ns(static_cast<double>(bytes)));
+  }
+  bound.latency_ns = std::max(bound.latency_ns, latency_->ns(collective, static_cast<double>(bytes)));
   return bound;
 }
 

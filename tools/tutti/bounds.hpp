@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The least time that a collective can take on a machine, whatever the algorithm: bytes over the bandwidth of cuts, or one message to who is farthest.
+// The least time that a collective can take on a machine, whatever the algorithm: bytes over the bandwidth of cuts, or latencies, of one message to who is
+// farthest or of what else nothing avoids (latency_bound.hpp).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "latency_bound.hpp"
 #include "schedule/problem.hpp"
 #include "topology/topology.hpp"
 
 namespace tutti::tool {
 
 struct Bound {
-  double latency_ns = 0;    // a message of a byte to the farthest chip, software included
+  double latency_ns = 0;    // a message of a byte to the farthest chip, software included, or a LatencyBound if that is longer
   double bandwidth_ns = 0;  // the bytes through the cut that takes longest, of which the last come as late as a message to the nearest chip
 
   double ns() const { return latency_ns > bandwidth_ns ? latency_ns : bandwidth_ns; }
@@ -37,6 +40,16 @@ class Bounds {
     double bytes_per_ns = 0;
     double reduced = 0;  // so many times the vector passes where switches reduce it; 0: they do not
   };
+  // Ways out of a chip that lead to its unit alone, and those that lead elsewhere.
+  struct Ports {
+    double inside_bytes_per_ns = 0;
+    double outside_bytes_per_ns = 0;
+    double units = 1;       // chips of a unit
+    double inside_times = 0;  // that each byte of an allreduce leaves each chip inside, if all goes that way, on average
+  };
+  void find_ports();
+  // Of an allreduce whose bytes share the ways out as well as they can.
+  double ports_ns(double bytes) const;
   void add_cut(uint32_t inside, const std::vector<bool>& is_inside, double sides, double reduced);
   double bandwidth_ns(schedule::Collective collective, const Cut& cut, double bytes) const;
 
@@ -47,6 +60,9 @@ class Bounds {
   double nearest_ns_ = 0;
   std::vector<double> bytes_per_ns_;  // by link
   std::vector<Cut> cuts_;
+  std::optional<Ports> ports_;
+  std::vector<Side> sides_;
+  std::optional<LatencyBound> latency_;
 };
 
 }  // namespace tutti::tool

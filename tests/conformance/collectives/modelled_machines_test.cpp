@@ -109,7 +109,9 @@ TEST_F(ModelledMachine, WhatSwitchesWouldReduceAndCopyIsTheSame) {
     return operation == Operation::all_reduce || operation == Operation::reduce || operation == Operation::broadcast;
   });
   lay("nvidia-dgx-h100.toml:3x3");
-  expect(9, "allreduce:in_switch_rails", [](Operation operation) { return operation == Operation::all_reduce; });
+  for (const char* const algorithm : {"allreduce:in_switch_rails", "allreduce:rail_shots", "allreduce:far_first"}) {
+    expect(9, algorithm, [](Operation operation) { return operation == Operation::all_reduce; });
+  }
   lay("cerebras-swarmx.toml:4");
   expect(4, "allreduce:in_switch_tree;allgather:in_switch;reducescatter:in_switch", [](Operation operation) {
     return operation == Operation::all_reduce || operation == Operation::all_gather || operation == Operation::reduce_scatter;

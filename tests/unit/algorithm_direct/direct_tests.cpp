@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 
 #include "cost/cost.hpp"
 #include "support/graph_fabric.hpp"
+#include "support/grids.hpp"
 #include "support/schedule_support.hpp"
 #include "topology/model.hpp"
 
@@ -21,6 +23,7 @@ const planner::Algorithm& two_shot() { return algorithms()[1]; }
 
 const planner::Algorithm& in_switch() { return algorithms()[2]; }
 const planner::Algorithm& in_switch_tree() { return algorithms()[3]; }
+const planner::Algorithm& far_first() { return algorithms()[4]; }
 
 constexpr uint64_t kBytesPerS = 1'000'000'000;
 
@@ -88,6 +91,46 @@ TEST(OneShotTest, AllToAllInPlacePutsAsideHalfOfTheBlocks) {
     aside += schedule.scratch_slots;
   }
   EXPECT_EQ(aside, 6u * 5u / 2u);
+}
+
+TEST(FarFirstTest, SolvesWhereSomeAreFartherOffThanOthers) {
+  for (const topology::Topology& topology : {tests::topology_of(tests::torus_of({5})), tests::topology_of(tests::mesh_of({3})),
+                                             tests::topology_of(tests::torus_of({4, 3})), tests::topology_of_pairs(3)}) {
+    for (const InPlace in_place : {InPlace::no, InPlace::yes}) {
+      const Problem problem{.rank_count = topology.rank_count(), .in_place = in_place};
+      ASSERT_TRUE(far_first().applies(problem, topology));
+      ASSERT_TRUE(tests::solves(far_first(), problem, topology));
+    }
+  }
+  EXPECT_FALSE(far_first().applies({.rank_count = 8}, around_a_switch(8)));
+  EXPECT_FALSE(far_first().applies({.rank_count = 8}, tests::reaching_topology(8)));
+  EXPECT_FALSE(far_first().applies({.collective = Collective::all_gather, .rank_count = 5}, tests::topology_of(tests::torus_of({5}))));
+}
+
+// On a ring of 12 with hops of 1 us and messages of 0.1 us on a link one_shot takes the 6 us of the longest way and more than the 18 messages of a link. What
+// goes six hops is 3 of them.
+TEST(FarFirstTest, HidesBytesBehindLatencies) {
+  constexpr uint64_t kBytes = 5'000;  // on links of 50 GB/s
+  const topology::Topology ring = tests::topology_of(tests::torus_of({12}));
+  const Problem problem{.rank_count = 12};
+  const auto price = [&](const planner::Algorithm& algorithm) {
+    return static_cast<double>(cost::price_ns(problem, tests::build_all(algorithm, problem, ring), ring, {.element_count = kBytes, .element_bytes = 1}));
+  };
+  EXPECT_GT(price(one_shot()), 6'000 + 1'800);
+  EXPECT_GT(price(far_first()), 6'000 + 300);
+  EXPECT_LT(price(far_first()), 6'000 + 1'200);
+  for (const Schedule& schedule : tests::build_all(far_first(), problem, ring)) {
+    for (const Lane& lane : schedule.lanes) {
+      uint32_t before = 6;
+      for (uint32_t index = lane.first_step; index < lane.first_step + lane.step_count; ++index) {
+        if (schedule.steps[index].kind == StepKind::send) {
+          const uint32_t ahead = (schedule.steps[index].peer + 12 - schedule.rank) % 12;
+          EXPECT_LE(std::min(ahead, 12 - ahead), before);
+          before = std::min(ahead, 12 - ahead);
+        }
+      }
+    }
+  }
 }
 
 TEST(TwoShotTest, AllReduceOfTwoRanksNeedsNeitherScratchNorCopies) {

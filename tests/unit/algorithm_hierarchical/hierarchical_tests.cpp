@@ -25,7 +25,7 @@ using tests::Domains;
 using tests::domains_by;
 using tests::one_host;
 
-// Some algorithms want switches that reduce and copy.
+// Some algorithms want switches that reduce and copy, or a model of the machine.
 Topology on_switches(Topology topology) {
   topology.set_fabric(std::make_shared<tests::GraphFabric>(tests::switch_shape(topology.rank_count(), 1'000'000'000, 1000)));
   return topology;
@@ -71,7 +71,9 @@ const planner::Algorithm& named(std::string_view name) {
 
 class HierarchicalTest : public testing::TestWithParam<const planner::Algorithm*> {
  protected:
-  static Topology suitable(const Topology& topology) { return GetParam()->name.ends_with("in_switch_rails") ? on_switches(topology) : topology; }
+  static Topology suitable(const Topology& topology) {
+    return GetParam()->name.ends_with("in_switch_rails") || GetParam()->name.ends_with("rail_shots") ? on_switches(topology) : topology;
+  }
 };
 
 TEST_P(HierarchicalTest, SolvesAllItAppliesTo) {
@@ -182,6 +184,17 @@ TEST(Hierarchical, HalvesLetLessOutOfSeveralDomains) {
   const Topology quarters = divided({{0, 0, 1, 1, 2, 2, 3, 3}});
   EXPECT_EQ(crossing_share(named("rails"), Collective::all_reduce, quarters), 4 * 3) << "each domain's vector to each other";
   EXPECT_EQ(crossing_share(named("rail_halves"), Collective::all_reduce, quarters), 2 * 3) << "each block from all domains to one, and back";
+}
+
+// Straight to who leads for it in each domain, and from there to the rest.
+TEST(Hierarchical, ShotsTakeTwoMessages) {
+  const Topology thirds = on_switches(divided({{0, 0, 1, 1, 2, 2, 2}}));
+  for (const Schedule& schedule : tests::build_all(named("rail_shots"), {.collective = Collective::all_reduce, .rank_count = 7}, thirds)) {
+    EXPECT_EQ(schedule.chunk_count, 2u);
+    const bool leads = schedule.rank != 6;
+    EXPECT_EQ(tests::count_chunks_sent(schedule), leads ? 5u + (schedule.rank < 4 ? 1 : 2) : 6u);
+  }
+  EXPECT_FALSE(named("rail_shots").applies({.rank_count = 7}, divided({{0, 0, 1, 1, 2, 2, 2}}))) << "no model";
 }
 
 TEST(Hierarchical, RailsShareTheWork) {

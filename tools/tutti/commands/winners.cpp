@@ -133,8 +133,8 @@ void add_winners(CLI::App& program) {
   const auto options = std::make_shared<WinnersOptions>();
   CLI::App* winners = program.add_subcommand("winners", "Say which algorithms are used on machines, and what share of the bound they reach");
   winners->footer(
-      "The bound is the bytes that must pass over the bandwidth of the narrowest cut, or the latency of one message to the farthest chip,\n"
-      "whichever is longer: a share of the one in %, or so many times the other.\n"
+      "The bound is the bytes that must pass over the bandwidth of the narrowest cut, or the latency of one message to the farthest chip with\n"
+      "the bytes that no algorithm hides behind it, whichever is longer: a share of the one in %, or so many times the other.\n"
       "Example:\n  tutti winners nvidia-dgx-h100 google-tpu-v5p:4x4x8");
   winners->add_option("machine", options->machines, "models by name, or their files, and their shapes")->required()->type_name(kModelArgument);
   winners->add_flag("--json", options->json, "as JSON");
