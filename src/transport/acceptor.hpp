@@ -28,8 +28,8 @@ class Acceptor {
     PortRange ports;              // TUTTI_SOCKET_PORTS
     size_t most_addresses = 1;
   };
-  // Listens on the chosen interfaces, those near to the calling thread first. `identity` and `clock` outlive it. Errors: those of find_interfaces, or tuttiSystemError when none of the
-  // interfaces can be listened on.
+  // Listens on the chosen interfaces, those near to the calling thread first. `identity` and `clock` outlive it. Errors: those of find_interfaces, or
+  // tuttiSystemError when none of the interfaces can be listened on.
   static Result<Acceptor> open(const Options& options, const Identity& identity, const Clock& clock);
 
   std::vector<SocketAddress> addresses() const;

@@ -29,9 +29,6 @@ constexpr int kSoftwarePreference = 5;
 // The purpose that sentinels claim.
 constexpr uint64_t kSentinelPurpose = 0x7475'7474'696f'6669;
 
-// How often sockets are looked at once everybody is connected. The count serves callers whose clock stands still.
-constexpr uint64_t kLookInterval_ns = 200'000;
-constexpr uint32_t kMaxPollsBetweenLooks = 1024;
 constexpr int kMaxEventsPerLook = 64;
 constexpr uint64_t kListenerToken = UINT64_MAX;
 
@@ -232,17 +229,7 @@ size_t OfiTransport::poll() {
   for (Peer& peer : peers_) {
     done += peer.link != nullptr ? peer.link->flush() : 0;
   }
-  return look_due() ? done + look() : done;
-}
-
-bool OfiTransport::look_due() {
-  const uint64_t now_ns = clock_.now_ns();
-  if (connecting_count_ == 0 && now_ns < next_look_ns_ && ++polls_since_look_ < kMaxPollsBetweenLooks) {
-    return false;
-  }
-  next_look_ns_ = now_ns + kLookInterval_ns;
-  polls_since_look_ = 0;
-  return true;
+  return look_pace_.is_due(clock_.now_ns(), connecting_count_ > 0) ? done + look() : done;
 }
 
 size_t OfiTransport::look() {

@@ -14,6 +14,7 @@
 #include "base/descriptor.hpp"
 #include "transport/acceptor.hpp"
 #include "transport/dialer.hpp"
+#include "transport/look_pace.hpp"
 #include "transport/transport.hpp"
 #include "transports/ofi/address.hpp"
 #include "transports/ofi/hub.hpp"
@@ -61,7 +62,6 @@ class OfiTransport final : public transport::Transport {
   Status open(std::unique_ptr<Endpoint> endpoint);
   Status watch(int socket, uint64_t token);
 
-  bool look_due();
   size_t look();
   size_t take_arrivals();
   size_t advance_connecting();
@@ -87,8 +87,7 @@ class OfiTransport final : public transport::Transport {
   std::vector<Peer> peers_;
   std::vector<transport::Acceptor::Proven> arrivals_;
   size_t connecting_count_ = 0;
-  uint64_t next_look_ns_ = 0;
-  uint32_t polls_since_look_ = 0;
+  transport::LookPace look_pace_;
 };
 
 }  // namespace tutti::transports::ofi

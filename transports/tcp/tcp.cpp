@@ -17,10 +17,6 @@ namespace {
 
 using transport::PeerState;
 
-// How often all sockets are looked at once everybody is connected: often enough that a dead peer, and credit nobody is reading for, are noticed soon;
-// seldom enough to cost nothing beside the microseconds of a small message. The count serves callers whose clock stands still.
-constexpr uint64_t kLookInterval_ns = 200'000;
-constexpr uint32_t kMaxPollsBetweenLooks = 1024;
 constexpr int kMaxEventsPerLook = 64;
 // How often rails are asked whether they are silent.
 constexpr uint64_t kTendingInterval_ns = 5'000'000;
@@ -134,17 +130,7 @@ size_t TcpTransport::poll() {
       done += peer.link != nullptr ? peer.link->flush() : 0;
     }
   }
-  return look_due() ? done + look() : done;
-}
-
-bool TcpTransport::look_due() {
-  const uint64_t now_ns = clock_.now_ns();
-  if (connecting_count_ == 0 && now_ns < next_look_ns_ && ++polls_since_look_ < kMaxPollsBetweenLooks) {
-    return false;
-  }
-  next_look_ns_ = now_ns + kLookInterval_ns;
-  polls_since_look_ = 0;
-  return true;
+  return look_pace_.is_due(clock_.now_ns(), connecting_count_ > 0) ? done + look() : done;
 }
 
 size_t TcpTransport::look() {

@@ -13,6 +13,7 @@
 
 #include "base/descriptor.hpp"
 #include "transport/acceptor.hpp"
+#include "transport/look_pace.hpp"
 #include "transport/transport.hpp"
 #include "transports/tcp/address.hpp"
 #include "transports/tcp/gathering.hpp"
@@ -56,7 +57,6 @@ class TcpTransport final : public transport::Transport {
   explicit TcpTransport(const transport::TransportContext& context);
   Status open();
 
-  bool look_due();
   size_t look();
   size_t look_at_sockets();
   void stop_watching_if_failed(Peer& peer);
@@ -86,8 +86,7 @@ class TcpTransport final : public transport::Transport {
   size_t railed_link_count_ = 0;
   bool rails_missing_ = false;
   uint64_t next_tending_ns_ = 0;
-  uint64_t next_look_ns_ = 0;
-  uint32_t polls_since_look_ = 0;
+  transport::LookPace look_pace_;
 };
 
 }  // namespace tutti::transports::tcp
