@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "algorithms/hierarchical/rail_blocks.hpp"
 #include "algorithms/hierarchical/weaver.hpp"
 
 namespace tutti::algorithms::hierarchical {
@@ -274,6 +275,9 @@ bool solves(const Problem& problem, const Manner& manner) {
     case Collective::all_gather:
     case Collective::reduce_scatter:
       return manner.leading == Leading::rails;
+    case Collective::gather:
+    case Collective::scatter:
+      return manner.leading == Leading::rails && problem.blocks == Blocks::equal;  // others' lengths the root alone knows
     default:
       return false;
   }
@@ -289,6 +293,9 @@ Schedule solve(const Problem& problem, const Hierarchy& hierarchy, const Manner&
       return all_gather(problem, hierarchy, rank);
     case Collective::reduce_scatter:
       return reduce_scatter(problem, hierarchy, rank);
+    case Collective::gather:
+    case Collective::scatter:
+      return rail_blocks(problem, hierarchy, rank);
     case Collective::barrier:
       return barrier(problem, hierarchy, rank);
     default:

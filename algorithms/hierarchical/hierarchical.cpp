@@ -36,6 +36,10 @@ bool applies(const Problem& problem, const topology::Topology& topology) {
   if (!solves(problem, {.leading = leading})) {
     return false;
   }
+  const bool is_rooted_block = problem.collective == schedule::Collective::gather || problem.collective == schedule::Collective::scatter;
+  if (is_rooted_block && depth == Depth::innermost) {
+    return false;  // Depth::all by another name: one domain, the root's, decides
+  }
   const Hierarchy& hierarchy = hierarchy_of<depth>(topology);
   // With one rank in some domain, a rail for each of its ranks is what one leader is.
   const bool is_cut = leading == Leading::rails && schedule::is_cut_vector(problem.collective);

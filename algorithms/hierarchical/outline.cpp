@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "algorithms/hierarchical/rail_blocks.hpp"
+
 namespace tutti::algorithms::hierarchical {
 namespace {
 
@@ -245,6 +247,9 @@ class Outliner {
 }  // namespace
 
 void outline(const Problem& problem, const Hierarchy& hierarchy, Leading leading, Outline& outline) {
+  if (problem.collective == Collective::gather || problem.collective == Collective::scatter) {
+    return outline_of_rail_blocks(problem, hierarchy, outline);
+  }
   Outliner outliner(hierarchy, outline);
   if (!schedule::is_cut_vector(problem.collective) && problem.collective != Collective::barrier) {
     outliner.blocks(problem.collective == Collective::reduce_scatter ? Direction::up : Direction::down, 1, Outline::Follows::all);

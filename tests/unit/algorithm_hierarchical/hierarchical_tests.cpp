@@ -153,6 +153,8 @@ TEST(Hierarchical, AppliesWhereTwoDomainsHaveTwoRanks) {
   EXPECT_FALSE(applies("in_switch_rails", nested)) << "no switches";
   EXPECT_TRUE(applies("leaders", halves, Collective::barrier));
   EXPECT_FALSE(applies("rails", halves, Collective::all_to_all));
+  EXPECT_TRUE(applies("outer_rails", nested, Collective::gather));
+  EXPECT_FALSE(applies("inner_rails", nested, Collective::scatter)) << "rails by another name: nothing is done outside of the root's domain";
 }
 
 // Chunks, as parts of the vector or blocks, that pass from one domain to another.
@@ -195,6 +197,29 @@ TEST(Hierarchical, ShotsTakeTwoMessages) {
     EXPECT_EQ(tests::count_chunks_sent(schedule), leads ? 5u + (schedule.rank < 4 ? 1 : 2) : 6u);
   }
   EXPECT_FALSE(named("rail_shots").applies({.rank_count = 7}, divided({{0, 0, 1, 1, 2, 2, 2}}))) << "no model";
+}
+
+// Between the root and ranks of other domains through those beside the root, of which each has as many behind it.
+TEST(Hierarchical, BlocksPassThroughAllRanksBesideTheRoot) {
+  for (const Domains& domains : {Domains{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5}, Domains{0, 0, 0, 0, 1, 2, 3, 4, 5, 5, 5, 5}}) {
+    const Topology topology = divided({domains});
+    for (const Collective collective : {Collective::gather, Collective::scatter}) {
+      const Problem problem{.collective = collective, .rank_count = 12, .root = 1};
+      EXPECT_EQ(crossing_share(named("rails"), collective, topology), static_cast<double>(std::ranges::count_if(domains, [](uint32_t domain) { return domain != 0; })) / 12);
+      const auto near = static_cast<uint32_t>(std::ranges::count(domains, 0u));
+      uint32_t channels = 0;
+      for (const Schedule& schedule : tests::build_all(named("rails"), problem, topology)) {
+        channels = channels == 0 ? schedule.channel_count : channels;
+        EXPECT_EQ(schedule.channel_count, channels) << "the same on all ranks";
+        uint32_t crossing = 0;
+        for (const Step& step : schedule.steps) {
+          const bool is_message = step.kind == StepKind::send || step.kind == StepKind::receive;
+          crossing += is_message && topology.crossed(schedule.rank, step.peer) != nullptr ? 1 : 0;
+        }
+        EXPECT_EQ(crossing, schedule.rank < near ? (12 - near) / near * schedule.parts : schedule.parts);
+      }
+    }
+  }
 }
 
 TEST(Hierarchical, RailsShareTheWork) {
