@@ -137,7 +137,7 @@ constexpr SettingRow kRows[] = {
     {"TUTTI_EXPLAIN", "0", "1: rank 0 writes to stderr why each new plan was chosen", assign_switch<&Settings::explain>},
     {"TUTTI_TOPOLOGY_PATH", "", "folders with machine models, separated by colons, that come before the installed ones",
      assign_text<&Settings::topology_path>},
-    {"TUTTI_MEASURED_LINKS", "1", "1: what calibrate --save has measured of this machine's links decides plans; 0: defaults do",
+    {"TUTTI_MEASURED_LINKS", "1", "1: what calibrate --save has measured of links, and each process of memory, decides plans; 0: defaults do",
      assign_switch<&Settings::measured_links>},
     {"TUTTI_PEER_MEMORY", "1", "1: ranks of a host work in each other's memory where the kernel lets them; 0: they never do",
      assign_switch<&Settings::peer_memory>},

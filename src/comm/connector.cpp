@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "comm/lazy_links.hpp"
+#include "comm/machine.hpp"
 
 namespace tutti::comm {
 
@@ -113,6 +114,11 @@ Reach Connector::reach() const {
       view.latency_ns = estimate.latency_ns;
       view.bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s;
       view.source = estimate.source;
+      if (estimate.copied_by_cores) {
+        const topology::MemorySpeed speed = memory_speed_of(*introductions_, setup_.rank);
+        view.bandwidth_bytes_per_s = topology::scaled_by_cores(estimate.bandwidth_bytes_per_s, speed);
+        view.source += fmt::format(", to scale with a copy in caches, {:.1f} GB/s here", static_cast<double>(speed.copy_bytes_per_s) / 1e9);
+      }
       view.reaches_memory = estimate.reaches_memory;
       view.copies_out = estimate.copies_out;
       if (const MeasuredLink* const measured = measured_link(peer)) {

@@ -25,6 +25,9 @@ std::string host_id(const Settings& settings) {
 
 Host this_host(const Settings& settings) {
   Host host{.id = host_id(settings), .allowed_cores = {}, .place = {}};
+  if (settings.measured_links) {
+    host.memory = topology::memory_speed_of_this_machine();
+  }
   if (const topology::Processors* const processors = topology::processors_of_this_machine()) {
     // Ranks of a group with a quota name the same processors, so that together they count as many as it allows.
     host.allowed_cores = topology::lowest_processors(processors->allowed_to_process(), topology::processor_quota_of_this_process());

@@ -7,6 +7,7 @@
 
 #include "base/settings.hpp"
 #include "topology/discovery.hpp"
+#include "topology/memory_speed.hpp"
 
 namespace tutti::comm {
 
@@ -15,6 +16,7 @@ struct Host {
   std::string id;
   topology::ProcessorWords allowed_cores;  // on which its process may run; no more than its control group has time for
   topology::Place place;
+  topology::MemorySpeed memory = {};
 };
 
 // TUTTI_HOSTID, else the kernel's boot id: equal in all containers of a machine, so that only a working probe shows shared memory.

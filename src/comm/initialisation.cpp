@@ -114,6 +114,7 @@ Status Initialisation::begin() {
                    .host_id = std::move(host.id),
                    .allowed_cores = std::move(host.allowed_cores),
                    .place = host.place,
+                   .memory = host.memory,
                    .offers = transports_.offers()};
   stage_ = Stage::introducing;
   return setup_.exchange->begin_all_gather(encode(own));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <string>
 
 #include "topology/places.hpp"
@@ -31,6 +32,14 @@ class Cores {
   topology::ProcessorWords words_;
 };
 
+topology::MemorySpeed fastest(const topology::MemorySpeed& a, const topology::MemorySpeed& b) {
+  return {.copy_bytes_per_s = std::max(a.copy_bytes_per_s, b.copy_bytes_per_s), .fetch_bytes_per_s = std::max(a.fetch_bytes_per_s, b.fetch_bytes_per_s)};
+}
+
+topology::MemorySpeed slowest(const topology::MemorySpeed& a, const topology::MemorySpeed& b) {
+  return {.copy_bytes_per_s = std::min(a.copy_bytes_per_s, b.copy_bytes_per_s), .fetch_bytes_per_s = std::min(a.fetch_bytes_per_s, b.fetch_bytes_per_s)};
+}
+
 }  // namespace
 
 topology::Topology make_topology(const std::vector<Introduction>& introductions,
@@ -38,6 +47,7 @@ topology::Topology make_topology(const std::vector<Introduction>& introductions,
   topology::Topology topology(static_cast<uint32_t>(introductions.size()));
   std::vector<std::string> hosts;
   std::vector<Cores> cores;
+  std::vector<topology::MemorySpeed> speeds;
   std::vector<topology::Place> places;
   for (uint32_t peer = 0; peer < introductions.size(); ++peer) {
     const Introduction& introduction = introductions[peer];
@@ -46,9 +56,11 @@ topology::Topology make_topology(const std::vector<Introduction>& introductions,
     if (found == hosts.end()) {
       hosts.push_back(introduction.host_id);
       cores.emplace_back();
+      speeds.push_back(introduction.memory);
     }
     topology.set_host(peer, static_cast<uint32_t>(host));
     cores[host].add(introduction.allowed_cores);
+    speeds[host] = fastest(speeds[host], introduction.memory);
     places.push_back(introduction.place);
     for (uint32_t other = 0; other < peer; ++other) {
       topology.set_link(other, peer, link(other, peer));
@@ -59,7 +71,20 @@ topology::Topology make_topology(const std::vector<Introduction>& introductions,
     topology.cores_per_host = std::min(topology.cores_per_host, one.count());
   }
   topology::add_levels(topology, places);
+  const topology::MemorySpeed speed = std::accumulate(speeds.begin() + 1, speeds.end(), speeds.front(), slowest);
+  topology.reduce_bytes_per_s = topology::scaled_by_cores(topology.reduce_bytes_per_s, speed);
+  topology.fetch_bytes_per_s = speed.fetch_bytes_per_s;
   return topology;
+}
+
+topology::MemorySpeed memory_speed_of(const std::vector<Introduction>& introductions, uint32_t rank) {
+  topology::MemorySpeed speed = introductions[rank].memory;
+  for (const Introduction& introduction : introductions) {
+    if (introduction.host_id == introductions[rank].host_id) {
+      speed = fastest(speed, introduction.memory);
+    }
+  }
+  return speed;
 }
 
 engine::Crowding crowding_of(const std::vector<Introduction>& introductions, uint32_t rank) {

@@ -16,6 +16,9 @@ namespace tutti::comm {
 topology::Topology make_topology(const std::vector<Introduction>& introductions,
                                  FunctionRef<topology::LinkSpec(uint32_t source, uint32_t target)> link);
 
+// Of the host of `rank`: the fastest that any rank there has measured, which was disturbed least.
+topology::MemorySpeed memory_speed_of(const std::vector<Introduction>& introductions, uint32_t rank);
+
 // Whether `rank`'s host has fewer cores than ranks.
 engine::Crowding crowding_of(const std::vector<Introduction>& introductions, uint32_t rank);
 

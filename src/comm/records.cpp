@@ -126,6 +126,7 @@ bootstrap::Bytes encode(const Introduction& record) {
                {"host", record.host_id},
                {"cores", record.allowed_cores},
                {"place", {record.place.package, record.place.numa_node, record.place.cache}},
+               {"memory", {record.memory.copy_bytes_per_s, record.memory.fetch_bytes_per_s}},
                {"offers", to_record(record.offers)}});
 }
 
@@ -144,6 +145,8 @@ Result<Introduction> decode_introduction(const bootstrap::Bytes& bytes, uint32_t
     from_record(value.at("offers"), record.offers);
     const json& place = value.at("place");
     record.place = {.package = processor(place.at(0)), .numa_node = processor(place.at(1)), .cache = processor(place.at(2))};
+    const json& memory = value.at("memory");
+    record.memory = topology::rounded({.copy_bytes_per_s = memory.at(0).get<uint64_t>(), .fetch_bytes_per_s = memory.at(1).get<uint64_t>()});
   });
   if (result) {
     TUTTI_UNEXPECTED_IF_ERROR(check_offers(result->offers, rank));

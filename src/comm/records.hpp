@@ -10,6 +10,7 @@
 #include "base/status.hpp"
 #include "bootstrap/exchange.hpp"
 #include "topology/discovery.hpp"
+#include "topology/memory_speed.hpp"
 #include "transport/transport.hpp"
 
 namespace tutti::comm {
@@ -35,6 +36,7 @@ struct Introduction {
   std::string host_id;
   std::vector<uint64_t> allowed_cores;
   topology::Place place;
+  topology::MemorySpeed memory = {};
   TransportOffers offers;
 };
 

@@ -15,10 +15,10 @@ uint64_t play(const Play& what) { return what.topology.fabric() == nullptr ? Pla
 
 }  // namespace
 
-uint64_t fetch_bytes_per_s(Caches caches, Fetched fetched) {
-  const uint64_t unchanged = caches == Caches::near     ? kNearFetchBytes_per_s
-                             : caches == Caches::shared ? kCachedFetchBytes_per_s
-                                                        : kUncachedFetchBytes_per_s;
+uint64_t fetch_bytes_per_s(uint64_t near_bytes_per_s, Caches caches, Fetched fetched) {
+  const uint64_t unchanged = caches == Caches::near     ? near_bytes_per_s
+                             : caches == Caches::shared ? std::min(near_bytes_per_s, kCachedFetchBytes_per_s)
+                                                        : std::min(near_bytes_per_s, kUncachedFetchBytes_per_s);
   return fetched == Fetched::unchanged ? unchanged : std::min(unchanged, kWrittenFetchBytes_per_s);
 }
 

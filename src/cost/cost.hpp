@@ -54,6 +54,8 @@ inline constexpr uint64_t kSignalBytes = 64;
 // 5.8 for 32 KiB, 36 for 512 KiB.
 inline constexpr uint64_t kFrameBytes = 32 * 1024;
 inline constexpr uint64_t kColdBytes = 6 * 1024;
+// Rates of cores below are those of topology::MemorySpeed's reference; Topology::reduce_bytes_per_s and links within a host come scaled to this machine's.
+//
 // What copies and reductions of a rank read and write stays in the caches of its core up to kNearBytes; a vector, or the blocks of all ranks together, in
 // one that all cores share up to kCachedBytes.
 inline constexpr uint64_t kNearBytes = 2 * 1024 * 1024;
@@ -75,8 +77,8 @@ inline constexpr uint64_t kUncachedTenths = 15;
 // Reading a peer's memory by the kernel, a system call. Measured as broadcasts, and as the second half of allreduces, which reads what the peer has
 // just written (two ranks on two cores of a Sapphire Rapids virtual machine): 4 KiB to 512 KiB take 1.2 us and 25-30 GB/s, 1 MiB 21, from buffers in turn
 // that have left the caches 7; 2 MiB to 16 MiB 12 GB/s; 64 MiB 5; what has just been written 3 to 5.
-inline constexpr uint64_t kFetchOverhead_ns = 750;
-inline constexpr uint64_t kNearFetchBytes_per_s = 26'000'000'000;
+// Topology::fetch_bytes_per_s is the rate near, and bounds the others.
+inline constexpr uint64_t kFetchOverhead_ns = topology::kFetchOverhead_ns;
 inline constexpr uint64_t kCachedFetchBytes_per_s = 12'000'000'000;
 inline constexpr uint64_t kUncachedFetchBytes_per_s = 4'800'000'000;
 inline constexpr uint64_t kWrittenFetchBytes_per_s = 3'500'000'000;
@@ -113,7 +115,8 @@ struct Workload {
 enum class Fetched : uint8_t { unchanged, written };
 // Where a collective's bytes stay: in the caches of single cores, in one that all cores share, or in memory.
 enum class Caches : uint8_t { near, shared, none };
-uint64_t fetch_bytes_per_s(Caches caches, Fetched fetched);
+// `near_bytes_per_s`: of the topology.
+uint64_t fetch_bytes_per_s(uint64_t near_bytes_per_s, Caches caches, Fetched fetched);
 
 // Time until the last rank has finished, playing the schedules of all ranks; `schedules[r]` is rank r's. The schedules have been verified; if a
 // step can never run all the same, or the time does not fit, UINT64_MAX. Variable blocks are priced as equal ones. Takes about 60 ns a

@@ -428,9 +428,9 @@ uint64_t Player::fetch_ns(uint32_t rank, const schedule::Span& source, uint64_t 
   if (shares_[rank].is_scarce()) {
     const uint64_t unchanged_bytes_per_s = bytes <= kCrowdedNearFetchBytes ? kCrowdedNearFetchBytes_per_s : kCrowdedFetchBytes_per_s;
     const uint64_t bytes_per_s = fetched == Fetched::written ? kCrowdedWrittenFetchBytes_per_s : unchanged_bytes_per_s;
-    return add(kCrowdedFetchOverhead_ns, duration_ns(bytes, bytes_per_s));
+    return add(kCrowdedFetchOverhead_ns, duration_ns(bytes, std::min(bytes_per_s, play_.topology.fetch_bytes_per_s)));
   }
-  return add(kFetchOverhead_ns, duration_ns(bytes, fetch_bytes_per_s(caches_of_local_steps(rank), fetched)));
+  return add(kFetchOverhead_ns, duration_ns(bytes, fetch_bytes_per_s(play_.topology.fetch_bytes_per_s, caches_of_local_steps(rank), fetched)));
 }
 
 // `finish`, or later when the step streams from others: a slice after them.

@@ -183,6 +183,7 @@ Topology subset_of(const Topology& whole, std::span<const uint32_t> ranks) {
     return Topology::of(std::make_shared<SubsetFabric>(whole.fabric(), ranks, levels));
   }();
   subset.reduce_bytes_per_s = whole.reduce_bytes_per_s;
+  subset.fetch_bytes_per_s = whole.fetch_bytes_per_s;
   subset.cores_per_host = whole.cores_per_host;
   subset.adapters = whole.adapters;
   subset.messages = whole.messages;

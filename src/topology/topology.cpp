@@ -262,7 +262,7 @@ const Level* Topology::crossed(uint32_t source, uint32_t target) const {
 
 uint64_t Topology::hash() const {
   uint64_t seed = hash_combine(0, rank_count_);
-  seed = hash_combine(seed, reduce_bytes_per_s);
+  seed = hash_combine(hash_combine(seed, reduce_bytes_per_s), fetch_bytes_per_s);
   seed = hash_combine(seed, cores_per_host);
   seed = hash_combine(seed, static_cast<uint64_t>(adapters));
   for (uint32_t host : hosts_) {
@@ -299,7 +299,8 @@ std::string Topology::to_string() const {
   std::string text = fmt::format("{} {} on {} {}, ", rank_count_, rank_count_ == 1 ? "rank" : "ranks", host_count(),
                                  host_count() == 1 ? "host" : "hosts");
   text += cores_per_host == 0 ? std::string("cores unknown") : fmt::format("{} cores a host", cores_per_host);
-  text += fmt::format(", a core reduces {:.2f} GB/s, {}\n", static_cast<double>(reduce_bytes_per_s) / 1e9, name_of(adapters));
+  text += fmt::format(", a core reduces {:.2f} GB/s and fetches {:.2f}, {}\n", static_cast<double>(reduce_bytes_per_s) / 1e9,
+                      static_cast<double>(fetch_bytes_per_s) / 1e9, name_of(adapters));
 
   std::map<uint32_t, std::vector<uint32_t>> ranks_by_host;
   for (uint32_t rank = 0; rank < rank_count_; ++rank) {

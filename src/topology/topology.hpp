@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "topology/fabric.hpp"
+#include "topology/memory_speed.hpp"
 
 namespace tutti::topology {
 
@@ -89,6 +90,8 @@ class Topology {
 
   // What one core reduces, bytes of output per second, while two inputs and the output stay in its caches: a core of a Sapphire Rapids.
   uint64_t reduce_bytes_per_s = 15'000'000'000;
+  // What a core reads by the kernel of another process's memory, while it lies in caches of single cores.
+  uint64_t fetch_bytes_per_s = MemorySpeed::kReferenceFetchBytes_per_s;
   // Cores a host's ranks share; 0 unknown. When ranks outnumber them, work of ranks on one host adds up.
   uint32_t cores_per_host = 0;
   Adapters adapters = Adapters::per_host;

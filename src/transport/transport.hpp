@@ -62,6 +62,7 @@ struct LinkEstimate {
   std::string_view source;             // "measured by ...", "default for loopback"
   bool reaches_memory = false;         // this rank can read any memory of the peer, and share what the peer has from tuttiMemAlloc; probed
   bool copies_out = false;             // what arrives is copied, as from a socket, before peek() gives it
+  bool copied_by_cores = false;        // the bandwidth is that of cores which copy as topology::MemorySpeed's reference does
 };
 
 // What is taken of an estimate that comes from elsewhere: more than any link has, and little enough that sums of prices do not overflow.

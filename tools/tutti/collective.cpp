@@ -40,15 +40,18 @@ topology::Topology topology_here(uint32_t rank_count) {
   if (by_processor.empty()) {
     fail(kWrongInput, "this process may use no processor that hwloc knows");
   }
+  const topology::MemorySpeed speed =
+      Settings::environment().measured_links ? topology::memory_speed_of_this_machine() : topology::MemorySpeed();
   std::vector<comm::Introduction> introductions(rank_count);
   for (uint32_t rank = 0; rank < rank_count; ++rank) {
     introductions[rank].host_id = "here";
     introductions[rank].allowed_cores = allowed;
     introductions[rank].place = by_processor[rank % by_processor.size()]->place;
+    introductions[rank].memory = speed;
   }
   const transport::LinkEstimate estimate = transports::shm::kEstimate;
   const topology::LinkSpec link{.latency_ns = estimate.latency_ns,
-                                .bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s,
+                                .bandwidth_bytes_per_s = topology::scaled_by_cores(estimate.bandwidth_bytes_per_s, speed),
                                 .source = std::string(estimate.source),
                                 .reaches_memory = Settings::environment().peer_memory};
   return comm::make_topology(introductions, [&](uint32_t, uint32_t) { return link; });

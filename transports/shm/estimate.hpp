@@ -10,6 +10,7 @@ namespace tutti::transports::shm {
 inline constexpr transport::LinkEstimate kEstimate{.latency_ns = 150,
                                                    .bandwidth_bytes_per_s = 14'000'000'000,
                                                    .source = "default: shm_link_perf on two cores of a Sapphire Rapids virtual machine",
-                                                   .reaches_memory = false};
+                                                   .reaches_memory = false,
+                                                   .copied_by_cores = true};
 
 }  // namespace tutti::transports::shm

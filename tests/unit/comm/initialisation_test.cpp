@@ -69,6 +69,7 @@ class InitialisationTest : public testing::Test {
                                                                              .clock = &network_.clock(),
                                                                              .engine = nullptr,
                                                                              .transports = std::move(transports[rank]),
+                                                                             .host = hosts_[rank],
                                                                              .measured = measured_[rank]}));
     }
     std::vector<bool> ended(rank_count, false);
@@ -106,6 +107,7 @@ class InitialisationTest : public testing::Test {
   Settings settings_;
   sim::Network network_{topology::Topology::uniform(kRanks, {.latency_ns = 1'000, .bandwidth_bytes_per_s = 1'000'000'000, .source = "a test"})};
   std::array<Config, kRanks> configs_;
+  std::array<std::optional<Host>, kRanks> hosts_;
   std::array<MeasuredLinks, kRanks> measured_;
   std::vector<std::unique_ptr<Initialisation>> ranks_;
   std::array<Status, kRanks> outcomes_;
@@ -125,6 +127,25 @@ TEST_F(InitialisationTest, RanksThatKnowOtherMeasurementsPlanAlike) {
     EXPECT_EQ(topology.link(1, 0).bandwidth_bytes_per_s, 5'000'000u) << rank;
     EXPECT_EQ(topology.link(1, 2).latency_ns, 888u) << rank;
     EXPECT_EQ(topology.link(1, 2).source, "measured by calibrate") << rank;
+  }
+}
+
+// The fastest rank of a host was disturbed least; the slowest host counts.
+TEST_F(InitialisationTest, RanksThatMeasuredMemoryDifferentlyPlanAlike) {
+  const topology::MemorySpeed fast = topology::rounded({.copy_bytes_per_s = 120'000'000'000, .fetch_bytes_per_s = 9'000'000'000});
+  const topology::MemorySpeed disturbed = topology::rounded({.copy_bytes_per_s = 20'000'000'000, .fetch_bytes_per_s = 6'000'000'000});
+  const topology::MemorySpeed other = topology::rounded({.copy_bytes_per_s = 60'000'000'000, .fetch_bytes_per_s = 20'000'000'000});
+  ASSERT_GT(fast.copy_bytes_per_s, other.copy_bytes_per_s);
+  ASSERT_GT(other.copy_bytes_per_s, disturbed.copy_bytes_per_s);
+  hosts_ = {Host{.id = "a", .allowed_cores = {1}, .place = {}, .memory = disturbed}, Host{.id = "a", .allowed_cores = {2}, .place = {}, .memory = fast},
+            Host{.id = "b", .allowed_cores = {1}, .place = {}, .memory = other}};
+  run(sim_transports());
+  expect_all(tuttiSuccess, "");
+  for (uint32_t rank = 0; rank < kRanks; ++rank) {
+    const Initialisation::Parts parts = ranks_[rank]->take();
+    const topology::Topology& topology = parts.planner->topology();
+    EXPECT_EQ(topology.fetch_bytes_per_s, fast.fetch_bytes_per_s) << rank;
+    EXPECT_EQ(topology.reduce_bytes_per_s, topology::scaled_by_cores(topology::Topology(1).reduce_bytes_per_s, other)) << rank;
   }
 }
 

@@ -24,6 +24,7 @@ Introduction some_introduction() {
           .host_id = "a host",
           .allowed_cores = {0b1011, UINT64_MAX},
           .place = {.package = 8, .numa_node = 16, .cache = 4095},
+          .memory = topology::rounded({.copy_bytes_per_s = 90'000'000'000, .fetch_bytes_per_s = 15'000'000'000}),
           .offers = {{"shm", {.preference = 100, .address = {1, 2, 255}}}, {"tcp", {}}}};
 }
 
@@ -69,7 +70,20 @@ TEST(Records, IntroductionSurvivesEncoding) {
   EXPECT_EQ(after->host_id, before.host_id);
   EXPECT_EQ(after->allowed_cores, before.allowed_cores);
   EXPECT_EQ(after->place, before.place);
+  EXPECT_EQ(after->memory, before.memory);
   expect_equal(after->offers, before.offers);
+}
+
+TEST(Records, MemorySpeedsAreBounded) {
+  for (const uint64_t boast : {uint64_t{0}, UINT64_MAX}) {
+    Introduction introduction = some_introduction();
+    introduction.memory = {.copy_bytes_per_s = boast, .fetch_bytes_per_s = boast};
+    const auto decoded = decode_introduction(encode(introduction), 2);
+    ASSERT_TRUE(decoded);
+    EXPECT_EQ(decoded->memory, topology::rounded(introduction.memory));
+    EXPECT_GE(decoded->memory.fetch_bytes_per_s, 1'000'000'000u);
+    EXPECT_LE(decoded->memory.copy_bytes_per_s, 1'000'000'000'000u);
+  }
 }
 
 TEST(Records, PlacesAreProcessorsThatThereMayBe) {

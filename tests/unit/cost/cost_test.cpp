@@ -208,15 +208,28 @@ TEST(Price, OfASignalIsThatOfAMessageOfALine) {
   }
 }
 
+constexpr uint64_t kNear = topology::MemorySpeed::kReferenceFetchBytes_per_s;
+
 // One fetch of bytes that stay in the caches of single cores.
 uint64_t fetch_ns(uint64_t bytes, Fetched fetched = Fetched::unchanged) {
-  const uint64_t bytes_per_s = fetch_bytes_per_s(Caches::near, fetched);
+  const uint64_t bytes_per_s = fetch_bytes_per_s(kNear, Caches::near, fetched);
   return kFetchOverhead_ns + (bytes * 1'000'000'000 + bytes_per_s - 1) / bytes_per_s;
+}
+
+TEST(Price, OfFetchedBytesIsNeverThatOfAFasterKernel) {
+  for (const uint64_t near : {kNear / 20, kNear / 3}) {
+    for (const Caches caches : {Caches::near, Caches::shared, Caches::none}) {
+      for (const Fetched fetched : {Fetched::unchanged, Fetched::written}) {
+        EXPECT_LE(fetch_bytes_per_s(near, caches, fetched), near);
+      }
+    }
+    EXPECT_EQ(fetch_bytes_per_s(near, Caches::near, Fetched::unchanged), near);
+  }
 }
 
 TEST(Price, OfFetchedBytesGrowsWhereTheyLeaveCachesAndIsHigherForWhatHasJustBeenWritten) {
   for (const Caches caches : {Caches::near, Caches::shared, Caches::none}) {
-    EXPECT_LT(fetch_bytes_per_s(caches, Fetched::written), fetch_bytes_per_s(caches, Fetched::unchanged));
+    EXPECT_LT(fetch_bytes_per_s(kNear, caches, Fetched::written), fetch_bytes_per_s(kNear, caches, Fetched::unchanged));
   }
   const auto copying = after_a_signal([](Builder& builder, schedule::LaneId lane) {
     builder.copy(lane, {}, {.source = kPeersInput, .target = output()});

@@ -103,6 +103,7 @@ TEST(TopologyHash, ChangesWithEveryFigureThatDecidesAPlan) {
             }),
             original);
   EXPECT_NE(hash_after([](Topology& t) { t.reduce_bytes_per_s += 1; }), original);
+  EXPECT_NE(hash_after([](Topology& t) { t.fetch_bytes_per_s += 1; }), original);
   EXPECT_NE(hash_after([](Topology& t) { t.cores_per_host = 2; }), original);
   EXPECT_NE(hash_after([](Topology& t) { t.adapters = Adapters::per_link; }), original);
   EXPECT_NE(Topology::uniform(4, kFast).hash(), Topology::uniform(5, kFast).hash());
@@ -112,7 +113,7 @@ TEST(TopologyText, NamesHostsRanksAndLinks) {
   Topology topology = two_hosts_of_two();
   topology.cores_per_host = 2;
   EXPECT_EQ(topology.to_string(),
-            "4 ranks on 2 hosts, 2 cores a host, a core reduces 15.00 GB/s, an adapter for each host\n"
+            "4 ranks on 2 hosts, 2 cores a host, a core reduces 15.00 GB/s and fetches 26.00, an adapter for each host\n"
             "host 0: ranks 0-1\n"
             "host 1: ranks 2-3\n"
             "4 pairs: 25.00 us, 1.25 GB/s (measured, tcp): 0-2 0-3 1-2 1-3\n"
