@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // With p ranks, n bytes, d axes, a latency and b seconds per byte of a link: 2 log2(p) steps, and 2 nb/(2d) times what messages that go further than to a
 // neighbour put on links, 1.19 on a torus of two axes and 1.03 on one of three (NSDI 2024, table 2). The vector is cut into 2d shares that begin with
-// different axes, and one half of them mirrored, so that all links are busy. For axes of other even lengths see swing_blocks.hpp.
+// different axes, and one half of them mirrored, so that all links are busy. For axes of other lengths see swing_blocks.hpp.
 #include "algorithms/torus/swing.hpp"
 
 #include <array>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each block is reduced up a tree of its own, whose edges are exchanges of Swing (topology::Swing::leaves), and gathered down the same. Either each block is
-// a message of its own, which goes on as soon as it is there; or an allreduce numbers blocks so that few ranges of them pass in each step.
+// a message of its own, which goes on as soon as it is there; or an allreduce numbers blocks so that few ranges of them pass in each step. On axes of odd length
+// some exchange with several in a step, one after another.
 #include "algorithms/torus/swing_blocks.hpp"
 
 #include <algorithm>
@@ -29,29 +30,43 @@ struct Value {
   std::vector<WaitFor> waits;
 };
 
-// Of one share, in which step blocks leave a rank to be reduced. Blocks have the numbers of ranks, or their order in ranges.
+// An exchange of a rank: with a peer of its in a step. All of one rank have numbers in their order.
+constexpr uint32_t kMostPeers = Swing::kMostLength;
+uint32_t number_of(uint32_t step, size_t peer_index) { return step * kMostPeers + static_cast<uint32_t>(peer_index); }
+
+// Of one share, with whom blocks leave a rank to be reduced. Blocks have the numbers of ranks, or their order in ranges.
 class Trees {
  public:
   Trees(const Swing& swing, std::vector<uint32_t> owners) : swing_(swing), owners_(std::move(owners)) {}
 
   const Swing& swing() const { return swing_; }
-  std::vector<uint32_t> leaves(uint32_t rank) const {
-    std::vector<uint32_t> steps;
+  std::vector<Swing::Exchange> leaves(uint32_t rank) const {
+    std::vector<Swing::Exchange> exchanges;
     for (const uint32_t owner : owners_) {
-      steps.push_back(swing_.leaves(rank, owner));
+      exchanges.push_back(swing_.leaves(rank, owner));
     }
-    return steps;
+    return exchanges;
   }
-  // The first step in which somebody gives it to the rank.
-  std::vector<uint32_t> arrives(uint32_t rank) const {
-    std::vector<uint32_t> first(owners_.size(), swing_.step_count());
-    for (uint32_t step = swing_.step_count(); step-- > 0;) {
-      const uint32_t peer = swing_.peer(rank, step);
-      for (uint32_t block = 0; block < owners_.size(); ++block) {
-        first[block] = swing_.leaves(peer, owners_[block]) == step ? step : first[block];
+  // By block the first of a rank's exchanges in which it comes, and the last; kNever if it never does.
+  static constexpr uint32_t kNever = UINT32_MAX;
+  struct Arrivals {
+    std::vector<uint32_t> first;
+    std::vector<uint32_t> last;
+  };
+  Arrivals arrives(uint32_t rank) const {
+    Arrivals arrivals{std::vector<uint32_t>(owners_.size(), kNever), std::vector<uint32_t>(owners_.size(), kNever)};
+    for (uint32_t step = 0; step < swing_.step_count(); ++step) {
+      const std::vector<uint32_t> peers = swing_.peers(rank, step);
+      for (size_t index = 0; index < peers.size(); ++index) {
+        for (uint32_t block = 0; block < owners_.size(); ++block) {
+          if (swing_.leaves(peers[index], owners_[block]) == Swing::Exchange{step, rank}) {
+            arrivals.last[block] = number_of(step, index);
+            arrivals.first[block] = std::min(arrivals.first[block], arrivals.last[block]);
+          }
+        }
       }
     }
-    return first;
+    return arrivals;
   }
 
  private:
@@ -67,10 +82,10 @@ std::vector<uint32_t> ranks_in_order(uint32_t rank_count) {
   return ranks;
 }
 
-std::vector<uint32_t> blocks_of_step(const std::vector<uint32_t>& leaves, uint32_t step) {
+std::vector<uint32_t> blocks_of(const std::vector<Swing::Exchange>& leaves, const Swing::Exchange& exchange) {
   std::vector<uint32_t> blocks;
   for (uint32_t block = 0; block < leaves.size(); ++block) {
-    if (leaves[block] == step) {
+    if (leaves[block] == exchange) {
       blocks.push_back(block);
     }
   }
@@ -89,7 +104,11 @@ class OfBlocks {
         is_vector_(problem.collective == Collective::all_reduce),
         builder_({.rank = rank, .chunk_count = problem.rank_count * parts_, .parts = is_vector_ ? 1 : parts_}),
         lanes_(builder_),
-        values_(size_t{problem.rank_count} * parts_) {}
+        values_(size_t{problem.rank_count} * parts_) {
+    for (const SwingShare& share : shares_) {
+      completes_.push_back(Trees(share.swing, {rank}).arrives(rank).last.front());
+    }
+  }
 
   Schedule build() && {
     const uint32_t steps = shares_.front().swing.step_count();
@@ -112,18 +131,22 @@ class OfBlocks {
  private:
   uint32_t chunk_of(uint32_t block, uint32_t share) const { return block * parts_ + share; }
 
+  // take() gets the number of the exchange.
   template <typename Give, typename Take>
   void exchange(uint32_t step, bool gives_what_leaves, Give give, Take take) {
     for (uint32_t share = 0; share < parts_; ++share) {
       const Trees trees(shares_[share].swing, ranks_in_order(problem_.rank_count));
-      const uint32_t peer = shares_[share].swing.peer(rank_, step);
-      const std::vector<uint32_t> mine = blocks_of_step(trees.leaves(rank_), step);
-      const std::vector<uint32_t> theirs = blocks_of_step(trees.leaves(peer), step);
-      for (const uint32_t block : gives_what_leaves ? mine : theirs) {
-        give(share, peer, block);
-      }
-      for (const uint32_t block : gives_what_leaves ? theirs : mine) {
-        take(share, peer, block);
+      const std::vector<Swing::Exchange> leaves = trees.leaves(rank_);
+      const std::vector<uint32_t> peers = shares_[share].swing.peers(rank_, step);
+      for (size_t index = 0; index < peers.size(); ++index) {
+        const std::vector<uint32_t> mine = blocks_of(leaves, {step, peers[index]});
+        const std::vector<uint32_t> theirs = blocks_of(trees.leaves(peers[index]), {step, rank_});
+        for (const uint32_t block : gives_what_leaves ? mine : theirs) {
+          give(share, peers[index], block);
+        }
+        for (const uint32_t block : gives_what_leaves ? theirs : mine) {
+          take(share, peers[index], block, number_of(step, index));
+        }
       }
     }
   }
@@ -135,8 +158,7 @@ class OfBlocks {
 
   // Partial results of a vector stand in the output. Of blocks, those of others stand in scratch, those of the own where it is to be.
   void reduce_in(uint32_t step) {
-    const bool last = step + 1 == shares_.front().swing.step_count();
-    const auto take = [&](uint32_t share, uint32_t peer, uint32_t block) {
+    const auto take = [&](uint32_t share, uint32_t peer, uint32_t block, uint32_t exchange) {
       Value& value = values_[chunk_of(block, share)];
       Span target = value.place;
       if (is_vector_) {
@@ -148,7 +170,7 @@ class OfBlocks {
       }
       const StepId reduced = builder_.receive_reduce(
           lanes_.from(shares_[share].channel, peer), peer, {chunk_of(block, share)}, {.source = value.place, .target = target},
-          {.operands = operands_of(rank_, peer), .final = last && block == rank_ ? Final::yes : Final::no, .waits = value.waits});
+          {.operands = operands_of(rank_, peer), .final = block == rank_ && exchange == completes_[share] ? Final::yes : Final::no, .waits = value.waits});
       value = {target, {{reduced, WaitMode::streaming}}};
     };
     exchange(step, true, [&](uint32_t share, uint32_t peer, uint32_t block) { send(share, peer, block); }, take);
@@ -166,7 +188,7 @@ class OfBlocks {
   }
 
   void gather_in(uint32_t step) {
-    const auto take = [&](uint32_t share, uint32_t peer, uint32_t block) {
+    const auto take = [&](uint32_t share, uint32_t peer, uint32_t block, uint32_t) {
       const uint32_t chunk = chunk_of(block, share);
       const StepId received = builder_.receive(lanes_.from(shares_[share].channel, peer), peer, {chunk}, output(chunk));
       values_[chunk] = {output(chunk), {{received, WaitMode::streaming}}};
@@ -181,7 +203,8 @@ class OfBlocks {
   bool is_vector_;
   Builder builder_;
   Lanes lanes_;
-  std::vector<Value> values_;  // by chunk
+  std::vector<Value> values_;         // by chunk
+  std::vector<uint32_t> completes_;   // by share: the exchange in which the last of the own block comes
 };
 
 // ---- Vectors ----
@@ -211,7 +234,7 @@ class OfVector {
     const uint32_t steps = shares_.front().swing.step_count();
     for (uint32_t step = 0; step < steps; ++step) {
       for (uint32_t share = 0; share < shares_.size(); ++share) {
-        reduce_in(step, share, step + 1 == steps ? Final::yes : Final::no);
+        reduce_in(step, share);
       }
     }
     for (uint32_t step = steps; step-- > 0;) {
@@ -225,11 +248,11 @@ class OfVector {
  private:
   static constexpr uint32_t kNothing = UINT32_MAX;
 
-  // Ranges of the blocks that leave in the step, cut where `differ` is true of neighbours.
+  // Ranges of the blocks that leave in the exchange, cut where `differ` is true of neighbours.
   template <typename Differ>
-  static std::vector<Chunks> ranges_of(const std::vector<uint32_t>& leaves, uint32_t step, Differ differ) {
+  static std::vector<Chunks> ranges_of(const std::vector<Swing::Exchange>& leaves, const Swing::Exchange& exchange, Differ differ) {
     std::vector<Chunks> ranges;
-    for (const uint32_t block : blocks_of_step(leaves, step)) {
+    for (const uint32_t block : blocks_of(leaves, exchange)) {
       if (!ranges.empty() && ranges.back().first + ranges.back().count == block && !differ(block - 1, block)) {
         ++ranges.back().count;
       } else {
@@ -239,44 +262,56 @@ class OfVector {
     return ranges;
   }
 
-  // What has been reduced here stands in the output, the rest in the input, so that both partners cut ranges where either changes from one to the other.
-  void reduce_in(uint32_t step, uint32_t share, Final final) {
-    const uint32_t peer = shares_[share].swing.peer(rank_, step);
-    const std::vector<uint32_t> theirs = trees_[share].arrives(peer);
-    const std::vector<uint32_t>& mine = arrives_[share];
-    const auto differ = [&](uint32_t one, uint32_t other) {
-      return (mine[one] < step) != (mine[other] < step) || (theirs[one] < step) != (theirs[other] < step);
-    };
-    const auto place = [&](const Chunks& range) {
-      const uint32_t chunk = share * rank_count_ + range.first;
-      return mine[range.first] < step ? output(chunk) : input(chunk);
-    };
-    for (const Chunks& range : ranges_of(leaves_[share], step, differ)) {
-      builder_.send(lanes_.to(shares_[share].channel, peer), peer, chunks_of(share, range), place(range), {.waits = waits_of(share, range)});
+  // What has been reduced here before an exchange stands in the output, the rest in the input, so that both partners cut ranges where either changes from one
+  // to the other.
+  void reduce_in(uint32_t step, uint32_t share) {
+    const Swing& swing = shares_[share].swing;
+    const std::vector<uint32_t> peers = swing.peers(rank_, step);
+    const std::vector<uint32_t>& mine = arrives_[share].first;
+    for (size_t index = 0; index < peers.size(); ++index) {
+      const uint32_t peer = peers[index];
+      const uint32_t own_number = number_of(step, index);
+      const std::vector<uint32_t> peers_of_peer = swing.peers(peer, step);
+      const uint32_t peers_number = number_of(step, static_cast<size_t>(std::ranges::find(peers_of_peer, rank_) - peers_of_peer.begin()));
+      const std::vector<uint32_t> theirs = trees_[share].arrives(peer).first;
+      const auto differ = [&](uint32_t one, uint32_t other) {
+        return (mine[one] < own_number) != (mine[other] < own_number) || (theirs[one] < peers_number) != (theirs[other] < peers_number);
+      };
+      const auto place = [&](const Chunks& range) {
+        const uint32_t chunk = share * rank_count_ + range.first;
+        return mine[range.first] < own_number ? output(chunk) : input(chunk);
+      };
+      for (const Chunks& range : ranges_of(leaves_[share], {step, peer}, differ)) {
+        builder_.send(lanes_.to(shares_[share].channel, peer), peer, chunks_of(share, range), place(range), {.waits = waits_of(share, range)});
+      }
+      std::vector<std::pair<Chunks, StepId>> reduced;
+      for (const Chunks& range : ranges_of(trees_[share].leaves(peer), {step, rank_}, differ)) {
+        const Chunks chunks = chunks_of(share, range);
+        const bool completes = arrives_[share].last[range.first] == own_number && leaves_[share][range.first].step == swing.step_count();
+        reduced.emplace_back(range, builder_.receive_reduce(lanes_.from(shares_[share].channel, peer), peer, chunks,
+                                                            {.source = place(range), .target = output(chunks.first)},
+                                                            {.operands = operands_of(rank_, peer),
+                                                             .final = completes ? Final::yes : Final::no,
+                                                             .waits = waits_of(share, range)}));
+      }
+      note(share, reduced);
     }
-    std::vector<std::pair<Chunks, StepId>> reduced;
-    for (const Chunks& range : ranges_of(trees_[share].leaves(peer), step, differ)) {
-      const Chunks chunks = chunks_of(share, range);
-      reduced.emplace_back(range, builder_.receive_reduce(lanes_.from(shares_[share].channel, peer), peer, chunks,
-                                                          {.source = place(range), .target = output(chunks.first)},
-                                                          {.operands = operands_of(rank_, peer), .final = final, .waits = waits_of(share, range)}));
-    }
-    note(share, reduced);
   }
 
   void gather_in(uint32_t step, uint32_t share) {
-    const uint32_t peer = shares_[share].swing.peer(rank_, step);
-    const auto never = [](uint32_t, uint32_t) { return false; };
-    for (const Chunks& range : ranges_of(trees_[share].leaves(peer), step, never)) {
-      const Chunks chunks = chunks_of(share, range);
-      builder_.send(lanes_.to(shares_[share].channel, peer), peer, chunks, output(chunks.first), {.waits = waits_of(share, range)});
+    for (const uint32_t peer : shares_[share].swing.peers(rank_, step)) {
+      const auto never = [](uint32_t, uint32_t) { return false; };
+      for (const Chunks& range : ranges_of(trees_[share].leaves(peer), {step, rank_}, never)) {
+        const Chunks chunks = chunks_of(share, range);
+        builder_.send(lanes_.to(shares_[share].channel, peer), peer, chunks, output(chunks.first), {.waits = waits_of(share, range)});
+      }
+      std::vector<std::pair<Chunks, StepId>> received;
+      for (const Chunks& range : ranges_of(leaves_[share], {step, peer}, never)) {
+        const Chunks chunks = chunks_of(share, range);
+        received.emplace_back(range, builder_.receive(lanes_.from(shares_[share].channel, peer), peer, chunks, output(chunks.first)));
+      }
+      note(share, received);
     }
-    std::vector<std::pair<Chunks, StepId>> received;
-    for (const Chunks& range : ranges_of(leaves_[share], step, never)) {
-      const Chunks chunks = chunks_of(share, range);
-      received.emplace_back(range, builder_.receive(lanes_.from(shares_[share].channel, peer), peer, chunks, output(chunks.first)));
-    }
-    note(share, received);
   }
 
   Chunks chunks_of(uint32_t share, const Chunks& range) const { return {share * rank_count_ + range.first, range.count}; }
@@ -305,10 +340,10 @@ class OfVector {
   std::vector<SwingShare> shares_;
   Builder builder_;
   Lanes lanes_;
-  std::vector<Trees> trees_;                    // by share
-  std::vector<std::vector<uint32_t>> leaves_;   // of this rank
-  std::vector<std::vector<uint32_t>> arrives_;  // at this rank
-  std::vector<std::vector<uint32_t>> written_;  // by share and block, what has put it where it is: an index into done_
+  std::vector<Trees> trees_;                          // by share
+  std::vector<std::vector<Swing::Exchange>> leaves_;  // of this rank
+  std::vector<Trees::Arrivals> arrives_;              // at this rank
+  std::vector<std::vector<uint32_t>> written_;        // by share and block, what has put it where it is: an index into done_
   std::vector<StepId> done_;
 };
 
@@ -316,7 +351,7 @@ class OfVector {
 
 bool swing_ranges_solve(const Problem& problem, const Grid& grid) {
   return problem.collective == Collective::all_reduce && problem.blocks == Blocks::equal && grid.wraps() && problem.rank_count <= kMostRanksOfRanges &&
-         Swing::fits_even(grid);
+         Swing::fits_any(grid);
 }
 
 Schedule swing_ranges(const Problem& problem, const Grid& grid, uint32_t rank) { return OfVector(problem, grid, rank).build(); }
@@ -324,7 +359,7 @@ Schedule swing_ranges(const Problem& problem, const Grid& grid, uint32_t rank) {
 bool swing_blocks_solve(const Problem& problem, const Grid& grid) {
   const bool is_one_of_them = (problem.collective == Collective::all_reduce && problem.blocks == Blocks::equal) ||
                               problem.collective == Collective::reduce_scatter || problem.collective == Collective::all_gather;
-  return is_one_of_them && grid.wraps() && problem.rank_count <= kMostRanksOfBlocks && Swing::fits_even(grid);
+  return is_one_of_them && grid.wraps() && problem.rank_count <= kMostRanksOfBlocks && Swing::fits_any(grid);
 }
 
 Schedule swing_blocks(const Problem& problem, const Grid& grid, uint32_t rank) { return OfBlocks(problem, grid, rank).build(); }

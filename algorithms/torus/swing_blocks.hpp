@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// "swing" on axes of any even length, and "swing_blocks", which does it block by block.
+// "swing" on axes of any length, and "swing_blocks", which does it block by block.
 #pragma once
 
 #include "schedule/schedule.hpp"
