@@ -7,6 +7,7 @@
 #include "algorithms/direct/far_first.hpp"
 #include "algorithms/direct/in_switch.hpp"
 #include "algorithms/direct/one_shot.hpp"
+#include "algorithms/direct/relay_tree.hpp"
 #include "algorithms/direct/two_shot.hpp"
 #include "algorithms/hosts.hpp"
 
@@ -53,6 +54,12 @@ constexpr std::array kAlgorithms = {
                        .applies = far_first_solves,
                        .build = far_first,
                        .pattern = schedule::Pattern::far_first},
+    planner::Algorithm{.name = "relay_tree",
+                       .idea = "a tree: those far off hear from the root first, and others through ranks between, where that costs no time",
+                       .cost = "diameter D: D (a + nb) where hops take the time; where messages do, a + (p-1) nb over the root's links",
+                       .source = "Dijkstra, A note on two problems in connexion with graphs, 1959",
+                       .applies = relay_tree_solves,
+                       .build = relay_tree},
 };
 
 }  // namespace

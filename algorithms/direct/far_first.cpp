@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "algorithms/direct/latencies.hpp"
 #include "algorithms/direct/one_shot.hpp"
 
 namespace tutti::algorithms::direct {
@@ -17,22 +18,11 @@ using namespace schedule;
 
 // Vectors of more ranks than that all pass by every rank.
 constexpr uint32_t kMostRanksFarFirst = 192;
-// Of a chip's links: one message each leaves while the next begins.
-constexpr uint32_t kSendsOfLink = 2;
 
 struct Surroundings {
   std::vector<uint32_t> peers;  // the farthest first
   uint32_t link_count = 0;      // by which messages leave the rank
 };
-
-uint64_t latency_ns(const topology::Fabric& fabric, uint32_t source, uint32_t target, topology::Route* route) {
-  fabric.route(source, target, 0, route);
-  uint64_t step_ns = UINT64_MAX;
-  for (const topology::Protocol& protocol : fabric.protocols(source, target)) {
-    step_ns = std::min(step_ns, protocol.step_ns);
-  }
-  return step_ns + route->latency_ns;
-}
 
 Surroundings surroundings_of(const topology::Fabric& fabric, uint32_t rank) {
   const Circle circle{fabric.chip_count()};
@@ -58,19 +48,8 @@ Surroundings surroundings_of(const topology::Fabric& fabric, uint32_t rank) {
 }  // namespace
 
 bool far_first_solves(const Problem& problem, const topology::Topology& topology) {
-  const topology::Fabric* const fabric = topology.fabric().get();
-  if (fabric == nullptr || problem.collective != Collective::all_reduce || problem.blocks != Blocks::equal || problem.rank_count < 3 ||
-      problem.rank_count > kMostRanksFarFirst || problem.rank_count != fabric->chip_count()) {
-    return false;
-  }
-  topology::Route route;
-  const uint64_t first_ns = latency_ns(*fabric, 0, 1, &route);
-  for (uint32_t peer = 2; peer < problem.rank_count; ++peer) {
-    if (latency_ns(*fabric, 0, peer, &route) != first_ns) {
-      return true;
-    }
-  }
-  return false;
+  return problem.collective == Collective::all_reduce && problem.blocks == Blocks::equal && problem.rank_count <= kMostRanksFarFirst &&
+         has_far_and_near(problem, topology);
 }
 
 Schedule far_first(const Problem& problem, const topology::Topology& topology, uint32_t rank) {

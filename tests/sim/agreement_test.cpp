@@ -86,6 +86,12 @@ double tolerance_of(const planner::Algorithm& algorithm) {
 
 class AgreementTest : public testing::TestWithParam<Machine> {
  protected:
+  AgreementTest() {
+    if (is_model()) {
+      topology_.messages = topology::Messages::adjacent;  // as communicators have it
+    }
+  }
+
   // Of one algorithm, for every size.
   void compare(const planner::Algorithm& algorithm, Collective collective) {
     const Problem problem{.collective = collective, .rank_count = kRanks};

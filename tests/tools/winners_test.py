@@ -30,9 +30,9 @@ that is shorter, so many times the latency bound. The bandwidth bound is the byt
 chip, around a unit of a level, through the middle of an axis) by the links that routing takes, and a message to the nearest chip; where a chip's links inside
 of its unit are others than those outside, the bytes of an allreduce are shared among both as well as can be. The latency bound is one message to the farthest,
 software included, or, of an allreduce, broadcast or reduce, what the bytes add to that whatever is done: either all comes straight, unreduced, from everybody to
-everybody through the links around a chip, a unit or half an axis, or something comes by two messages (`tools/tutti/latency_bound.hpp`). Sizes are those of a
-vector, or of the blocks of all ranks together; of an alltoall, of what each rank has; the planner prices the power of two that is as large as a block or
-smaller, and so does the bound.
+everybody through the links around a chip, a unit or half an axis, and through those of a chip's links that routing takes, or something comes by two messages
+(`tools/tutti/latency_bound.hpp`). Sizes are those of a vector, or of the blocks of all ranks together; of an alltoall, of what each rank has; the planner
+prices the power of two that is as large as a block or smaller, and so does the bound.
 
 No algorithm need reach a bound. On meshes the chips at the corners have fewer links than others, and an allreduce made of a reducescatter and an allgather
 uses the two directions of these one after the other, which is 57 % on 8x8 chips; `packed_trees` uses both at once. Ways that are chosen message by message meet
@@ -131,6 +131,15 @@ class Winners(unittest.TestCase):
         allreduce = next(row for row in rows if (row["collective"], row["bytes"]) == ("allreduce", 4096))
         self.assertAlmostEqual(allreduce["latency_bound_ns"], 1500 + 3 * 200 + 15 * 4096 / 48, delta=1)
         self.assertLess(allreduce["price_ns"], 1.3 * allreduce["latency_bound_ns"])
+
+    # By hand, of 4x4 chips as on that ring: the chip farthest from the root is four hops away, and whichever way is taken, by one of two links of the root, those of
+    # the first axis from it and those of the second to it.
+    def test_bounds_of_latency_count_the_links_that_routing_takes(self):
+        rows = json.loads(run("aws-trn1", "--json").stdout)[0]["winners"]
+        for collective in ("broadcast", "reduce"):
+            row = next(row for row in rows if (row["collective"], row["bytes"]) == (collective, 4096))
+            self.assertAlmostEqual(row["latency_bound_ns"], 1500 + 4 * 200 + 4096 / (2 * 48 * 1.073741824), delta=1)
+            self.assertLess(row["price_ns"], 1.3 * row["latency_bound_ns"])
 
     def test_mistakes(self):
         self.assertEqual(run().returncode, 2)

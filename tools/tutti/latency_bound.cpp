@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -13,6 +14,8 @@ using schedule::Collective;
 
 // Of more units the quickest two messages are taken to be the quickest of all.
 constexpr uint32_t kMostUnitsInThrees = 512;
+// More are taken to leave by any link.
+constexpr uint32_t kMostWays = 64;
 
 bool is_asked_for(Collective collective, uint32_t source, uint32_t target) {
   switch (collective) {
@@ -73,6 +76,7 @@ LatencyBound::LatencyBound(const topology::Topology& topology, std::vector<Side>
       }
     }
   }
+  find_gates();
   divisions_.push_back(divided(by_chips, 1));
   for (const topology::FabricLevel& level : fabric.levels()) {
     if (level.chips_per_unit > 1 && level.chips_per_unit < ranks_ && ranks_ % level.chips_per_unit == 0) {
@@ -113,37 +117,95 @@ LatencyBound::Division LatencyBound::divided(const std::vector<double>& by_chips
   return division;
 }
 
-double LatencyBound::straight_ns(const Division& division, Collective collective, double bytes, const Window& window) const {
-  struct Straight {
-    double latency_ns;
-    double link_bytes;
-  };
+void LatencyBound::find_gates() {
+  const topology::Fabric& fabric = *topology_.fabric();
+  using Links = std::set<topology::LinkId>;
+  topology::Route route;
+  for (const bool is_outward : {true, false}) {
+    std::vector<Links> links(ranks_);  // by the other rank
+    for (uint32_t rank = 1; rank < ranks_; ++rank) {
+      const uint32_t source = is_outward ? 0 : rank;
+      const uint32_t target = is_outward ? rank : 0;
+      const uint32_t ways = fabric.route_count(source, target);
+      for (uint32_t way = 0; ways <= kMostWays && way < ways; ++way) {
+        fabric.route(source, target, way, &route);
+        links[rank].insert(is_outward ? route.links.front() : route.links.back());
+      }
+    }
+    const std::set<Links> different(links.begin() + 1, links.end());
+    for (const Links& of_gate : different) {
+      if (of_gate.empty()) {
+        continue;
+      }
+      Gate gate{.is_outward = is_outward, .ranks = {}, .bytes_per_ns = 0};
+      for (uint32_t rank = 1; rank < ranks_; ++rank) {
+        if (!links[rank].empty() && std::ranges::includes(of_gate, links[rank])) {
+          gate.ranks.push_back(rank);
+        }
+      }
+      for (const topology::LinkId link : of_gate) {
+        gate.bytes_per_ns += static_cast<double>(fabric.bytes_per_s(link)) / 1e9;
+      }
+      gates_.push_back(std::move(gate));
+    }
+  }
+}
+
+double LatencyBound::passed_ns(std::vector<Straight> straight, double bytes_per_ns) {
+  std::ranges::sort(straight, [](const Straight& left, const Straight& right) { return left.latency_ns > right.latency_ns; });
+  double link_bytes = 0;
   double longest = 0;
+  for (const Straight& message : straight) {
+    link_bytes += message.link_bytes;
+    longest = std::max(longest, message.latency_ns + link_bytes / bytes_per_ns);
+  }
+  return longest;
+}
+
+LatencyBound::Straight LatencyBound::straight(const Division& division, size_t pair, double bytes, const Window& window) const {
+  const auto source = static_cast<uint32_t>(pair / division.count) * division.chips_per_unit;
+  const auto target = static_cast<uint32_t>(pair % division.count) * division.chips_per_unit;
+  const double slack_ns = window.to_ns - division.one_ns[pair];
+  return {division.one_ns[pair], bytes / efficiency(topology_.fabric()->protocols(source, target), slack_ns)};
+}
+
+double LatencyBound::at_gates_ns(const Division& division, Collective collective, double bytes, const Window& window) const {
+  double longest = 0;
+  for (const Gate& gate : gates_) {
+    std::vector<Straight> through;
+    for (const uint32_t rank : gate.ranks) {
+      const uint32_t source = gate.is_outward ? 0 : rank;
+      const uint32_t target = gate.is_outward ? rank : 0;
+      const size_t pair = size_t{source} * division.count + target;
+      if (is_asked_for(collective, source, target) && division.two_ns[pair] > window.from_ns) {
+        through.push_back(straight(division, pair, bytes, window));
+      }
+    }
+    longest = std::max(longest, passed_ns(std::move(through), gate.bytes_per_ns));
+  }
+  return longest;
+}
+
+double LatencyBound::straight_ns(const Division& division, Collective collective, double bytes, const Window& window) const {
+  double longest = division.chips_per_unit == 1 ? at_gates_ns(division, collective, bytes, window) : 0;
   for (const Side& side : sides_) {
     const auto is_inside = [&](uint32_t unit) { return side.is_inside[size_t{unit} * division.chips_per_unit]; };
     bool is_whole = true;  // no unit is cut
     for (uint32_t rank = 0; rank < ranks_; ++rank) {
       is_whole &= side.is_inside[rank] == is_inside(rank / division.chips_per_unit);
     }
-    std::vector<Straight> straight;
+    std::vector<Straight> through;
     for (uint32_t source = 0; source < division.count && is_whole; ++source) {
       for (uint32_t target = 0; target < division.count; ++target) {
         const size_t pair = size_t{source} * division.count + target;
         // Links are alike both ways: what comes to a root is as what leaves it.
         const bool is_cut = collective == Collective::reduce ? is_inside(target) && !is_inside(source) : is_inside(source) && !is_inside(target);
         if (is_cut && is_asked_for(collective, source, target) && division.two_ns[pair] > window.from_ns) {
-          const double slack_ns = window.to_ns - division.one_ns[pair];
-          const uint32_t chips = division.chips_per_unit;
-          straight.push_back({division.one_ns[pair], bytes / efficiency(topology_.fabric()->protocols(source * chips, target * chips), slack_ns)});
+          through.push_back(straight(division, pair, bytes, window));
         }
       }
     }
-    std::ranges::sort(straight, [](const Straight& left, const Straight& right) { return left.latency_ns > right.latency_ns; });
-    double link_bytes = 0;
-    for (const Straight& message : straight) {
-      link_bytes += message.link_bytes;
-      longest = std::max(longest, message.latency_ns + link_bytes / side.bytes_per_ns);
-    }
+    longest = std::max(longest, passed_ns(std::move(through), side.bytes_per_ns));
   }
   return longest;
 }

@@ -6,6 +6,9 @@
 // vector straight: of what comes that way, nothing has been reduced with what other units have. A message that takes a latency of L has left by T-L, and goes
 // by a protocol that is quick enough for T. Hence for each cut between units and each latency L: what those messages of latency L or more put through the cut
 // has passed it by T-L. The least T that fits all of that, and all divisions into units, is the bound.
+//
+// What goes straight takes one of the ways that routing has for it. So those of its messages whose ways all leave a chip, or all enter it, by some of its links
+// have passed these by then: on a torus, where routing goes along the axes in order, most of what comes to a chip comes along the last.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +49,22 @@ class LatencyBound {
     double from_ns = 0;
     double to_ns = 0;
   };
+  // Ways out of rank 0, or into it, and the ranks to or from which no message takes another.
+  struct Gate {
+    bool is_outward = false;
+    std::vector<uint32_t> ranks;
+    double bytes_per_ns = 0;
+  };
+  void find_gates();
+  // What goes straight, until so much has passed what all of it has to pass.
+  struct Straight {
+    double latency_ns;
+    double link_bytes;
+  };
+  static double passed_ns(std::vector<Straight> straight, double bytes_per_ns);
+  Straight straight(const Division& division, size_t pair, double bytes, const Window& window) const;
+  // Of rank 0's links.
+  double at_gates_ns(const Division& division, schedule::Collective collective, double bytes, const Window& window) const;
   // Until all has passed that has to go straight.
   double straight_ns(const Division& division, schedule::Collective collective, double bytes, const Window& window) const;
 
@@ -53,6 +72,7 @@ class LatencyBound {
   uint32_t ranks_;
   double base_ns_ = 0;  // the least of the protocols'
   std::vector<Side> sides_;
+  std::vector<Gate> gates_;
   std::vector<Division> divisions_;
 };
 

@@ -112,6 +112,7 @@ TEST_F(ModelledMachine, WhatSwitchesWouldReduceAndCopyIsTheSame) {
   for (const char* const algorithm : {"allreduce:in_switch_rails", "allreduce:rail_shots", "allreduce:far_first"}) {
     expect(9, algorithm, [](Operation operation) { return operation == Operation::all_reduce; });
   }
+  expect(9, "broadcast:relay_tree;reduce:relay_tree", [](Operation operation) { return operation == Operation::broadcast || operation == Operation::reduce; });
   lay("cerebras-swarmx.toml:4");
   expect(4, "allreduce:in_switch_tree;allgather:in_switch;reducescatter:in_switch", [](Operation operation) {
     return operation == Operation::all_reduce || operation == Operation::all_gather || operation == Operation::reduce_scatter;

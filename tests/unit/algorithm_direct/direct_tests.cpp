@@ -24,6 +24,7 @@ const planner::Algorithm& two_shot() { return algorithms()[1]; }
 const planner::Algorithm& in_switch() { return algorithms()[2]; }
 const planner::Algorithm& in_switch_tree() { return algorithms()[3]; }
 const planner::Algorithm& far_first() { return algorithms()[4]; }
+const planner::Algorithm& relay_tree() { return algorithms()[5]; }
 
 constexpr uint64_t kBytesPerS = 1'000'000'000;
 
@@ -131,6 +132,67 @@ TEST(FarFirstTest, HidesBytesBehindLatencies) {
       }
     }
   }
+}
+
+TEST(RelayTreeTest, SolvesOnEveryShapeBetweenNeighboursAlone) {
+  for (const tests::GridShape& shape : {tests::torus_of({5}), tests::mesh_of({3}), tests::torus_of({4, 3}), tests::mesh_of({3, 2, 2}), tests::twisted_torus_of({2, 4})}) {
+    for (const Collective collective : {Collective::broadcast, Collective::reduce}) {
+      ASSERT_NO_FATAL_FAILURE(tests::expect_solves_on_grid(relay_tree(), collective, shape));
+    }
+  }
+  for (uint32_t rank_count = 4; rank_count <= 64; rank_count += tests::test_size() == tests::Size::full ? 1 : 15) {
+    const topology::Topology ring = tests::topology_of(tests::torus_of({rank_count}));
+    for (const Collective collective : {Collective::broadcast, Collective::reduce}) {
+      for (const InPlace in_place : {InPlace::no, InPlace::yes}) {
+        const Problem problem{.collective = collective, .rank_count = rank_count, .root = rank_count / 3, .in_place = in_place};
+        ASSERT_TRUE(tests::solves_on_links(relay_tree(), problem, ring));
+      }
+    }
+  }
+  EXPECT_FALSE(relay_tree().applies({.collective = Collective::broadcast, .rank_count = 8}, around_a_switch(8)));
+  EXPECT_FALSE(relay_tree().applies({.collective = Collective::broadcast, .rank_count = 8}, tests::reaching_topology(8)));
+  EXPECT_FALSE(relay_tree().applies({.rank_count = 5}, tests::topology_of(tests::torus_of({5}))));
+}
+
+// A ring on which software takes so long for each message.
+topology::Topology ring_of_steps(uint32_t rank_count, uint64_t step_ns) {
+  topology::LevelModel level;
+  level.kind = topology::LevelKind::ring;
+  level.dims = {rank_count};
+  level.wrap = topology::Wrap::all;
+  level.bytes_per_s = {{.value = 50'000'000'000, .citation = {}}};
+  level.hop_ns = {.value = 200, .citation = {}};
+  level.protocols.push_back({.protocol = {.name = "only", .step_ns = step_ns}, .citation = {}, .efficiency_citation = {}});
+  const auto fabric = topology::make_fabric({.name = "ring", .title = "", .chip = "chip", .shapes = {}, .levels = {level}});
+  EXPECT_TRUE(fabric) << fabric.error().message();
+  return topology::Topology::of(*fabric);
+}
+
+// Of twelve chips the farthest is 1.2 us of hops away. With steps of 0.3 us it hears after 1.5 us, and so do, by one another, those five hops away; with steps of
+// 2 us nobody else is quick enough, but for a reduce whose way is a third longer.
+TEST(RelayTreeTest, SendsStraightWhatOthersWouldBringTooLate) {
+  const auto children_of_root = [](Collective collective, uint64_t step_ns) {
+    const topology::Topology ring = ring_of_steps(12, step_ns);
+    const Problem problem{.collective = collective, .rank_count = 12, .root = 4};
+    EXPECT_TRUE(tests::solves(relay_tree(), problem, ring));
+    return tests::count_steps(relay_tree().build(problem, ring, 4), collective == Collective::broadcast ? StepKind::send : StepKind::receive);
+  };
+  EXPECT_EQ(children_of_root(Collective::broadcast, 0), 2u);
+  EXPECT_EQ(children_of_root(Collective::broadcast, 2'000), 11u);
+  EXPECT_EQ(children_of_root(Collective::reduce, 2'000), 11u);
+  EXPECT_LT(children_of_root(Collective::broadcast, 300), 11u);
+  EXPECT_LT(children_of_root(Collective::reduce, 1'000), 11u);
+}
+
+TEST(RelayTreeTest, HidesBytesBehindLatencies) {
+  constexpr uint64_t kBytes = 5'000;  // 0.1 us on a link
+  const topology::Topology ring = ring_of_steps(12, 2'000);
+  const Problem problem{.collective = Collective::broadcast, .rank_count = 12};
+  const auto price = [&](const planner::Algorithm& algorithm) {
+    return static_cast<double>(cost::price_ns(problem, tests::build_all(algorithm, problem, ring), ring, {.element_count = kBytes, .element_bytes = 1}));
+  };
+  EXPECT_GT(price(one_shot()), 2'000 + 1'200 + 500);
+  EXPECT_LT(price(relay_tree()), 2'000 + 1'200 + 300);
 }
 
 TEST(TwoShotTest, AllReduceOfTwoRanksNeedsNeitherScratchNorCopies) {
