@@ -24,8 +24,8 @@ namespace {
 
 using namespace schedule;
 
-// All pairs are looked at.
-constexpr uint32_t kMostRanksOfRelays = 192;
+// Ways from each rank to many others are looked up.
+constexpr uint32_t kMostRanksOfRelays = 2048;
 constexpr uint64_t kNever = UINT64_MAX;
 
 class RelayTree {
@@ -116,14 +116,17 @@ class RelayTree {
     };
     Way best;
     const bool may_be_straight = are_joined(root_, rank);
-    for (const uint32_t relay : nearer) {
-      if (!are_joined(relay, rank)) {
+    for (auto next = nearer.rbegin(); next != nearer.rend(); ++next) {
+      const uint32_t relay = *next;
+      // Ways take long to look up. Some are too late however short their last message is; others are no earlier than the best, and their last message is longer.
+      const bool is_too_late = may_be_straight && takes_ns_[relay] + least_ns_[nearer.front()] > most_ns_;
+      const bool is_no_better = best.there_ns <= least_ns_[rank] && takes_ns_[relay] + best.last_ns < best.there_ns;
+      if (is_too_late || is_no_better || !are_joined(relay, rank) || (may_be_straight && least_ns_[relay] == least_ns_[rank])) {
         continue;
       }
       const uint64_t last_ns = between_ns(relay, rank);
       const Way way{.there_ns = takes_ns_[relay] + last_ns, .last_ns = last_ns, .used = most_used()};
-      const bool is_between = least_ns_[relay] < least_ns_[rank] && last_ns < least_ns_[rank];
-      if (way < best && (!may_be_straight || (is_between && way.there_ns <= most_ns_))) {
+      if (way < best && (!may_be_straight || (last_ns < least_ns_[rank] && way.there_ns <= most_ns_))) {
         best = way;
         parents_[rank] = relay;
       }
