@@ -74,8 +74,8 @@ constexpr SettingForm assign_sockets{
       constexpr uint64_t kMaxSockets = 8;
       uint64_t count = 0;
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
-      if (error != std::errc() || end != value.data() + value.size() || count < 1 || count > kMaxSockets) {
-        return invalid_argument("{}: \"{}\" is not a number from 1 to {}", variable, value, kMaxSockets);
+      if (error != std::errc() || end != value.data() + value.size() || count > kMaxSockets) {
+        return invalid_argument("{}: \"{}\" is not a number from 0 to {}", variable, value, kMaxSockets);
       }
       settings.sockets_per_interface = count;
       return {};
@@ -121,7 +121,8 @@ constexpr SettingRow kRows[] = {
     {"TUTTI_OFI_PROVIDER", "", "libfabric's provider that the transport ofi uses, as in \"tcp\"; empty: that of a network adapter",
      assign_text<&Settings::ofi_provider>},
     {"TUTTI_SOCKET_PORTS", "", "ports that TCP links are accepted on, as in \"40000-40999\"; empty: any", assign_ports},
-    {"TUTTI_SOCKETS_PER_INTERFACE", "1", "TCP sockets that a link has on each network interface, 1 to 8", assign_sockets},
+    {"TUTTI_SOCKETS_PER_INTERFACE", "0", "TCP sockets that a link has on each network interface, 1 to 8; 0: one, and between hosts more if a trial shows that they help",
+     assign_sockets},
     {"TUTTI_HOSTID", "", "overrides the identity of this host; ranks with different ones never share memory",
      assign_text<&Settings::host_id>},
     {"TUTTI_SECRET_FILE", "",

@@ -23,7 +23,7 @@ struct Settings {
   std::string socket_interfaces;              // TUTTI_SOCKET_IFNAME, parsed by base/interfaces
   std::string ofi_provider;                   // TUTTI_OFI_PROVIDER, chosen by transports/ofi
   PortRange socket_ports;                     // TUTTI_SOCKET_PORTS
-  uint64_t sockets_per_interface = 1;         // TUTTI_SOCKETS_PER_INTERFACE
+  uint64_t sockets_per_interface = 0;         // TUTTI_SOCKETS_PER_INTERFACE
   std::string host_id;                        // TUTTI_HOSTID
   std::string secret_file;                    // TUTTI_SECRET_FILE
   uint64_t timeout_ms = 300'000;              // TUTTI_TIMEOUT_MS; 0: none

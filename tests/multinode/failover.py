@@ -43,12 +43,13 @@ class Failed(Exception):
 class Sums:
     """The ranks, and when rank 0 began its sums."""
 
-    def __init__(self, hosts, program, size_bytes):
+    def __init__(self, hosts, program, size_bytes, variables=None):
         self.lines = []
         self.ranks = []
         for rank, name in enumerate(hosts.names):
             told = {"RANK": str(rank), "WORLD_SIZE": str(len(hosts.names)), "LOCAL_RANK": "0", "MASTER_ADDR": hosts.address(0),
                     "MASTER_PORT": PORT, "TUTTI_SECRET_FILE": str(hosts.secret), "TUTTI_TRANSPORTS": "tcp", "TUTTI_TIMEOUT_MS": "60000"}
+            told |= variables or {}
             self.ranks.append(subprocess.Popen(hosts.command(name, [*program, str(size_bytes)]), env=os.environ | told, text=True,
                                                stdin=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
                                                stdout=subprocess.PIPE if rank == 0 else None))

@@ -30,10 +30,11 @@ Identity named(Identity identity, const RailName& name) {
 }
 
 RailProbe::RailProbe(const Setup& setup, const Identity& identity, const Clock& clock, Deadline deadline) : setup_(setup), clock_(&clock) {
-  const auto count = static_cast<uint8_t>(setup.plan.size());
-  assert(count > 1 && count <= kMaxRails);
-  for (uint8_t rail = 0; rail < count; ++rail) {
-    const RailName name{.session = setup.session, .incarnation = 0, .count = count, .rail = rail};
+  assert(!setup.plan.empty() && setup.plan.size() <= kMaxRails);
+  // A name of several is also that of the only one that is tried: the other side then waits until it is told.
+  const auto count = static_cast<uint8_t>(std::max<size_t>(setup.plan.size(), 2));
+  for (uint8_t rail = 0; rail < setup.plan.size(); ++rail) {
+    const RailName name{.session = setup.session, .incarnation = 0, .count = count, .rail = rail, .may_change = setup.may_change};
     attempts_.push_back({Dialer({setup.rank, {setup.plan[rail]}}, named(identity, name), clock, deadline)});
   }
 }
@@ -55,8 +56,12 @@ RailProbe::State RailProbe::advance() {
   return proven_count > 0 ? State::found : State::none;
 }
 
+bool RailProbe::has_all() const {
+  return std::ranges::all_of(attempts_, [](const Attempt& attempt) { return attempt.state == Dialer::State::proven; });
+}
+
 Gathered RailProbe::take() {
-  Gathered gathered{.session = setup_.session, .rails = {}, .sockets = {}};
+  Gathered gathered{.session = setup_.session, .may_change = setup_.may_change, .rails = {}, .sockets = {}};
   for (size_t rail = 0; rail < attempts_.size(); ++rail) {
     if (attempts_[rail].state == Dialer::State::proven) {
       gathered.rails[rail] = true;
@@ -81,8 +86,14 @@ Gathered RailProbe::take() {
 }
 
 void RailArrivals::add(const RailName& name, Descriptor socket) {
-  if (!arrivals_.empty() && (arrivals_.front().name.session != name.session || arrivals_.front().name.count != name.count)) {
-    *this = RailArrivals();
+  if (!arrivals_.empty()) {
+    const RailName& last = arrivals_.front().name;
+    if (static_cast<uint8_t>(last.session - name.session - 1) < 127) {
+      return;  // late
+    }
+    if (last.session != name.session || last.count != name.count) {
+      *this = RailArrivals();
+    }
   }
   std::erase_if(arrivals_, [&](const Arrival& arrival) { return arrival.name.rail == name.rail; });
   arrivals_.push_back({name, std::move(socket)});
@@ -127,6 +138,7 @@ std::optional<Gathered> RailArrivals::advance(const Clock& clock) {
 
 Gathered RailArrivals::take(const RailHeader& beginning) {
   Gathered gathered{.session = arrivals_.front().name.session,
+                    .may_change = arrivals_.front().name.may_change,
                     .rails = RailSet(beginning.payload_bytes),
                     .sockets = {}};
   for (Arrival& arrival : arrivals_) {

@@ -34,6 +34,7 @@ struct Gathered {
     Descriptor socket;
   };
   uint8_t session = 0;
+  bool may_change = false;
   RailSet rails;  // agreed on; some may lack their socket, and come later
   std::vector<Socket> sockets;  // at least one
 };
@@ -44,13 +45,16 @@ class RailProbe {
   struct Setup {
     uint32_t rank = 0;  // to be found
     uint8_t session = 0;
-    std::vector<Way> plan;
+    bool may_change = false;
+    std::vector<Way> plan;  // of one way: then the sockets are its only one as soon as the other side is told
   };
   // `clock` outlives it.
   RailProbe(const Setup& setup, const Identity& identity, const Clock& clock, Deadline deadline);
 
   enum class State : uint8_t { probing, found, none };
   State advance();
+  // Whether nothing of the plan is missing.
+  bool has_all() const;
   // What was found, when the other side has been told.
   Gathered take();
   const std::vector<Way>& plan() const { return setup_.plan; }
@@ -67,9 +71,10 @@ class RailProbe {
   Deadline patience_ = Deadline::none();  // since one has been found
 };
 
-// The side that accepts: what has come, from a rank, in the session that came last.
+// The side that accepts: what has come, from a rank, in the latest session.
 class RailArrivals {
  public:
+  bool empty() const { return arrivals_.empty(); }
   void add(const RailName& name, Descriptor socket);
   // Reads what the other side says. Not empty once it is known which sockets the link has, and they are there or late.
   std::optional<Gathered> advance(const Clock& clock);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/descriptor.hpp"
 #include "base/settings.hpp"
@@ -37,6 +38,7 @@ class TcpLink final : public SocketLink {
 
   size_t flush() override;
   size_t look() override;
+  std::vector<int> sockets() const override { return {socket_.get()}; }
 
  private:
   size_t send_due_credit();

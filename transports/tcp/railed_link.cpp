@@ -315,7 +315,7 @@ void RailedLink::fail(Status why) {
   }
 }
 
-void RailedLink::look_for_silence() {
+void RailedLink::tend() {
   const uint64_t now_ns = clock_.now_ns();
   std::array<uint64_t, kMaxRails> silent_ns{};
   uint64_t shortest_ns = UINT64_MAX;
@@ -364,20 +364,26 @@ transport::LinkEstimate RailedLink::estimate() const {
     return {.latency_ns = 4'000, .bandwidth_bytes_per_s = 4'000'000'000, .source = "default for several sockets on loopback", .copies_out = true};
   }
   std::vector<SocketFigures> figures;
-  for (const auto& rail : rails_) {
-    if (rail != nullptr) {
-      figures.push_back(figures_of(rail->socket()));
-    }
+  for (const int socket : sockets()) {
+    figures.push_back(figures_of(socket));
   }
   return estimate_between_hosts(figures);
 }
 
-std::string RailedLink::describe() const {
-  std::string text = "tcp";
+std::vector<int> RailedLink::sockets() const {
+  std::vector<int> sockets;
   for (const auto& rail : rails_) {
     if (rail != nullptr) {
-      text += fmt::format("{} {}", text.size() > 3 ? "," : "", describe_ends(rail->socket()));
+      sockets.push_back(rail->socket());
     }
+  }
+  return sockets;
+}
+
+std::string RailedLink::describe() const {
+  std::string text = "tcp";
+  for (const int socket : sockets()) {
+    text += fmt::format("{} {}", text.size() > 3 ? "," : "", describe_ends(socket));
   }
   return text;
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/descriptor.hpp"
@@ -51,14 +52,15 @@ class RailedLink final : public SocketLink {
 
   size_t flush() override;
   size_t look() override;
+  // Gives up rails that are silent while another works.
+  void tend() override;
+  std::vector<int> sockets() const override;
 
   uint8_t session() const { return setup_.session; }
   // Those that should be made again. None once the link has failed.
   RailSet missing() const;
   // Takes over a proven socket for a rail of the link, in place of what was there before. False if it has failed, or has this rail from later.
   bool attach(size_t index, uint8_t incarnation, Descriptor socket);
-  // Gives up rails that are silent while another works. To be called every few milliseconds.
-  void look_for_silence();
 
  private:
   // How a rail that is given up is closed: a silent one gets no answer to anything.

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/interfaces.hpp"
 #include "transports/tcp/wire.hpp"
 
 namespace tutti::transports::tcp {
@@ -26,16 +25,17 @@ constexpr int kMaxReadsAtClose = 256;
 // A kernel that lacks one is no reason to fail.
 void set_option(int socket, int level, int option, int value) { (void)::setsockopt(socket, level, option, &value, sizeof value); }
 
-std::string name_of_end(int socket, decltype(&::getsockname) get_name) {
+std::optional<SocketAddress> end_of(int socket, decltype(&::getsockname) get_name) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  if (get_name(socket, reinterpret_cast<sockaddr*>(&storage), &length) == 0) {
-    if (const auto address = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length)) {
-      return address->to_string();
-    }
+  if (get_name(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
+    return std::nullopt;
   }
-  return "unknown";
+  const auto address = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
+  return address ? std::optional(*address) : std::nullopt;
 }
+
+std::string name_of(const std::optional<SocketAddress>& end) { return end ? end->to_string() : "unknown"; }
 
 }  // namespace
 
@@ -50,9 +50,10 @@ void tune(int socket, const Settings& settings) {
   }
 }
 
-std::string describe_ends(int socket) {
-  return fmt::format("{} -> {}", name_of_end(socket, &::getsockname), name_of_end(socket, &::getpeername));
-}
+std::optional<SocketAddress> own_end(int socket) { return end_of(socket, &::getsockname); }
+std::optional<SocketAddress> peer_end(int socket) { return end_of(socket, &::getpeername); }
+
+std::string describe_ends(int socket) { return fmt::format("{} -> {}", name_of(own_end(socket)), name_of(peer_end(socket))); }
 
 void shut_down(int socket) {
   ::shutdown(socket, SHUT_WR);

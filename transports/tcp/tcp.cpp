@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -18,10 +19,13 @@ namespace {
 using transport::PeerState;
 
 constexpr int kMaxEventsPerLook = 64;
-// How often rails are asked whether they are silent.
+// How often rails are asked whether they are silent, and links how much they have to do.
 constexpr uint64_t kTendingInterval_ns = 5'000'000;
 
 constexpr uint64_t kListenerToken = UINT64_MAX;
+
+// What carries less between two looks is not full, whatever its sockets say.
+constexpr uint64_t kLeastBusyBytes = 128 * 1024;
 
 }  // namespace
 
@@ -92,9 +96,9 @@ void TcpTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
     return;
   }
   peer.ways = std::move(found);
-  std::vector<Way> plan = plan_rails(acceptor_->interfaces(), address_, *theirs, settings_.sockets_per_interface);
+  std::vector<Way> plan = plan_rails(acceptor_->interfaces(), address_, *theirs, std::max<uint64_t>(settings_.sockets_per_interface, 1));
   if (plan.size() > 1) {
-    peer.probe.emplace(RailProbe::Setup{rank, peer.session++, std::move(plan)}, identity_, clock_, peer.deadline);
+    peer.probe.emplace(RailProbe::Setup{rank, peer.session++, may_change(peer), std::move(plan)}, identity_, clock_, peer.deadline);
   } else {
     begin_dialing(rank);
   }
@@ -102,9 +106,12 @@ void TcpTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
 
 void TcpTransport::begin_dialing(uint32_t rank) {
   Peer& peer = peers_[rank];
-  const RailName name{.session = peer.session++, .incarnation = 0, .count = 1, .rail = 0};
+  const RailName name{.session = peer.session++, .incarnation = 0, .count = 1, .rail = 0, .may_change = may_change(peer)};
   peer.dialer.emplace(Dialer::Target{rank, transport::ways_to(peer.ways)}, named(identity_, name), clock_, peer.deadline);
 }
+
+// On a host no network limits connections, so only links between hosts look for the best number of sockets. The rank that connects decides.
+bool TcpTransport::may_change(const Peer& peer) const { return peer.distance == Distance::other_host && settings_.sockets_per_interface == 0; }
 
 void TcpTransport::disconnect(uint32_t rank) {
   assert(rank < peers_.size());
@@ -112,7 +119,7 @@ void TcpTransport::disconnect(uint32_t rank) {
   if (peer.state == PeerState::connecting) {
     --connecting_count_;
   }
-  railed_link_count_ -= peer.railed != nullptr ? 1 : 0;
+  tended_link_count_ -= is_tended(peer) ? 1 : 0;
   const uint8_t session = peer.session;
   peer = Peer();
   peer.session = session;
@@ -137,8 +144,8 @@ size_t TcpTransport::look() {
   size_t done = look_at_sockets();
   done += acceptor_->advance(proven_);
   done += take_proven();
-  if (railed_link_count_ > 0 && (rails_missing_ || clock_.now_ns() >= next_tending_ns_)) {
-    tend_rails();
+  if (tended_link_count_ > 0 && (tending_presses_ || clock_.now_ns() >= next_tending_ns_)) {
+    tend_links();
   }
   return done + (connecting_count_ > 0 ? advance_connecting() : 0);
 }
@@ -174,8 +181,11 @@ size_t TcpTransport::take_proven() {
     const RailName name = *rail_name_of(arrival.peer.purpose);
     if (peer.state != PeerState::connected) {
       peer.arrivals.add(name, std::move(arrival.socket));
-    } else if (peer.railed != nullptr && name.session == peer.railed->session() && name.count > 1) {
+    } else if (peer.railed != nullptr && name.session == peer.link_session && name.count > 1) {
       attach(arrival.peer.rank, {name.rail, name.incarnation, std::move(arrival.socket)});
+    } else if (peer.changing != nullptr && name.session != peer.link_session && name.count > 1) {
+      peer.arrivals.add(name, std::move(arrival.socket));
+      tending_presses_ = true;
     }  // else the peer has a link already, and this one is closed
   }
   proven_.clear();
@@ -209,8 +219,7 @@ void TcpTransport::advance_peer(uint32_t rank) {
   switch (peer.dialer->advance()) {
     case Dialer::State::dialing: break;
     case Dialer::State::proven: {
-      Gathered gathered;
-      gathered.rails[0] = true;
+      Gathered gathered{.session = static_cast<uint8_t>(peer.session - 1), .may_change = may_change(peer), .rails = 1, .sockets = {}};
       gathered.sockets.push_back({0, 0, peer.dialer->take_socket()});
       establish(rank, std::move(gathered));
       break;
@@ -238,35 +247,52 @@ void TcpTransport::advance_probe(uint32_t rank) {
 
 void TcpTransport::establish(uint32_t rank, Gathered gathered) {
   Peer& peer = peers_[rank];
-  const Status established = establish_link(rank, std::move(gathered));
-  if (!established.ok()) {
-    leave_connecting(peer, PeerState::unreachable, established.message());
+  const bool may_change = gathered.may_change;
+  auto sockets = make_sockets(rank, std::move(gathered));
+  if (!sockets) {
+    leave_connecting(peer, PeerState::unreachable, sockets.error().message());
     return;
   }
+  peer.link = std::move(*sockets);
+  if (may_change) {
+    make_changing(rank);
+  }
+  tended_link_count_ += is_tended(peer) ? 1 : 0;
   log::info("tcp: rank {} is connected: {}", rank, peer.link->describe());
   leave_connecting(peer, PeerState::connected, {});
 }
 
-Status TcpTransport::establish_link(uint32_t rank, Gathered gathered) {
+// What the link is made of, now or from now on.
+Result<std::unique_ptr<SocketLink>> TcpTransport::make_sockets(uint32_t rank, Gathered gathered) {
   Peer& peer = peers_[rank];
+  peer.link_session = gathered.session;
+  peer.railed = nullptr;
+  peer.watched_socket = -1;
   if (gathered.rails.count() == 1) {
     Descriptor socket = std::move(gathered.sockets.front().socket);
-    TUTTI_RETURN_IF_ERROR(watch(socket.get(), EPOLLIN | EPOLLRDHUP, rank));
+    TUTTI_UNEXPECTED_IF_ERROR(watch(socket.get(), EPOLLIN | EPOLLRDHUP, rank));
     peer.watched_socket = socket.get();
-    peer.link = std::make_unique<TcpLink>(std::move(socket), settings_, peer.distance, backlogged_link_count_);
-    return {};
+    return std::make_unique<TcpLink>(std::move(socket), settings_, peer.distance, backlogged_link_count_);
   }
-  auto link = std::make_unique<RailedLink>(RailedLink::Setup{.session = gathered.session,
-                                                             .rails = gathered.rails,
-                                                             .distance = peer.distance},
-                                           settings_, clock_, backlogged_link_count_);
-  peer.railed = link.get();
-  peer.link = std::move(link);
-  ++railed_link_count_;
+  auto railed = std::make_unique<RailedLink>(
+      RailedLink::Setup{.session = gathered.session, .rails = gathered.rails, .distance = peer.distance}, settings_, clock_, backlogged_link_count_);
+  peer.railed = railed.get();
   for (Gathered::Socket& socket : gathered.sockets) {
     attach(rank, std::move(socket));
   }
-  return {};
+  return railed;
+}
+
+void TcpTransport::make_changing(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  const bool leads = rank_ < rank;
+  if (leads) {
+    peer.search.emplace(SocketSearch::Setup{rank, ways_of(peer.link->sockets())}, identity_, clock_);
+  }
+  const size_t max_frame_bytes = choose_frame_bytes(settings_.slice_bytes, std::min(kMaxFrameBytesBetweenHosts, kMaxRailFrameBytes));
+  auto changing = std::make_unique<ChangingLink>(leads ? ChangingLink::Part::leads : ChangingLink::Part::follows, max_frame_bytes, std::move(peer.link));
+  peer.changing = changing.get();
+  peer.link = std::move(changing);
 }
 
 void TcpTransport::attach(uint32_t rank, Gathered::Socket socket) {
@@ -275,23 +301,87 @@ void TcpTransport::attach(uint32_t rank, Gathered::Socket socket) {
   }
 }
 
-void TcpTransport::tend_rails() {
+void TcpTransport::tend_links() {
   next_tending_ns_ = clock_.now_ns() + kTendingInterval_ns;
-  rails_missing_ = false;
+  tending_presses_ = false;
   for (uint32_t rank = 0; rank < peers_.size(); ++rank) {
-    Peer& peer = peers_[rank];
-    if (peer.railed == nullptr) {
+    if (!is_tended(peers_[rank])) {
       continue;
     }
-    peer.railed->look_for_silence();
+    peers_[rank].link->tend();
+    if (peers_[rank].changing != nullptr) {
+      look_for_best_sockets(rank);
+    }
+    make_lost_rails(rank);
+  }
+}
+
+void TcpTransport::make_lost_rails(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  if (peer.railed != nullptr && peer.redialer) {
     const RailSet missing = peer.railed->missing();
-    if (peer.redialer) {
-      rails_missing_ = rails_missing_ || missing.any();
-      for (Gathered::Socket& socket : peer.redialer->advance(missing)) {
-        attach(rank, std::move(socket));
-      }
+    tending_presses_ = tending_presses_ || missing.any();
+    for (Gathered::Socket& socket : peer.redialer->advance(missing)) {
+      attach(rank, std::move(socket));
     }
   }
+}
+
+void TcpTransport::look_for_best_sockets(uint32_t rank) {
+  Peer& peer = peers_[rank];
+  ChangingLink& link = *peer.changing;
+  if (!link.failure().ok()) {
+    return;
+  }
+  const std::optional<uint64_t> rate_bytes_per_s = note_full_rate(peer);
+  if (!peer.search) {
+    if (rate_bytes_per_s) {
+      link.tell_rate(*rate_bytes_per_s);
+    }
+    if (std::optional<Gathered> gathered = link.may_change() ? peer.arrivals.advance(clock_) : std::nullopt) {
+      change_sockets(rank, std::move(*gathered));
+    }
+  } else {
+    if (rate_bytes_per_s) {
+      peer.search->trial().note(SocketTrial::Direction::out, *rate_bytes_per_s);
+    }
+    if (const auto told_bytes_per_s = link.take_told_rate(); told_bytes_per_s && link.is_settled()) {
+      peer.search->trial().note(SocketTrial::Direction::in, *told_bytes_per_s);
+    }
+    peer.session += peer.session == peer.link_session ? 1 : 0;  // of the other 255
+    if (std::optional<Gathered> gathered = link.may_change() ? peer.search->advance(peer.session) : std::nullopt) {
+      peer.redialer.emplace(Redialer::Setup{rank, gathered->session, peer.search->plan()}, identity_, clock_);
+      change_sockets(rank, std::move(*gathered));
+      peer.search->trial().changed(clock_.now_ns());
+    }
+  }
+  tending_presses_ = tending_presses_ || !link.is_settled() || !peer.arrivals.empty() || (peer.search && peer.search->is_connecting());
+}
+
+// Nothing while a rail is lost, or sockets are being changed.
+std::optional<uint64_t> TcpTransport::note_full_rate(Peer& peer) {
+  const uint64_t sent_bytes = peer.changing->sent_bytes();
+  const bool is_busy = sent_bytes - std::exchange(peer.sent_bytes, sent_bytes) >= kLeastBusyBytes;
+  if (!peer.changing->is_settled() || (peer.railed != nullptr && peer.railed->missing().any())) {
+    peer.full_rate.begin_anew();
+    return std::nullopt;
+  }
+  if (!is_busy) {
+    peer.full_rate.pause();
+    return std::nullopt;
+  }
+  return peer.full_rate.note(clock_.now_ns(), load_of(peer.changing->sockets()));
+}
+
+void TcpTransport::change_sockets(uint32_t rank, Gathered gathered) {
+  Peer& peer = peers_[rank];
+  auto sockets = make_sockets(rank, std::move(gathered));
+  if (!sockets) {
+    peer.changing->fail(sockets.error());
+    return;
+  }
+  peer.changing->change_to(std::move(*sockets));
+  log::info("tcp: the link to rank {} changes to {}", rank, peer.link->describe());
 }
 
 void TcpTransport::leave_connecting(Peer& peer, PeerState state, std::string reason) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames over TCP: between two ranks one authenticated socket, or a rail on each network interface of theirs, made by the lower rank. All channels
-// are multiplexed over all of them.
+// Frames over TCP: between two ranks one authenticated socket, or rails over their network interfaces, made by the lower rank. All channels are
+// multiplexed over all of them.
 #pragma once
 
 #include <cstddef>
@@ -16,9 +16,12 @@
 #include "transport/look_pace.hpp"
 #include "transport/transport.hpp"
 #include "transports/tcp/address.hpp"
+#include "transports/tcp/changing_link.hpp"
+#include "transports/tcp/full_rate.hpp"
 #include "transports/tcp/gathering.hpp"
 #include "transports/tcp/link.hpp"
 #include "transports/tcp/railed_link.hpp"
+#include "transports/tcp/socket_search.hpp"
 
 namespace tutti::transports::tcp {
 
@@ -49,10 +52,19 @@ class TcpTransport final : public transport::Transport {
     RailArrivals arrivals;  // also from before this rank was asked to connect
     uint8_t session = 0;    // of the next attempt
     std::unique_ptr<SocketLink> link;
-    RailedLink* railed = nullptr;  // the link, if it has rails
+    uint8_t link_session = 0;
+    RailedLink* railed = nullptr;  // the link, or what it has changed to, if that has rails
     std::optional<Redialer> redialer;
     int watched_socket = -1;  // a link's only one, if it is in the epoll set
+    ChangingLink* changing = nullptr;  // the link, if its sockets may change
+    std::optional<SocketSearch> search;  // of the rank that connects
+    FullRate full_rate;
+    uint64_t sent_bytes = 0;  // when that was noted last
   };
+
+  static bool is_tended(const Peer& peer) { return peer.railed != nullptr || peer.changing != nullptr; }
+
+  bool may_change(const Peer& peer) const;
 
   explicit TcpTransport(const transport::TransportContext& context);
   Status open();
@@ -66,9 +78,14 @@ class TcpTransport final : public transport::Transport {
   void advance_probe(uint32_t rank);
   size_t take_proven();
   void establish(uint32_t rank, Gathered gathered);
-  Status establish_link(uint32_t rank, Gathered gathered);
+  Result<std::unique_ptr<SocketLink>> make_sockets(uint32_t rank, Gathered gathered);
+  void make_changing(uint32_t rank);
   void attach(uint32_t rank, Gathered::Socket socket);
-  void tend_rails();
+  void tend_links();
+  void make_lost_rails(uint32_t rank);
+  void look_for_best_sockets(uint32_t rank);
+  std::optional<uint64_t> note_full_rate(Peer& peer);
+  void change_sockets(uint32_t rank, Gathered gathered);
   void leave_connecting(Peer& peer, transport::PeerState state, std::string reason);
   Status watch(int socket, uint32_t events, uint64_t token);
 
@@ -83,8 +100,8 @@ class TcpTransport final : public transport::Transport {
   std::vector<transport::Acceptor::Proven> proven_;
   size_t connecting_count_ = 0;
   size_t backlogged_link_count_ = 0;
-  size_t railed_link_count_ = 0;
-  bool rails_missing_ = false;
+  size_t tended_link_count_ = 0;
+  bool tending_presses_ = false;
   uint64_t next_tending_ns_ = 0;
   transport::LookPace look_pace_;
 };

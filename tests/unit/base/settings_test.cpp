@@ -100,7 +100,7 @@ TEST_F(SettingsTest, MalformedValuesNameVariableAndValue) {
                           Case{"TUTTI_TIMEOUT_MS", "18446744073709551616"}, Case{"TUTTI_SLICE_BYTES", "many"},
                           Case{"TUTTI_DEBUG", "LOUD"}, Case{"TUTTI_PEER_MEMORY", "yes"},
                           Case{"TUTTI_SOCKET_PORTS", "0-7"}, Case{"TUTTI_SOCKET_PORTS", "7-6"}, Case{"TUTTI_SOCKET_PORTS", "7-65536"},
-                          Case{"TUTTI_SOCKET_PORTS", "7-"}, Case{"TUTTI_SOCKETS_PER_INTERFACE", "0"}, Case{"TUTTI_SOCKETS_PER_INTERFACE", "9"}}) {
+                          Case{"TUTTI_SOCKET_PORTS", "7-"}, Case{"TUTTI_SOCKETS_PER_INTERFACE", "one"}, Case{"TUTTI_SOCKETS_PER_INTERFACE", "9"}}) {
     clear();
     ::setenv(bad.variable, bad.value, 1);
     const auto parsed = Settings::parse();

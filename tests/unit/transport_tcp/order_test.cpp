@@ -313,7 +313,7 @@ TEST(TcpDrainRate, IsTheBestOfLate) {
 }
 
 TEST(TcpRailName, IsReadFromThePurposeItMakes) {
-  for (const RailName& name : {RailName{}, RailName{.session = 255, .incarnation = 17, .count = kMaxRails, .rail = kMaxRails - 1}}) {
+  for (const RailName& name : {RailName{}, RailName{.session = 255, .incarnation = 17, .count = kMaxRails, .rail = kMaxRails - 1, .may_change = true}}) {
     EXPECT_EQ(rail_name_of(purpose_of(name)), name);
   }
   EXPECT_EQ(purpose_of({}), kLinkPurpose);

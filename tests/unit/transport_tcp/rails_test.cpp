@@ -157,6 +157,35 @@ TEST_F(TcpRailsTest, PayloadIsReleasedOnceThePeerHasIt) {
   EXPECT_TRUE(world_.poll_until([&] { return world_.link(0, 1).released_bytes(kChannel) == payload.size(); }));
 }
 
+// One of two is tried, as when a link goes back to one socket.
+TEST(TcpRailArrivals, TheLatestSessionCounts) {
+  ManualClock clock;
+  std::array<std::array<Descriptor, 2>, 3> sockets;
+  for (auto& ends : sockets) {
+    std::array<int, 2> pair{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()), 0);
+    ends = {Descriptor(pair[0]), Descriptor(pair[1])};
+  }
+  RailArrivals arrivals;
+  const auto arrive = [&](uint8_t session, size_t index) {
+    arrivals.add({.session = session, .incarnation = 0, .count = 2, .rail = 0, .may_change = true}, std::move(sockets[index][1]));
+  };
+  arrive(255, 0);
+  arrive(0, 1);  // behind 255
+  arrive(255, 2);
+  std::array<std::byte, kRailHeaderBytes> beginning;
+  encode_rail_header({.kind = RailKind::beginning, .payload_bytes = 1, .frame = {}}, beginning);
+  for (const auto& ends : sockets) {
+    (void)::send(ends[0].get(), beginning.data(), beginning.size(), MSG_NOSIGNAL);
+  }
+  const auto gathered = arrivals.advance(clock);
+  ASSERT_TRUE(gathered);
+  EXPECT_EQ(gathered->session, 0);
+  EXPECT_TRUE(gathered->may_change);
+  EXPECT_EQ(gathered->sockets.size(), 1u);
+  EXPECT_TRUE(arrivals.empty());
+}
+
 TEST_F(TcpRailsTest, CanConnectAgainAfterADisconnect) {
   world_[0].disconnect(1);
   world_[1].disconnect(0);
