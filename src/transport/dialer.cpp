@@ -18,7 +18,37 @@ constexpr uint64_t kRetryPause_ns = 20'000'000;
 // before it.
 constexpr uint64_t kTentative_ns = 4'000'000'000;
 
+bool has_family(const Place& place, int family) {
+  return std::ranges::any_of(place.sockets, [&](const SocketAddress& socket) { return socket.family() == family; });
+}
+
+bool needs_scope(const SocketAddress& socket) { return socket.family() == AF_INET6 && socket.is_link_local(); }
+
 }  // namespace
+
+// A link-local address is reachable with the scope of the connecting rank's own interface; on one host both have the same interfaces.
+std::vector<SocketAddress> ways(const Place& connecting, const Place& accepting) {
+  const bool same_host = connecting.host == accepting.host;
+  std::vector<SocketAddress> found;
+  std::vector<SocketAddress> on_the_wire;
+  for (const SocketAddress& socket : accepting.sockets) {
+    if (!has_family(connecting, socket.family()) || (!same_host && socket.is_loopback())) {
+      continue;
+    }
+    if (same_host || !needs_scope(socket)) {
+      (socket.is_link_local() ? on_the_wire : found).push_back(socket);
+      continue;
+    }
+    for (const SocketAddress& own : connecting.sockets) {
+      if (needs_scope(own)) {
+        on_the_wire.push_back(socket.with_scope_of(own));
+      }
+    }
+  }
+  std::ranges::stable_partition(found, [](const SocketAddress& socket) { return socket.is_loopback(); });
+  found.insert(found.end(), on_the_wire.begin(), on_the_wire.end());
+  return found;
+}
 
 std::vector<Way> ways_to(std::span<const SocketAddress> addresses) {
   std::vector<Way> ways;

@@ -24,6 +24,16 @@ struct Way {
   std::string to_string() const { return to.to_string(); }
 };
 
+// Where a rank is: its host, as a digest of the host id, and the addresses of its sockets in the order of preference.
+struct Place {
+  uint64_t host = 0;
+  std::span<const SocketAddress> sockets;
+};
+// Where a rank at `connecting` may find one at `accepting`, best first. Both ends compute the same, so that both know when there is no way. Left out are families of
+// which `connecting` has no address, and loopback unless both are on one host, where it goes first. Link-local IPv6 goes last, over each interface of
+// `connecting` that has it, since only trying tells which are on one wire.
+std::vector<SocketAddress> ways(const Place& connecting, const Place& accepting);
+
 std::vector<Way> ways_to(std::span<const SocketAddress> addresses);
 
 class Dialer {

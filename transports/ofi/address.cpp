@@ -92,16 +92,4 @@ std::optional<Address> decode(std::span<const std::byte> bytes) {
   return reader.is_at_end() ? std::optional(std::move(address)) : std::nullopt;
 }
 
-// A link-local address can be reached with the scope of the connecting rank's own interface, which the other's encoding cannot tell.
-std::vector<SocketAddress> ways(const Address& connecting, const Address& accepting) {
-  const bool is_same_host = connecting.host == accepting.host;
-  std::vector<SocketAddress> found;
-  std::ranges::copy_if(accepting.sockets, std::back_inserter(found), [&](const SocketAddress& socket) {
-    const bool has_family = std::ranges::any_of(connecting.sockets, [&](const SocketAddress& own) { return own.family() == socket.family(); });
-    return has_family && (is_same_host || (!socket.is_loopback() && !socket.is_link_local()));
-  });
-  std::ranges::stable_partition(found, [](const SocketAddress& socket) { return socket.is_loopback(); });
-  return found;
-}
-
 }  // namespace tutti::transports::ofi

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/interfaces.hpp"
+#include "transport/dialer.hpp"
 
 namespace tutti::transports::ofi {
 
@@ -23,14 +24,13 @@ struct Address {
   std::string provider;     // "tcp;ofi_rxm"
   std::vector<std::byte> name;  // of the endpoint
   std::vector<SocketAddress> sockets;  // in the order of preference
+
+  transport::Place place() const { return {host, sockets}; }
 };
 
 // At most transport::kMaxAddressBytes.
 std::vector<std::byte> encode(const Address& address);
 // Empty when the bytes are no address of this transport.
 std::optional<Address> decode(std::span<const std::byte> bytes);
-
-// Where `connecting` may find `accepting`, best first; loopback only on one host, and first there.
-std::vector<SocketAddress> ways(const Address& connecting, const Address& accepting);
 
 }  // namespace tutti::transports::ofi

@@ -2,7 +2,6 @@
 #include "transports/ofi/ofi.hpp"
 
 #include <poll.h>
-#include <sys/epoll.h>
 
 #include <algorithm>
 #include <array>
@@ -28,9 +27,6 @@ constexpr int kSoftwarePreference = 5;
 
 // The purpose that sentinels claim.
 constexpr uint64_t kSentinelPurpose = 0x7475'7474'696f'6669;
-
-constexpr int kMaxEventsPerLook = 64;
-constexpr uint64_t kListenerToken = UINT64_MAX;
 
 // From proof to greeting: how long endpoints may take to reach each other.
 constexpr uint64_t kGreetingPatience_ns = 10'000'000'000;
@@ -129,13 +125,11 @@ Status OfiTransport::open(std::unique_ptr<Endpoint> endpoint) {
   }
   log::info("ofi: {} at {}", address_.provider, endpoint->describe(address_.name));
   hub_ = std::make_unique<Hub>(std::move(endpoint), tag_of(rank_), static_cast<uint32_t>(peers_.size()));
-  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll_.valid()) {
-    return system_error(errno, "epoll_create1");
+  auto watch = transport::SocketWatch::open(*acceptor_);
+  if (!watch) {
+    return watch.error();
   }
-  for (const int socket : acceptor_->sockets()) {
-    TUTTI_RETURN_IF_ERROR(watch(socket, kListenerToken));
-  }
+  watch_ = std::move(*watch);
   return {};
 }
 
@@ -146,13 +140,6 @@ OfiTransport::~OfiTransport() {
   for (Peer& peer : peers_) {
     peer.link.reset();
   }
-}
-
-Status OfiTransport::watch(int socket, uint64_t token) {
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLRDHUP;
-  event.data.u64 = token;
-  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket, &event) == 0 ? Status() : system_error(errno, "epoll_ctl");
 }
 
 transport::Link* OfiTransport::link(uint32_t rank) {
@@ -171,7 +158,7 @@ void OfiTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
     return;
   }
   const bool is_same_host = theirs->host == address_.host;
-  std::vector<SocketAddress> found = rank_ < rank ? ways(address_, *theirs) : ways(*theirs, address_);
+  std::vector<SocketAddress> found = rank_ < rank ? transport::ways(address_.place(), theirs->place()) : transport::ways(theirs->place(), address_.place());
   if (theirs->provider != address_.provider) {
     peer.reason = fmt::format("it uses libfabric's {}, this rank {}", theirs->provider, address_.provider);
   } else if (core_of(address_.provider) == "shm" && !is_same_host) {
@@ -233,18 +220,14 @@ size_t OfiTransport::poll() {
 }
 
 size_t OfiTransport::look() {
-  std::array<epoll_event, kMaxEventsPerLook> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), kMaxEventsPerLook, 0);
   size_t done = 0;
-  for (int index = 0; index < count; ++index) {
-    const uint64_t token = events[static_cast<size_t>(index)].data.u64;
-    if (token == kListenerToken) {
-      done += acceptor_->accept_waiting();
-    } else if (Peer& peer = peers_[token]; peer.sentinel && peer.sentinel->look() == Sentinel::State::ended) {
-      (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, peer.sentinel->socket(), nullptr);  // it would be reported at every look
+  const bool somebody_connects = watch_->look([&](uint32_t rank) {
+    if (Peer& peer = peers_[rank]; peer.sentinel && peer.sentinel->look() == Sentinel::State::ended) {
+      watch_->remove(peer.sentinel->socket());
       ++done;
     }
-  }
+  });
+  done += somebody_connects ? acceptor_->accept_waiting() : 0;
   (void)acceptor_->advance(arrivals_);
   done += take_arrivals();
   done += connecting_count_ > 0 ? advance_connecting() : 0;
@@ -303,7 +286,7 @@ void OfiTransport::take_socket(uint32_t rank, Descriptor socket) {
   Peer& peer = peers_[rank];
   peer.sentinel.emplace(std::move(socket));
   peer.dialer.reset();
-  if (const Status watched = watch(peer.sentinel->socket(), rank); !watched.ok()) {
+  if (const Status watched = watch_->add(peer.sentinel->socket(), rank); !watched.ok()) {
     return leave_connecting(peer, PeerState::unreachable, watched.message());
   }
   fill_random(std::as_writable_bytes(std::span(&peer.nonce, 1)));

@@ -15,6 +15,7 @@
 #include "transport/acceptor.hpp"
 #include "transport/dialer.hpp"
 #include "transport/look_pace.hpp"
+#include "transport/socket_watch.hpp"
 #include "transport/transport.hpp"
 #include "transports/ofi/address.hpp"
 #include "transports/ofi/hub.hpp"
@@ -60,7 +61,6 @@ class OfiTransport final : public transport::Transport {
 
   explicit OfiTransport(const transport::TransportContext& context);
   Status open(std::unique_ptr<Endpoint> endpoint);
-  Status watch(int socket, uint64_t token);
 
   size_t look();
   size_t take_arrivals();
@@ -83,7 +83,7 @@ class OfiTransport final : public transport::Transport {
   Address address_;
   std::unique_ptr<Hub> hub_;
   std::optional<transport::Acceptor> acceptor_;
-  Descriptor epoll_;
+  std::optional<transport::SocketWatch> watch_;
   std::vector<Peer> peers_;
   std::vector<transport::Acceptor::Proven> arrivals_;
   size_t connecting_count_ = 0;

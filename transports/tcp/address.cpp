@@ -18,13 +18,6 @@ constexpr size_t kHostBytes = sizeof(uint64_t);
 constexpr size_t kHeadBytes = kMagic.size() + kHostBytes + 1;
 static_assert(kHeadBytes + kMaxSocketAddresses * SocketAddress::kEncodedBytes <= transport::kMaxAddressBytes);
 
-bool has_family(const Address& address, int family) {
-  return std::any_of(address.sockets.begin(), address.sockets.end(),
-                     [&](const SocketAddress& socket) { return socket.family() == family; });
-}
-
-bool needs_scope(const SocketAddress& socket) { return socket.family() == AF_INET6 && socket.is_link_local(); }
-
 // An address that two hosts have is of networks that each has for itself, like that of its containers.
 bool is_own(const Address& address, const SocketAddress& socket) {
   return std::ranges::any_of(address.sockets, [&](const SocketAddress& own) { return own.is_same_host(socket); });
@@ -81,34 +74,10 @@ std::optional<Address> decode(std::span<const std::byte> bytes) {
   return address;
 }
 
-// A link-local address is reachable with the scope of the connecting rank's own interface; on one host both have the same interfaces.
-std::vector<SocketAddress> ways(const Address& connecting, const Address& accepting) {
-  const bool same_host = connecting.host == accepting.host;
-  std::vector<SocketAddress> found;
-  std::vector<SocketAddress> on_the_wire;
-  for (const SocketAddress& socket : accepting.sockets) {
-    if (!has_family(connecting, socket.family()) || (!same_host && socket.is_loopback())) {
-      continue;
-    }
-    if (same_host || !needs_scope(socket)) {
-      (socket.is_link_local() ? on_the_wire : found).push_back(socket);
-      continue;
-    }
-    for (const SocketAddress& own : connecting.sockets) {
-      if (needs_scope(own)) {
-        on_the_wire.push_back(socket.with_scope_of(own));
-      }
-    }
-  }
-  std::ranges::stable_partition(found, [](const SocketAddress& socket) { return socket.is_loopback(); });
-  found.insert(found.end(), on_the_wire.begin(), on_the_wire.end());
-  return found;
-}
-
 std::vector<Way> plan_rails(std::span<const Interface> own, const Address& connecting, const Address& accepting, uint64_t sockets_per_interface) {
   std::vector<Way> pairs;
   if (connecting.host == accepting.host) {
-    const std::vector<SocketAddress> found = ways(connecting, accepting);
+    const std::vector<SocketAddress> found = transport::ways(connecting.place(), accepting.place());
     if (!found.empty()) {
       pairs.push_back({found.front()});
     }

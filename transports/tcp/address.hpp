@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What peers must know to reach a rank over TCP, and the order in which its socket addresses are tried.
+// What peers must know to reach a rank over TCP, and which of the ways to it become rails.
 #pragma once
 
 #include <cstddef>
@@ -22,17 +22,14 @@ struct Address {
   // A digest of the host id: ranks with equal ones try loopback first. If two hosts' ids collide, that attempt fails and the next one is made.
   uint64_t host = 0;
   std::vector<SocketAddress> sockets;  // in the order of preference
+
+  transport::Place place() const { return {host, sockets}; }
 };
 
 // At most transport::kMaxAddressBytes.
 std::vector<std::byte> encode(const Address& address);
 // Empty when the bytes are no address of this transport.
 std::optional<Address> decode(std::span<const std::byte> bytes);
-
-// Where `connecting` may find `accepting`, best first. Both ends compute the same, so that both know when there is no way. Left out are families of
-// which `connecting` has no interface, and loopback unless both are on one host, where it goes first. Link-local IPv6 goes last, over each interface of
-// `connecting` that has it, since only trying tells which are on one wire.
-std::vector<SocketAddress> ways(const Address& connecting, const Address& accepting);
 
 // The ways of the rails that a link from `connecting` to `accepting` should have, or less than two of them for a link of one socket. Each of the
 // `own` interfaces, which are those of `connecting`, gives `sockets_per_interface` rails, to an address on its own network; where there is none of any

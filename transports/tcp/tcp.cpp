@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transports/tcp/tcp.hpp"
 
-#include <sys/epoll.h>
-
 #include <algorithm>
-#include <array>
 #include <cassert>
-#include <cerrno>
 #include <utility>
 
 #include "base/hash.hpp"
@@ -18,11 +14,8 @@ namespace {
 
 using transport::PeerState;
 
-constexpr int kMaxEventsPerLook = 64;
 // How often rails are asked whether they are silent, and links how much they have to do.
 constexpr uint64_t kTendingInterval_ns = 5'000'000;
-
-constexpr uint64_t kListenerToken = UINT64_MAX;
 
 // What carries less between two looks is not full, whatever its sockets say.
 constexpr uint64_t kLeastBusyBytes = 128 * 1024;
@@ -54,21 +47,12 @@ Status TcpTransport::open() {
   }
   acceptor_.emplace(std::move(*acceptor));
   address_.sockets = acceptor_->addresses();
-  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll_.valid()) {
-    return system_error(errno, "epoll_create1");
+  auto watch = transport::SocketWatch::open(*acceptor_);
+  if (!watch) {
+    return watch.error();
   }
-  for (const int socket : acceptor_->sockets()) {
-    TUTTI_RETURN_IF_ERROR(watch(socket, EPOLLIN, kListenerToken));
-  }
+  watch_ = std::move(*watch);
   return {};
-}
-
-Status TcpTransport::watch(int socket, uint32_t events, uint64_t token) {
-  epoll_event event{};
-  event.events = events;
-  event.data.u64 = token;
-  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket, &event) == 0 ? Status() : system_error(errno, "epoll_ctl");
 }
 
 void TcpTransport::connect(uint32_t rank, std::span<const std::byte> peer_address) {
@@ -82,7 +66,7 @@ void TcpTransport::connect(uint32_t rank, std::span<const std::byte> peer_addres
     peer.reason = "its address makes no sense";
     return;
   }
-  std::vector<SocketAddress> found = rank_ < rank ? ways(address_, *theirs) : ways(*theirs, address_);
+  std::vector<SocketAddress> found = rank_ < rank ? transport::ways(address_.place(), theirs->place()) : transport::ways(theirs->place(), address_.place());
   if (found.empty()) {
     peer.reason = "no address in common";
     return;
@@ -151,25 +135,20 @@ size_t TcpTransport::look() {
 }
 
 size_t TcpTransport::look_at_sockets() {
-  std::array<epoll_event, kMaxEventsPerLook> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), kMaxEventsPerLook, 0);
   size_t done = 0;
-  for (int index = 0; index < count; ++index) {
-    const uint64_t token = events[static_cast<size_t>(index)].data.u64;
-    if (token == kListenerToken) {
-      done += acceptor_->accept_waiting();
-    } else if (Peer& peer = peers_[token]; peer.link != nullptr) {
+  const bool somebody_connects = watch_->look([&](uint32_t rank) {
+    if (Peer& peer = peers_[rank]; peer.link != nullptr) {
       done += peer.link->look();
       stop_watching_if_failed(peer);
     }
-  }
-  return done;
+  });
+  return done + (somebody_connects ? acceptor_->accept_waiting() : 0);
 }
 
-// A dead socket would be reported at every look. Rails close theirs.
+// Rails close theirs.
 void TcpTransport::stop_watching_if_failed(Peer& peer) {
   if (!peer.link->failure().ok() && peer.watched_socket >= 0) {
-    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, peer.watched_socket, nullptr);
+    watch_->remove(peer.watched_socket);
     peer.watched_socket = -1;
   }
 }
@@ -270,7 +249,7 @@ Result<std::unique_ptr<SocketLink>> TcpTransport::make_sockets(uint32_t rank, Ga
   peer.watched_socket = -1;
   if (gathered.rails.count() == 1) {
     Descriptor socket = std::move(gathered.sockets.front().socket);
-    TUTTI_UNEXPECTED_IF_ERROR(watch(socket.get(), EPOLLIN | EPOLLRDHUP, rank));
+    TUTTI_UNEXPECTED_IF_ERROR(watch_->add(socket.get(), rank));
     peer.watched_socket = socket.get();
     return std::make_unique<TcpLink>(std::move(socket), settings_, peer.distance, backlogged_link_count_);
   }
@@ -296,7 +275,7 @@ void TcpTransport::make_changing(uint32_t rank) {
 }
 
 void TcpTransport::attach(uint32_t rank, Gathered::Socket socket) {
-  if (watch(socket.socket.get(), EPOLLIN | EPOLLRDHUP, rank).ok()) {
+  if (watch_->add(socket.socket.get(), rank).ok()) {
     (void)peers_[rank].railed->attach(socket.rail, socket.incarnation, std::move(socket.socket));
   }
 }

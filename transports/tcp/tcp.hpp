@@ -14,6 +14,7 @@
 #include "base/descriptor.hpp"
 #include "transport/acceptor.hpp"
 #include "transport/look_pace.hpp"
+#include "transport/socket_watch.hpp"
 #include "transport/transport.hpp"
 #include "transports/tcp/address.hpp"
 #include "transports/tcp/changing_link.hpp"
@@ -87,7 +88,6 @@ class TcpTransport final : public transport::Transport {
   std::optional<uint64_t> note_full_rate(Peer& peer);
   void change_sockets(uint32_t rank, Gathered gathered);
   void leave_connecting(Peer& peer, transport::PeerState state, std::string reason);
-  Status watch(int socket, uint32_t events, uint64_t token);
 
   const uint32_t rank_;
   const Clock& clock_;
@@ -95,7 +95,7 @@ class TcpTransport final : public transport::Transport {
   const Identity identity_;
   Address address_;
   std::optional<transport::Acceptor> acceptor_;
-  Descriptor epoll_;
+  std::optional<transport::SocketWatch> watch_;
   std::vector<Peer> peers_;
   std::vector<transport::Acceptor::Proven> proven_;
   size_t connecting_count_ = 0;

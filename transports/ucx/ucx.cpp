@@ -26,9 +26,6 @@ using transport::PeerState;
 constexpr int kPreference = 5;
 constexpr int kPreferenceWithAdapters = 15;
 
-// How often processes are looked at: a death is told within a second. The count serves callers whose clock stands still.
-constexpr uint64_t kLookIntervalNs = 50'000'000;
-constexpr uint32_t kMaxPollsBetweenLooks = 4096;
 
 // Whether UCX_TLS asks by name for a transport that reads the peer's memory and reports no errors, as UCX leaves such out where errors must be told.
 bool asks_for_unreported_errors() {
@@ -148,9 +145,7 @@ size_t UcxTransport::poll() {
   size_t done = worker_->progress_once(seen_);
   done += connecting_count_ > 0 ? advance_connecting() : 0;
   look_at_links();
-  if (watched_count_ > 0 && (++polls_ >= kMaxPollsBetweenLooks || clock_.now_ns() >= next_look_ns_)) {
-    polls_ = 0;
-    next_look_ns_ = clock_.now_ns() + kLookIntervalNs;
+  if (watched_count_ > 0 && process_pace_.is_due(clock_.now_ns(), false)) {
     for (Peer& peer : peers_) {
       if (peer.is_watched) {
         peer.link->look_at_process();

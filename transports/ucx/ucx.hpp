@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/authentication.hpp"
+#include "transport/look_pace.hpp"
 #include "transport/transport.hpp"
 #include "transports/ucx/address.hpp"
 #include "transports/ucx/introduction.hpp"
@@ -67,8 +68,7 @@ class UcxTransport final : public transport::Transport {
   size_t connecting_count_ = 0;
   size_t watched_count_ = 0;
   uint64_t seen_ = 0;  // Worker::progress_once()
-  uint32_t polls_ = 0;
-  uint64_t next_look_ns_ = 0;
+  transport::LookPace process_pace_{50'000'000, 4096};  // a death is told within a second
 };
 
 }  // namespace tutti::transports::ucx

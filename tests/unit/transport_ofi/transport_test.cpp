@@ -112,6 +112,21 @@ TEST_F(OfiTransportTest, WithoutAnEndpointThatReachesItAPeerIsUnreachableWithARe
   EXPECT_EQ(reason_for(other), "no address in common");
 }
 
+TEST_F(OfiTransportTest, SentinelsAreAcceptedOnThePortsThatTheUserGives) {
+  // Eight neighbours of one that was free a moment ago, of which two are enough.
+  const auto listener = listen_on(*SocketAddress::resolve("127.0.0.1", 0), 4);
+  const uint16_t first = std::min<uint16_t>(local_address(*listener)->port(), 65'528);
+  settings_.socket_ports = {.first = first, .last = static_cast<uint16_t>(first + 7)};
+  make(2, 14);
+  for (const auto& transport : transports_) {
+    const std::optional<Address> address = decode(transport->address());
+    ASSERT_TRUE(address && !address->sockets.empty());
+    for (const SocketAddress& socket : address->sockets) {
+      EXPECT_TRUE(socket.port() >= first && socket.port() <= first + 7) << socket.to_string();
+    }
+  }
+}
+
 TEST_F(OfiTransportTest, SoftwareIsPreferredToNothingOnly) {
   make(2, 13);
   EXPECT_EQ(type().preference, 20);

@@ -57,10 +57,10 @@ TEST(TcpAddress, LoopbackComesFirstOnOneHostAndNeverOnTwo) {
     }
     return texts;
   };
-  EXPECT_EQ(text(ways(one, other)), (std::vector<std::string>{"127.0.0.1:4", "192.0.2.2:3"})) << "one has no IPv6";
+  EXPECT_EQ(text(transport::ways(one.place(), other.place())), (std::vector<std::string>{"127.0.0.1:4", "192.0.2.2:3"})) << "one has no IPv6";
   other.host = 2;
-  EXPECT_EQ(text(ways(one, other)), std::vector<std::string>{"192.0.2.2:3"});
-  EXPECT_EQ(text(ways(other, {.host = 1, .sockets = {socket_address("127.0.0.1", 2)}})), std::vector<std::string>{});
+  EXPECT_EQ(text(transport::ways(one.place(), other.place())), std::vector<std::string>{"192.0.2.2:3"});
+  EXPECT_EQ(text(transport::ways(other.place(), Address{.host = 1, .sockets = {socket_address("127.0.0.1", 2)}}.place())), std::vector<std::string>{});
 }
 
 TEST(TcpConnect, IsAPlainTransportOfThisName) {

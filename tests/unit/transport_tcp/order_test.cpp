@@ -376,7 +376,7 @@ TEST(TcpWays, LinkLocalAddressesAreTriedOverEveryInterfaceThatHasOne) {
   Address here{.host = 1, .sockets = {*SocketAddress::resolve("10.0.0.1", 0), *SocketAddress::resolve("fe80::1%5", 0), *SocketAddress::resolve("fe80::2%6", 0)}};
   const Address there{.host = 2, .sockets = {*SocketAddress::resolve("fe80::9%77", 4711), *SocketAddress::resolve("10.0.0.9", 4711)}};
   std::vector<std::string> texts;
-  for (const SocketAddress& way : ways(here, there)) {
+  for (const SocketAddress& way : transport::ways(here.place(), there.place())) {
     texts.push_back(way.to_string());
   }
   EXPECT_EQ(texts, (std::vector<std::string>{"10.0.0.9:4711", "[fe80::9%5]:4711", "[fe80::9%6]:4711"}));
