@@ -39,6 +39,7 @@ class ChangingLink final : public SocketLink {
   size_t look() override;
   void tend() override;
   std::vector<int> sockets() const override { return newest().sockets(); }
+  SocketLoad load() const override { return newest().load(); }
 
   // Whether it has one set of sockets, or needs only one of two. The peer may have changed already.
   bool may_change() const { return next_ == nullptr || is_through(); }

@@ -20,18 +20,15 @@ constexpr uint64_t kCounted_ns = 40'000'000;
 
 }  // namespace
 
-SocketLoad load_of(std::span<const int> sockets) {
-  SocketLoad load;
-  for (const int socket : sockets) {
-    tcp_info info{};
-    socklen_t length = sizeof info;
-    if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) == 0) {
-      ++load.socket_count;
-      load.acknowledged_bytes += info.tcpi_bytes_acked;
-      load.waiting_bytes += info.tcpi_notsent_bytes + uint64_t{info.tcpi_unacked} * info.tcpi_snd_mss;
-    }
+SocketLoad load_of(int socket) {
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) {
+    return {};
   }
-  return load;
+  return {.socket_count = 1,
+          .acknowledged_bytes = info.tcpi_bytes_acked,
+          .waiting_bytes = info.tcpi_notsent_bytes + uint64_t{info.tcpi_unacked} * info.tcpi_snd_mss};
 }
 
 std::optional<uint64_t> FullRate::note(uint64_t now_ns, const SocketLoad& load) {

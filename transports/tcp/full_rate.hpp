@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 
 namespace tutti::transports::tcp {
 
@@ -14,8 +13,16 @@ struct SocketLoad {
   size_t socket_count = 0;
   uint64_t acknowledged_bytes = 0;  // since they were connected
   uint64_t waiting_bytes = 0;       // that were given to them and have not been acknowledged
+
+  SocketLoad& operator+=(const SocketLoad& other) {
+    socket_count += other.socket_count;
+    acknowledged_bytes += other.acknowledged_bytes;
+    waiting_bytes += other.waiting_bytes;
+    return *this;
+  }
 };
-SocketLoad load_of(std::span<const int> sockets);
+// Nothing of a socket of which the kernel does not tell.
+SocketLoad load_of(int socket);
 
 class FullRate {
  public:

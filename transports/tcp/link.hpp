@@ -39,6 +39,7 @@ class TcpLink final : public SocketLink {
   size_t flush() override;
   size_t look() override;
   std::vector<int> sockets() const override { return {socket_.get()}; }
+  SocketLoad load() const override { return load_of(socket_.get()); }
 
  private:
   size_t send_due_credit();

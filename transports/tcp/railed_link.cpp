@@ -380,6 +380,16 @@ std::vector<int> RailedLink::sockets() const {
   return sockets;
 }
 
+SocketLoad RailedLink::load() const {
+  SocketLoad load;
+  for (const auto& rail : rails_) {
+    if (rail != nullptr) {
+      load += load_of(rail->socket());
+    }
+  }
+  return load;
+}
+
 std::string RailedLink::describe() const {
   std::string text = "tcp";
   for (const int socket : sockets()) {

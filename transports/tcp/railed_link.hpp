@@ -55,6 +55,7 @@ class RailedLink final : public SocketLink {
   // Gives up rails that are silent while another works.
   void tend() override;
   std::vector<int> sockets() const override;
+  SocketLoad load() const override;
 
   uint8_t session() const { return setup_.session; }
   // Those that should be made again. None once the link has failed.

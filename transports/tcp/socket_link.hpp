@@ -12,6 +12,7 @@
 #include "base/interfaces.hpp"
 #include "base/settings.hpp"
 #include "transport/transport.hpp"
+#include "transports/tcp/full_rate.hpp"
 
 namespace tutti::transports::tcp {
 
@@ -28,6 +29,8 @@ class SocketLink : public transport::Link {
   virtual void tend() {}
   // Those that it has now.
   virtual std::vector<int> sockets() const = 0;
+  // What these have to do.
+  virtual SocketLoad load() const = 0;
 };
 
 // Options that make a link better but that it also works without.

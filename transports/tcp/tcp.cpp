@@ -349,7 +349,7 @@ std::optional<uint64_t> TcpTransport::note_full_rate(Peer& peer) {
     peer.full_rate.pause();
     return std::nullopt;
   }
-  return peer.full_rate.note(clock_.now_ns(), load_of(peer.changing->sockets()));
+  return peer.full_rate.note(clock_.now_ns(), peer.changing->load());
 }
 
 void TcpTransport::change_sockets(uint32_t rank, Gathered gathered) {
