@@ -18,13 +18,16 @@ namespace {
 using schedule::Collective;
 using topology::Direction;
 
-// A share's way along one axis: what its links have to carry, alone, and what passes after that until the next turn begins.
+// A share's way along one axis, or a half of it: what its links have to carry, alone, and what passes after that until the next begins, or until a share that
+// follows on the axis does.
 struct Turn {
   uint32_t axis = 0;
   bool takes_both = false;  // directions: a line
   uint64_t bytes = 0;  // over each of its links, at the end of a line
   uint64_t work_ns = 0;
   uint64_t rest_ns = 0;
+  uint64_t leaving_ns = 0;
+  size_t reduced_by = 0;  // of a turn that gathers: how many turns the others of its order have ended
 };
 
 struct Share {
@@ -34,6 +37,7 @@ struct Share {
   size_t at = 0;
   uint64_t work_ns = 0;   // left of this turn
   uint64_t begin_ns = 0;  // of this turn
+  uint64_t left_ns = 0;   // the turn before
 };
 
 class BucketForm {
@@ -75,20 +79,20 @@ class BucketForm {
  private:
   std::vector<Turn> turns_of(const topology::AxisOrder& order) {
     std::vector<Turn> turns;
-    for (uint32_t turn = 0; turn < order.turn_count(); ++turn) {
-      turns.push_back(turn_of(order, turn));
+    std::vector<size_t> reduced_by(order.turn_count(), 0);
+    for (uint32_t turn = 0; turn < order.turn_count() && problem_.collective != Collective::all_gather; ++turn) {
+      take_turn(order, turn, 0, turns);
+      reduced_by[turn] = turns.size();
     }
-    if (problem_.collective == Collective::all_gather) {
-      std::reverse(turns.begin(), turns.end());
-    }
-    if (problem_.collective == Collective::all_reduce) {
-      turns.insert(turns.end(), turns.rbegin(), turns.rend());
+    for (uint32_t turn = order.turn_count(); turn-- > 0 && problem_.collective != Collective::reduce_scatter;) {
+      take_turn(order, turn, reduced_by[turn], turns);
     }
     return turns;
   }
 
-  // A block is passed on as it comes: either the links are always busy, or a slice at a time goes the whole way.
-  Turn turn_of(const topology::AxisOrder& order, uint32_t turn) {
+  // A block is passed on as it comes: either the links are always busy, or a slice at a time goes the whole way. On a ring a share that follows is half of the
+  // rounds behind, on a line right behind.
+  void take_turn(const topology::AxisOrder& order, uint32_t turn, size_t reduced_by, std::vector<Turn>& turns) {
     const uint64_t messages = problem_.collective == Collective::all_reduce ? 1 : order.ranks_beyond(turn);
     const uint64_t message_bytes = multiply(chunk_bytes_, order.ranks_beyond(turn) / messages);
     const uint32_t neighbour = grid_.neighbour(0, order.axis(turn), Direction::up);
@@ -99,23 +103,39 @@ class BucketForm {
     const uint64_t block_ns = multiply(messages, hop.transfer_ns);
     const uint64_t hops = order.window(turn) - 1;
     const uint64_t busy = multiply(hops, block_ns);
-    const uint64_t through = add(multiply(hops, add(hop.latency_ns, hop.slice_ns)), block_ns - std::min(block_ns, hop.slice_ns));
-    return {.axis = order.axis(turn),
-            .takes_both = !grid_.axis(order.axis(turn)).wraps,
-            .bytes = multiply(hops * messages, message_bytes),
-            .work_ns = busy,
-            .rest_ns = std::max(add(busy, hop.latency_ns), through) - busy};
+    const uint64_t pace_ns = add(hop.latency_ns, hop.slice_ns);
+    const uint64_t through = add(multiply(hops, pace_ns), block_ns - std::min(block_ns, hop.slice_ns));
+    const uint64_t whole = std::max(add(busy, hop.latency_ns), through);
+    const bool is_ring = grid_.axis(order.axis(turn)).wraps;
+    const uint64_t first_hops = is_ring ? order.window(turn) / 2 : hops;
+    const uint64_t first_busy = multiply(first_hops, block_ns);
+    const uint64_t first_left = std::max(first_busy, add(multiply(first_hops - 1, pace_ns), block_ns));
+    const uint64_t first_whole = first_hops == hops ? whole : std::max(first_busy, multiply(first_hops, pace_ns));
+    const Turn first{.axis = order.axis(turn),
+                     .takes_both = !is_ring,
+                     .bytes = multiply(first_hops * messages, message_bytes),
+                     .work_ns = first_busy,
+                     .rest_ns = first_whole - first_busy,
+                     .leaving_ns = is_ring ? first_left - first_busy : 0,
+                     .reduced_by = reduced_by};
+    turns.push_back(first);
+    if (first_hops != hops) {
+      turns.push_back(first);
+      turns.back().bytes = multiply((hops - first_hops) * messages, message_bytes);
+      turns.back().work_ns = busy - first_busy;
+      turns.back().rest_ns = whole - first_whole - std::min(busy - first_busy, whole - first_whole);
+      turns.back().leaving_ns = turns.back().rest_ns - std::min(turns.back().rest_ns, hop.latency_ns);
+    }
   }
 
   // Shares of one order are on an axis one after another, and reduce there before any gathers.
-  bool waits_for(const Share& share, const Share& other, bool other_is_before) const {
-    const bool is_gathering = share.at >= grid_.axis_count();
+  bool waits_for(const Share& share, const Share& other, bool other_is_before, uint64_t now_ns) const {
     const Turn& turn = share.turns[share.at];
     if (share.first_axis != other.first_axis || !(turn.takes_both || share.direction == other.direction)) {
       return false;
     }
-    const size_t reducing_turn = is_gathering ? 2 * grid_.axis_count() - 1 - share.at : share.at;
-    return (other_is_before && other.at <= share.at) || (is_gathering && other.at <= reducing_turn);
+    const bool has_left = other.at > share.at + 1 || (other.at == share.at + 1 && other.left_ns <= now_ns);
+    return (other_is_before && !has_left) || other.at < turn.reduced_by;
   }
   bool is_working(size_t index, uint64_t now_ns) const {
     const Share& share = shares_[index];
@@ -123,7 +143,7 @@ class BucketForm {
       return false;
     }
     for (size_t other = 0; other < shares_.size(); ++other) {
-      if (other != index && waits_for(share, shares_[other], other < index)) {
+      if (other != index && waits_for(share, shares_[other], other < index, now_ns)) {
         return false;
       }
     }
@@ -152,6 +172,9 @@ class BucketForm {
         } else if (share.at < share.turns.size() && share.begin_ns > now_ns) {
           next_ns = std::min(next_ns, share.begin_ns);
         }
+        if (share.left_ns > now_ns) {
+          next_ns = std::min(next_ns, share.left_ns);
+        }
       }
       const auto sharing = [&](const Share& share) {
         const auto& there = users[share.turns[share.at].axis];
@@ -172,6 +195,7 @@ class BucketForm {
         Share& share = shares_[index];
         if (share.work_ns <= 1) {  // what division left
           share.begin_ns = add(next_ns, share.turns[share.at].rest_ns);
+          share.left_ns = add(next_ns, share.turns[share.at].leaving_ns);
           end_ns = std::max(end_ns, share.begin_ns);
           ++share.at;
           share.work_ns = share.at < share.turns.size() ? share.turns[share.at].work_ns : 0;

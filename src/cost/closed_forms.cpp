@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "cost/arithmetic.hpp"
-#include "cost/axis_exchange_form.hpp"
 #include "cost/circulant_pipeline_form.hpp"
 #include "cost/direct_forms.hpp"
 #include "cost/form.hpp"
@@ -51,8 +50,11 @@ std::optional<uint64_t> without_base(Form& form, const Messages& messages) {
 
 std::optional<uint64_t> price(Form& form, const Messages& messages) {
   const auto with_base = [&](uint64_t ns) { return add(ns, form.base_ns()); };
-  if (const auto played = messages.pattern == Pattern::axis_exchange ? axis_exchange_played_ns(form) : std::nullopt) {
-    return with_base(*played);
+  if (messages.schedules) {
+    const std::vector<schedule::Schedule> schedules = messages.schedules();
+    if (const auto played = schedules.empty() ? std::nullopt : form.play(schedules)) {
+      return with_base(*played);
+    }
   }
   if (follows_grid(messages.pattern)) {
     const auto note_wave = [&](const Wave& wave, uint64_t times) { form.note(wave, times); };

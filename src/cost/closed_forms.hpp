@@ -2,20 +2,23 @@
 // What algorithms cost at scale: closed forms on the links of a fabric, for machines whose schedules are too many to build and to play. Pure functions,
 // thread-safe.
 //
-// A form adds up waves: messages that are under way together, such as all between partners at one distance. A wave takes its longest latency, and its
-// busiest link's bytes at that link's bandwidth. Waves follow one another, or overlap where the schedule streams; a ring is a path through its hops, of
-// which the slowest may be taken again and again. Where ranks run ahead of each other, the messages themselves are played, if they are not too many.
+// Schedules of few steps are played. A form adds up waves: messages that are under way together, such as all between partners at one distance. A wave takes
+// its longest latency, and its busiest link's bytes at that link's bandwidth. Waves follow one another, or overlap where the schedule streams; a ring is a path
+// through its hops, of which the slowest may be taken again and again. Where ranks run ahead of each other and what they do repeats, some of it is played and
+// stands for the rest.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "cost/bill.hpp"
 #include "cost/cost.hpp"
 #include "schedule/outline.hpp"
 #include "schedule/pattern.hpp"
 #include "schedule/problem.hpp"
+#include "schedule/schedule.hpp"
 #include "topology/topology.hpp"
 
 namespace tutti::cost {
@@ -24,9 +27,11 @@ namespace tutti::cost {
 struct Messages {
   schedule::Pattern pattern = schedule::Pattern::other;
   std::function<void(schedule::Outline&)> outline = {};  // for patterns that are other
+  // Of all ranks, if they have few enough steps; none otherwise.
+  std::function<std::vector<schedule::Schedule>()> schedules = {};
 };
 
-// Of more messages none are played, or only those that others are like.
+// Of more messages only those are played that others are like.
 inline constexpr uint64_t kMostPlayedMessages = 50'000;
 
 // Within a tenth of price_ns() for the schedules, but for what docs/design/cost.md names (tests/planner/closed_forms_test.cpp). Of all pairs of more than

@@ -7,58 +7,16 @@
 namespace tutti::cost {
 namespace {
 
-// Messages that are all under way at once take time to play that grows with the square of their number: of more ranks they are not.
-constexpr uint64_t kMostPlayedAtOnce = 5'200;
-
+// Rounds in which ranks come to the distances from each other that they keep.
+constexpr uint64_t kLeastPlayedRounds = 32;
 // What links take in fourths of what they carry, where ranks have few messages under way.
 constexpr uint64_t kFarFirstFourths = 5;
 
 using schedule::Collective;
 using schedule::WaitMode;
 
-// The root's chunks to the others and theirs to each other, or the same backwards, with an own lane for each peer. Messages are added rank by rank: those
-// that begin together choose their ways in that order.
-std::optional<uint64_t> rooted_two_shot_played(Form& form, uint64_t chunk) {
-  const uint32_t root = form.problem().root;
-  const bool is_broadcast = form.problem().collective == Collective::broadcast;
-  MessageGraph messages(form.ranks());
-  const auto send = [&](uint32_t source, uint32_t target) {
-    return messages.add({.source = source, .target = target, .bytes = chunk, .send_lane = target, .receive_lane = source});
-  };
-  const auto for_each_pair = [&](auto visit) {
-    for (uint32_t source = 0; source < form.ranks(); ++source) {
-      for (uint32_t distance = 1; distance < form.ranks(); ++distance) {
-        visit(source, form.ahead(source, distance));
-      }
-    }
-  };
-  if (is_broadcast) {
-    std::vector<uint32_t> first(form.ranks());  // by target
-    for (uint32_t distance = 1; distance < form.ranks(); ++distance) {
-      first[form.ahead(root, distance)] = send(root, form.ahead(root, distance));
-    }
-    for_each_pair([&](uint32_t source, uint32_t target) {
-      if (source != root && target != root) {
-        messages.wait(send(source, target), first[source], WaitMode::streaming);
-      }
-    });
-    return form.play(messages);
-  }
-  std::vector<std::vector<uint32_t>> came(form.ranks());
-  for_each_pair([&](uint32_t source, uint32_t target) { came[target].push_back(send(source, target)); });
-  for (uint32_t rank = 0; rank < form.ranks(); ++rank) {
-    if (rank != root) {
-      const uint32_t reduced = send(rank, root);
-      for (const uint32_t contribution : came[rank]) {
-        messages.wait(reduced, contribution, WaitMode::streaming);
-      }
-    }
-  }
-  return form.play(messages);
-}
-
 // Chunks of more than a slice stream: both halves are then under way at once.
-uint64_t rooted_two_shot_by_waves(Form& form, uint64_t chunk) {
+uint64_t rooted_two_shot(Form& form, uint64_t chunk) {
   const uint32_t root = form.problem().root;
   const bool is_broadcast = form.problem().collective == Collective::broadcast;
   Wave among_all = form.all_pairs(chunk, is_broadcast ? std::optional(root) : std::nullopt);
@@ -142,29 +100,42 @@ uint64_t two_shot_form_ns(Form& form) {
     return multiply(2, form.whole(among_all));
   }
   const uint64_t chunk = form.part(form.problem().collective == Collective::broadcast ? ranks - 1 : ranks);
-  const std::optional<uint64_t> played = ranks * ranks <= kMostPlayedAtOnce && form.may_play(ranks * ranks) ? rooted_two_shot_played(form, chunk) : std::nullopt;
-  return played ? *played : rooted_two_shot_by_waves(form, chunk);
+  return rooted_two_shot(form, chunk);
 }
 
 // Sends follow one another without waiting for what comes: k ahead, then k behind, for each k. Ranks whose way is fast for some rounds run ahead and meet
-// messages of others at their targets.
-uint64_t pairwise_form_ns(Form& form) {
-  const uint64_t ranks = form.ranks();
-  if (form.may_play(ranks * (ranks - 1))) {
-    MessageGraph messages(form.ranks());
-    for (uint32_t distance = 1; 2 * distance <= ranks; ++distance) {
-      for (uint32_t rank = 0; rank < ranks; ++rank) {
-        messages.add({.source = rank, .target = form.ahead(rank, distance), .bytes = form.bytes()});
-      }
-      for (uint32_t rank = 0; rank < ranks && 2 * distance < ranks; ++rank) {
-        messages.add({.source = rank, .target = form.behind(rank, distance), .bytes = form.bytes()});
-      }
-    }
-    if (const auto played = form.play(messages)) {
-      return *played;
+// messages of others at their targets, which soon is as it stays: some rounds, spread over all, stand for the rest.
+std::optional<uint64_t> pairwise_played(Form& form) {
+  const uint64_t rounds = form.ranks() - 1;
+  std::vector<uint32_t> some = form.distances(form.most_played() / form.ranks());
+  if (some.size() < std::min<uint64_t>(rounds, kLeastPlayedRounds)) {
+    return std::nullopt;
+  }
+  const auto both_ways = [&](uint32_t distance) { return std::pair(std::min(distance, form.ranks() - distance), distance); };
+  std::ranges::sort(some, {}, both_ways);
+  MessageGraph messages(form.ranks());
+  uint64_t latency_ns = 0;
+  for (const uint32_t distance : some) {
+    for (uint32_t rank = 0; rank < form.ranks(); ++rank) {
+      messages.add({.source = rank, .target = form.ahead(rank, distance), .bytes = form.bytes()});
     }
   }
-  return pairwise_by_waves(form);
+  const auto played = form.play(messages, Form::Notes::no);
+  if (!played) {
+    return std::nullopt;
+  }
+  for (const uint32_t distance : some) {
+    const Wave wave = form.shift(distance, form.bytes());
+    form.note(wave, rounds / some.size());
+    latency_ns = std::max(latency_ns, wave.latency_ns());
+  }
+  latency_ns = std::min(latency_ns, *played);
+  return add(multiply_divide(*played - latency_ns, rounds, some.size()), latency_ns);
+}
+
+uint64_t pairwise_form_ns(Form& form) {
+  const auto played = pairwise_played(form);
+  return played ? *played : pairwise_by_waves(form);
 }
 
 std::optional<uint64_t> flat_tree_form_ns(Form& form) {

@@ -80,7 +80,7 @@ bool FabricPlayer::is_later(const Arrival& left, const Arrival& right) {
   return left.at_ns != right.at_ns ? left.at_ns > right.at_ns : left.node > right.node;
 }
 
-uint64_t FabricPlayer::run() {
+std::optional<uint64_t> FabricPlayer::run_within(uint64_t most_rated) {
   for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
     to_do_.push_back(node);
   }
@@ -90,6 +90,9 @@ uint64_t FabricPlayer::run() {
     const uint64_t arrival_ns = arrivals_.empty() ? kNever : arrivals_.front().at_ns;
     if (std::min(departure_ns, arrival_ns) == kNever) {
       break;
+    }
+    if (traffic_.flows().rated_count() > most_rated) {
+      return std::nullopt;
     }
     now_ns_ = std::min(departure_ns, arrival_ns);
     topology::Flows::Completed completed;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -29,7 +30,9 @@ class FabricPlayer {
   FabricPlayer(const MessageGraph& messages, const Options& options);
 
   // When the last step finishes; kNever if some step never does. Once.
-  uint64_t run();
+  uint64_t run() { return *run_within(UINT64_MAX); }
+  // The same; nothing if the rates of flows would be worked out more often for that.
+  std::optional<uint64_t> run_within(uint64_t most_rated);
 
   // Of the price, what passed while nothing but latencies did on the way from the first message to the end: of the steps that the last to finish had
   // waited for, each for the one before it.

@@ -2,14 +2,14 @@
 #include "cost/form.hpp"
 
 #include <algorithm>
-
-#include "cost/fabric_player.hpp"
-
 namespace tutti::cost {
 namespace {
 
 // Of more ranks about as many pairs are looked at altogether.
 constexpr uint64_t kMostPairs = 400'000;
+// Messages of which many are under way at once, on links of which many are shared, take long to play: that is given up where the rates of flows are worked
+// out more often, which takes a twentieth of a second to a tenth.
+constexpr uint64_t kMostRated = 500'000;
 
 }  // namespace
 
@@ -29,10 +29,13 @@ Wave Form::shift(uint32_t distance, uint64_t bytes) const {
 }
 
 std::vector<uint32_t> Form::distances() const {
+  return distances(ranks() <= kMostRanksInPairs ? ranks() - 1 : std::max<uint64_t>(kMostPairs / ranks(), 4));
+}
+
+std::vector<uint32_t> Form::distances(uint64_t count) const {
   std::vector<uint32_t> some;
   const uint64_t all = ranks() - 1;
-  const uint64_t count = ranks() <= kMostRanksInPairs ? all : std::clamp<uint64_t>(kMostPairs / ranks(), 4, all);
-  if (count == all) {
+  if (count >= all) {
     for (uint32_t distance = 1; distance < ranks(); ++distance) {
       some.push_back(distance);
     }
@@ -96,15 +99,24 @@ uint64_t Form::whole(const Wave& wave) {
 
 std::optional<uint64_t> Form::play(const MessageGraph& messages, Notes notes) {
   FabricPlayer player(messages, {.fabric = topology_.fabric(), .slice_bytes = slice_bytes()});
-  const uint64_t with_base = player.run();
-  if (with_base == kNever) {
+  return play(player, notes);
+}
+
+std::optional<uint64_t> Form::play(std::span<const schedule::Schedule> schedules) {
+  FabricPlayer player({problem_, schedules, Peers::present, topology_, workload_});
+  return play(player, Notes::yes);
+}
+
+std::optional<uint64_t> Form::play(FabricPlayer& player, Notes notes) {
+  const std::optional<uint64_t> with_base = player.run_within(kMostRated);
+  if (!with_base || *with_base == kNever) {
     return std::nullopt;
   }
   base_ns_ = std::max(base_ns_, player.traffic().base_ns());
   for (topology::LinkId link = 0; notes == Notes::yes && link < carried_bytes_.size(); ++link) {
     carried_bytes_[link] = add(carried_bytes_[link], player.traffic().flows().carried_bytes(link));
   }
-  return with_base - player.traffic().base_ns();
+  return *with_base - player.traffic().base_ns();
 }
 
 }  // namespace tutti::cost

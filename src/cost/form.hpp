@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "cost/arithmetic.hpp"
 #include "cost/cost.hpp"
+#include "cost/fabric_player.hpp"
 #include "cost/message_graph.hpp"
 #include "cost/stages.hpp"
 #include "cost/wave.hpp"
@@ -48,6 +50,8 @@ class Form {
   Wave shift(uint32_t distance, uint64_t bytes) const;
   // Distances 1 to ranks-1, or as many of them as there is time for, evenly spread and in no step with the sizes of units.
   std::vector<uint32_t> distances() const;
+  // Likewise `count` of them, or all.
+  std::vector<uint32_t> distances(uint64_t count) const;
   // But for those with `without`.
   Wave all_pairs(uint64_t bytes, std::optional<uint32_t> without = {}) const;
   Wave from_root(uint32_t root, uint64_t bytes) const;
@@ -59,10 +63,12 @@ class Form {
   // What a wave takes from its beginning to its end; notes it.
   uint64_t whole(const Wave& wave);
 
+  uint64_t most_played() const { return options_.most_played; }
   bool may_play(uint64_t message_count) const { return message_count <= options_.most_played; }
   // Until the last message is there, and notes what went, but where messages stand for more than themselves. Nothing if that never comes.
   enum class Notes : uint8_t { no, yes };
   std::optional<uint64_t> play(const MessageGraph& messages, Notes notes = Notes::yes);
+  std::optional<uint64_t> play(std::span<const schedule::Schedule> schedules);
 
   // What protocols take to begin, of all that has been noted.
   uint64_t base_ns() const { return base_ns_; }
@@ -71,6 +77,8 @@ class Form {
   const std::vector<uint64_t>& carried_bytes() const { return carried_bytes_; }
 
  private:
+  std::optional<uint64_t> play(FabricPlayer& player, Notes notes);
+
   const schedule::Problem& problem_;
   const topology::Topology& topology_;
   const Workload workload_;

@@ -154,37 +154,10 @@ uint64_t chains_by_waves(Form& form, const Circles& circles, uint64_t bytes, uin
   return longest;
 }
 
-std::optional<uint64_t> chains_played(Form& form, const Circles& circles, uint64_t bytes, uint32_t chunk_count) {
-  if (!form.may_play(uint64_t{form.ranks()} * circles.size() * chunk_count)) {
-    return std::nullopt;
-  }
-  MessageGraph messages(form.ranks());
-  for (uint32_t ring = 0; ring < circles.size(); ++ring) {
-    Circle circle = circles[ring];
-    std::rotate(circle.begin(), std::find(circle.begin(), circle.end(), form.problem().root), circle.end());
-    if (form.problem().collective == Collective::reduce) {  // so that it ends there
-      std::rotate(circle.begin(), circle.begin() + 1, circle.end());
-    }
-    std::vector<uint32_t> before(chunk_count);
-    for (size_t place = 0; place + 1 < circle.size(); ++place) {
-      for (uint32_t& message : before) {
-        const uint32_t next = messages.add(
-            {.source = circle[place], .target = circle[place + 1], .bytes = bytes, .send_lane = ring, .receive_lane = ring});
-        if (place != 0) {
-          messages.wait(next, message, WaitMode::streaming);
-        }
-        message = next;
-      }
-    }
-  }
-  return form.play(messages);
-}
-
 uint64_t chains(Form& form, const Circles& circles) {
   const uint32_t chunk_count = form.problem().collective == Collective::reduce && form.ranks() > 2 ? kChainChunks : 1;
   const uint64_t bytes = form.part(chunk_count * circles.size());
-  const auto played = chains_played(form, circles, bytes, chunk_count);
-  return played ? *played : chains_by_waves(form, circles, bytes, chunk_count);
+  return chains_by_waves(form, circles, bytes, chunk_count);
 }
 
 }  // namespace

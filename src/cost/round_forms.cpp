@@ -13,6 +13,10 @@ using schedule::Collective;
 using schedule::Pattern;
 using schedule::WaitMode;
 
+// Trees, or rounds, of which the last half has the pace of all.
+constexpr uint64_t kLeastPlayedTrees = 16;
+constexpr uint64_t kLeastPlayedExchanges = 16;
+
 // Of a round, from each rank that sends in it to one other, one after another.
 struct Sends {
   uint64_t bytes = 0;
@@ -75,44 +79,8 @@ class Rounds {
   std::vector<Rank> ranks_;
 };
 
-// The same message by message.
-class PlayedRounds {
- public:
-  explicit PlayedRounds(const Form& form) : form_(form), messages_(form.ranks()), came_(form.ranks(), kNone) {}
-
-  void add(const Sends& sends, auto target_of) {
-    std::vector<uint32_t> coming = came_;
-    for (uint32_t rank = 0; rank < form_.ranks(); ++rank) {
-      const uint32_t target = target_of(rank);
-      for (uint64_t index = 0; index < sends.count && target != rank; ++index) {
-        coming[target] = messages_.add({.source = rank, .target = target, .bytes = sends.bytes});
-        if (came_[rank] != kNone) {
-          messages_.wait(coming[target], came_[rank], sends.mode);
-        }
-      }
-    }
-    came_ = std::move(coming);
-  }
-
-  const MessageGraph& messages() const { return messages_; }
-
- private:
-  const Form& form_;
-  MessageGraph messages_;
-  std::vector<uint32_t> came_;  // by rank: the last message
-};
-
 // `tell` calls what it is given for each round, with what is sent and who the target of a rank is: itself, if it sends nothing.
 uint64_t in_rounds(Form& form, auto tell) {
-  uint64_t message_count = 0;
-  tell([&](const Sends& sends, auto) { message_count = add(message_count, multiply(sends.count, form.ranks())); });
-  if (form.may_play(message_count)) {
-    PlayedRounds rounds(form);
-    tell([&](const Sends& sends, auto target_of) { rounds.add(sends, target_of); });
-    if (const auto played = form.play(rounds.messages())) {
-      return *played;
-    }
-  }
   Rounds rounds(form);
   tell([&](const Sends& sends, auto target_of) { rounds.add(sends, target_of); });
   return rounds.end_ns();
@@ -189,110 +157,75 @@ std::optional<uint64_t> halving(Form& form) {
   return there_and_back(form, portions, partner, partner);
 }
 
-// What lies around the end of the vector goes as two messages.
-std::optional<uint64_t> circulant_played(Form& form, const std::vector<Portion>& portions) {
-  const bool is_whole = form.problem().collective == Collective::all_reduce;
-  if (!form.may_play(uint64_t{form.ranks()} * portions.size() * (is_whole ? 2 : 1))) {
-    return std::nullopt;
-  }
-  MessageGraph messages(form.ranks());
-  struct Came {
-    uint32_t message = kNone;
-    uint32_t first = 0;
-    uint32_t count = 0;
-  };
-  std::vector<Came> came(form.ranks());
-  const uint64_t chunk = chunk_of_half(form);
-  enum class Split : uint8_t { no, at_end };
-  const auto round = [&](uint32_t count, Split split, auto target_of, auto first_of) {
-    std::vector<Came> coming = came;
-    for (uint32_t rank = 0; rank < form.ranks(); ++rank) {
-      const uint32_t first = first_of(rank);
-      const uint32_t before_end = split == Split::at_end ? std::min(count, form.ranks() - first) : count;
-      for (const Came& piece : {Came{.first = first, .count = before_end}, Came{.first = 0, .count = count - before_end}}) {
-        if (piece.count == 0) {
-          continue;
-        }
-        const uint32_t message = messages.add({.source = rank, .target = target_of(rank), .bytes = multiply(piece.count, chunk)});
-        if (came[rank].message != kNone) {
-          const bool is_same = came[rank].first == piece.first && came[rank].count == piece.count;
-          messages.wait(message, came[rank].message, is_same ? WaitMode::streaming : WaitMode::complete);
-        }
-        coming[target_of(rank)] = {message, piece.first, piece.count};
-      }
-    }
-    came = std::move(coming);
-  };
-  for (const Portion& portion : portions) {
-    const auto to = [&](uint32_t rank) { return form.ahead(rank, portion.distance); };
-    round(portion.count, is_whole || &portion == &portions.front() ? Split::at_end : Split::no, to, to);
-  }
-  for (auto portion = portions.rbegin(); is_whole && portion != portions.rend(); ++portion) {
-    const auto to = [&](uint32_t rank) { return form.behind(rank, portion->distance); };
-    round(portion->count, Split::at_end, to, [](uint32_t rank) { return rank; });
-  }
-  return form.play(messages);
-}
-
 uint64_t circulant(Form& form) {
   std::vector<Portion> portions;
   for (uint32_t span = form.ranks(); span > 1; span = (span + 1) / 2) {
     portions.push_back({span / 2, (span + 1) / 2});
   }
-  const auto played = circulant_played(form, portions);
-  return played ? *played
-                : there_and_back(
-                      form, portions, [&](uint32_t rank, uint32_t distance) { return form.ahead(rank, distance); },
-                      [&](uint32_t rank, uint32_t distance) { return form.behind(rank, distance); });
+  return there_and_back(
+      form, portions, [&](uint32_t rank, uint32_t distance) { return form.ahead(rank, distance); },
+      [&](uint32_t rank, uint32_t distance) { return form.behind(rank, distance); });
 }
 
-// In the tree of a block, a place is how far ahead of the block's own rank one is (algorithms/bruck/parallel_trees.cpp).
-std::optional<uint64_t> parallel_trees_played(Form& form) {
+// The trees of the first blocks, as many as may be played. In the tree of a block, a place is how far ahead of the block's own rank one is
+// (algorithms/bruck/parallel_trees.cpp).
+std::optional<uint64_t> trees_played(Form& form, uint32_t tree_count) {
   const uint32_t ranks = form.ranks();
   const bool scatters = form.problem().collective != Collective::all_gather;
   const bool gathers = form.problem().collective != Collective::reduce_scatter;
-  if (!form.may_play(uint64_t{ranks} * (ranks - 1) * (scatters && gathers ? 2 : 1))) {
-    return std::nullopt;
-  }
   const uint64_t bytes = chunk_of_half(form);
   const uint32_t largest = std::bit_floor(ranks - 1);
   MessageGraph messages(ranks);
   const auto for_each_parent = [&](uint32_t distance, auto visit) {
     for (uint32_t rank = 0; rank < ranks; ++rank) {
       for (uint32_t place = 0; place + distance < ranks; place += 2 * distance) {
-        visit(rank, place);
+        if (const uint32_t block = form.behind(rank, place); block < tree_count) {
+          visit(rank, block);
+        }
       }
     }
   };
-  // By rank: what came last of the block at each place.
-  std::vector<std::vector<uint32_t>> came(ranks, std::vector<uint32_t>(ranks, kNone));
+  std::vector<std::vector<uint32_t>> came(ranks, std::vector<uint32_t>(tree_count, kNone));  // by rank: what came last of the block
   for (uint32_t distance = 1; scatters && distance <= largest; distance *= 2) {
-    for_each_parent(distance, [&](uint32_t rank, uint32_t place) {
-      const uint32_t target = form.behind(rank, distance);
-      const uint32_t message = messages.add({.source = rank, .target = target, .bytes = bytes});
-      if (const uint32_t last = came[rank][place + distance]; last != kNone) {
+    for_each_parent(distance, [&](uint32_t target, uint32_t block) {
+      const uint32_t source = form.ahead(target, distance);
+      const uint32_t message = messages.add({.source = source, .target = target, .bytes = bytes});
+      if (const uint32_t last = came[source][block]; last != kNone) {
         messages.wait(message, last, WaitMode::streaming);
       }
-      came[target][place] = message;
+      came[target][block] = message;
     });
   }
   for (uint32_t distance = largest; gathers && distance > 0; distance /= 2) {
-    for_each_parent(distance, [&](uint32_t rank, uint32_t place) {
-      const uint32_t target = form.ahead(rank, distance);
-      const uint32_t message = messages.add({.source = rank, .target = target, .bytes = bytes, .send_lane = 1, .receive_lane = 1});
-      if (const uint32_t last = came[rank][place]; last != kNone) {
+    for_each_parent(distance, [&](uint32_t source, uint32_t block) {
+      const uint32_t target = form.ahead(source, distance);
+      const uint32_t message = messages.add({.source = source, .target = target, .bytes = bytes, .send_lane = 1, .receive_lane = 1});
+      if (const uint32_t last = came[source][block]; last != kNone) {
         messages.wait(message, last, WaitMode::streaming);
       }
-      came[target][place + distance] = message;
+      came[target][block] = message;
     });
   }
-  return form.play(messages);
+  return form.play(messages, Form::Notes::no);
 }
 
-uint64_t parallel_trees(Form& form) {
-  if (const auto played = parallel_trees_played(form)) {
-    return *played;
+// As many more blocks take as much longer as the last half of those that are played.
+std::optional<uint64_t> parallel_trees_played(Form& form) {
+  const uint64_t halves = form.problem().collective == Collective::all_reduce ? 2 : 1;
+  const uint64_t most = form.most_played() / (halves * (form.ranks() - 1));
+  if (most < kLeastPlayedTrees) {
+    return std::nullopt;
   }
+  const uint32_t count = most >= form.ranks() ? form.ranks() : std::bit_floor(static_cast<uint32_t>(most));
+  const auto all = trees_played(form, count);
+  const auto half = count == form.ranks() ? all : trees_played(form, count / 2);
+  if (!half || !all) {
+    return std::nullopt;
+  }
+  return add(*all, multiply_divide(*all - std::min(*all, *half), form.ranks() - count, count / 2));
+}
+
+uint64_t parallel_trees_by_waves(Form& form) {
   const uint32_t ranks = form.ranks();
   const uint32_t largest = std::bit_floor(ranks - 1);
   return in_rounds(form, [&](auto round) {
@@ -309,7 +242,31 @@ uint64_t parallel_trees(Form& form) {
   });
 }
 
-// After the first round all are alike but for the side. A rank is as slow as both of its sides.
+uint64_t parallel_trees(Form& form) {
+  const auto played = parallel_trees_played(form);
+  const uint64_t waves = parallel_trees_by_waves(form);  // which notes what goes
+  return played.value_or(waves);
+}
+
+// Between each rank and its two neighbours in turn: the first round has one block, the others two.
+std::optional<uint64_t> exchanges_played(Form& form, uint64_t round_count) {
+  MessageGraph messages(form.ranks());
+  std::vector<uint32_t> came(form.ranks(), kNone);
+  for (uint64_t round = 0; round < round_count; ++round) {
+    std::vector<uint32_t> coming(form.ranks());
+    for (uint32_t rank = 0; rank < form.ranks(); ++rank) {
+      const uint32_t target = rank % 2 == round % 2 ? form.ahead(rank, 1) : form.behind(rank, 1);
+      coming[target] = messages.add({.source = rank, .target = target, .bytes = multiply(round == 0 ? 1 : 2, form.bytes())});
+      if (came[rank] != kNone) {
+        messages.wait(coming[target], came[rank], WaitMode::complete);
+      }
+    }
+    came = std::move(coming);
+  }
+  return form.play(messages, Form::Notes::no);
+}
+
+// A rank is as slow as both of its sides; of rounds that are played more take as much longer as the last half.
 std::optional<uint64_t> neighbour_exchange(Form& form) {
   const uint32_t ranks = form.ranks();
   const uint64_t bytes = form.bytes();
@@ -325,15 +282,16 @@ std::optional<uint64_t> neighbour_exchange(Form& form) {
     return multiply(times, add(wave.latency_ns(), wave.transfer_ns()));
   };
   const uint64_t count = ranks / 2 - 1;
-  if (form.may_play(ranks * (count + 1))) {
-    return in_rounds(form, [&](auto round) {
-      for (uint32_t index = 0; index <= count; ++index) {
-        const auto target_of = [&](uint32_t rank) { return rank % 2 == index % 2 ? form.ahead(rank, 1) : form.behind(rank, 1); };
-        round({.bytes = index == 0 ? bytes : multiply(2, bytes)}, target_of);
-      }
-    });
+  const uint64_t slowest =
+      add(exchange(bytes, 0, 1), add(exchange(multiply(2, bytes), 1, count - count / 2), exchange(multiply(2, bytes), 0, count / 2)));
+  const uint64_t rounds = ranks / 2;
+  const uint64_t most = std::min(rounds, form.most_played() / ranks / 2 * 2);
+  if (most < std::min(rounds, kLeastPlayedExchanges)) {
+    return slowest;
   }
-  return add(exchange(bytes, 0, 1), add(exchange(multiply(2, bytes), 1, count - count / 2), exchange(multiply(2, bytes), 0, count / 2)));
+  const auto all = exchanges_played(form, most);
+  const auto half = most == rounds ? all : exchanges_played(form, most / 2);
+  return all && half ? add(*all, multiply_divide(*all - std::min(*all, *half), rounds - most, most - most / 2)) : slowest;
 }
 
 uint64_t dissemination(Form& form) {

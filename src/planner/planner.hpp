@@ -39,11 +39,6 @@ struct Plan : Choice {
 
 // A middling message: neither latency nor bandwidth alone decides.
 inline constexpr uint64_t kUnknownBlockBytes = 64 * 1024;
-// Of more ranks, algorithms with closed forms are priced by these (cost::closed_form_ns).
-inline constexpr uint32_t kMostPlayedRanks = 64;
-// Schedules of more steps over all ranks are priced by a few ranks played alone (cost::price_in_step_ns), which keeps the first call of a
-// kind within seconds and its memory within 200 MiB however many ranks there are.
-inline constexpr uint64_t kMostPlayedSteps = 1'000'000;
 
 inline constexpr uint64_t kAnySteps = UINT64_MAX;
 
