@@ -36,7 +36,6 @@ schedule::Layout even_layout_of(const Play& play) {
 FabricPlayer::FabricPlayer(const Play& play)
     : graph_(play.schedules, play.peers),
       peers_(play.peers),
-      slice_bytes_(play.workload.slice_bytes),
       traffic_(play.topology.fabric()),
       states_(graph_.nodes.size()) {
   const schedule::Layout layout = even_layout_of(play);
@@ -44,17 +43,18 @@ FabricPlayer::FabricPlayer(const Play& play)
   const uint64_t least = play.problem.collective == schedule::Collective::barrier ? 1 : 0;
   for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
     set_up(node, is_local(graph_.nodes[node]) ? 0 : std::max(least, bytes_of(play, layout, *graph_.nodes[node].step)));
+    states_[node].slice_bytes = play.schedules.front().slice_bytes(states_[node].bytes, play.workload.slice_bytes);
   }
 }
 
 FabricPlayer::FabricPlayer(const MessageGraph& messages, const Options& options)
     : graph_(messages.graph()),
       peers_(Peers::present),
-      slice_bytes_(options.slice_bytes),
       traffic_(options.fabric),
       states_(graph_.nodes.size()) {
   for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
     set_up(node, messages.bytes_of_node(node));
+    states_[node].slice_bytes = options.slice_bytes;
   }
 }
 
@@ -156,8 +156,8 @@ void FabricPlayer::send_piece(uint32_t index) {
   }
   const bool is_in_pieces = state.is_in_pieces || (node.match != kNone && states_[node.match].is_in_pieces);
   uint64_t piece = remaining;
-  if (is_in_pieces && remaining > slice_bytes_) {
-    piece = state.left_bytes == 0 ? slice_bytes_ : remaining - slice_bytes_;
+  if (is_in_pieces && remaining > state.slice_bytes) {
+    piece = state.left_bytes == 0 ? state.slice_bytes : remaining - state.slice_bytes;
   }
   if (piece == remaining && state.end_pending != 0) {
     return;

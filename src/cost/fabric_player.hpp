@@ -43,6 +43,7 @@ class FabricPlayer {
  private:
   struct State {
     uint64_t bytes = 0;          // of messages
+    uint64_t slice_bytes = 0;    // of what is passed on at a time
     uint64_t left_bytes = 0;     // sends: that have left
     uint64_t piece_bytes = 0;    // sends: of the piece that is leaving; 0: none
     uint64_t latency_ns = 0;     // sends: of that piece
@@ -79,7 +80,6 @@ class FabricPlayer {
 
   Graph graph_;
   const Peers peers_;
-  const uint64_t slice_bytes_;
   topology::Traffic traffic_;
   std::unordered_map<uint32_t, std::vector<uint32_t>> gangs_;  // by number: nodes whose piece is ready, or leaving
   std::vector<State> states_;      // by node

@@ -23,6 +23,7 @@ constexpr uint32_t kIdleTurnsBetweenTending = 8;
 constexpr uint8_t kSending = 1;
 constexpr uint8_t kReceiving = 2;
 
+static_assert(schedule::kMaxChannels <= transport::kCollectiveChannelCount);
 constexpr uint32_t kAllChannels = (1u << transport::kCollectiveChannelCount) - 1;
 
 // A bit for each channel; after the last comes the first again.

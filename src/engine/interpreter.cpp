@@ -165,15 +165,16 @@ class LaneRunner {
   StepAdvance run_send(const Step& step, LaneState& state, uint32_t channel, uint64_t allowed) {
     Link& link = links_[step.peer];
     const transport::FrameHeader header{operation_.frame_word, state.total_bytes};
+    const uint64_t slice = frame_bytes(link, state.total_bytes);
     bool worked = false;
     for (uint32_t frame_count = 0; frame_count < kFramesPerTurn; ++frame_count) {
       const bool empty_message_due = state.total_bytes == 0 && !state.frame_taken;
       if (state.moved_bytes == allowed && !empty_message_due) {
         break;
       }
-      const uint64_t size = std::min<uint64_t>(frame_bytes(link), allowed - state.moved_bytes);
+      const uint64_t size = std::min<uint64_t>(slice, allowed - state.moved_bytes);
       const bool is_in_gang = step.gang.exists();
-      if (is_in_gang && size < frame_bytes(link) && allowed != state.total_bytes) {
+      if (is_in_gang && size < slice && allowed != state.total_bytes) {
         break;  // the frames of a gang's messages are alike
       }
       const std::span<const std::byte> payload(state.source + state.moved_bytes, size);
@@ -543,7 +544,9 @@ class LaneRunner {
   }
 
   // A multiple of every element's size.
-  static uint64_t frame_bytes(const Link& link) { return std::max<uint64_t>(link.max_frame_bytes() & ~uint64_t{63}, 64); }
+  uint64_t frame_bytes(const Link& link, uint64_t message_bytes) const {
+    return std::max<uint64_t>(schedule_.slice_bytes(message_bytes, link.max_frame_bytes()) & ~uint64_t{63}, 64);
+  }
 
   StepAdvance link_trouble(uint32_t peer) {
     trouble_ = Trouble{.kind = Trouble::Kind::link_failed, .peer = peer};

@@ -125,9 +125,9 @@ void append_step(std::string& text, const Schedule& schedule, size_t index, cons
 
 std::string to_string(const Schedule& schedule) {
   std::string text =
-      fmt::format("rank {}: {}, {} per block, {}, {}\n", schedule.rank, counted(schedule.chunk_count, "chunk"),
+      fmt::format("rank {}: {}, {} per block, {}, {}{}\n", schedule.rank, counted(schedule.chunk_count, "chunk"),
                   counted(schedule.parts, "part"), counted(schedule.scratch_slots, "scratch slot"),
-                  counted(schedule.channel_count, "channel"));
+                  counted(schedule.channel_count, "channel"), schedule.least_slices > 1 ? fmt::format(", {} slices at least", schedule.least_slices) : "");
   for (size_t index = 0; index < schedule.lanes.size(); ++index) {
     const Lane& lane = schedule.lanes[index];
     fmt::format_to(std::back_inserter(text), "lane {} (channel {})\n", index, lane.channel);

@@ -28,6 +28,7 @@
 // slots are consecutive. In a vector cut into chunks, ranges do not wrap. With variable blocks chunk_count is always 1.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -104,7 +105,9 @@ struct Lane {
   bool operator==(const Lane&) const = default;
 };
 
-inline constexpr uint32_t kMaxChannels = 4;  // a schedule's; the transports have more, so that collectives overlap
+inline constexpr uint32_t kMaxChannels = 6;  // a schedule's: all that transports have for collectives, so that those with as many overlap with no other
+// What a message that Schedule::least_slices cuts finely is not cut below: frames cost their senders and receivers something each.
+inline constexpr uint64_t kShortestSliceBytes = 16 * 1024;
 
 struct Schedule {
   uint32_t rank = 0;
@@ -112,12 +115,17 @@ struct Schedule {
   uint32_t parts = 1;         // chunks per block
   uint32_t scratch_slots = 0;
   uint32_t channel_count = 1;  // the same on all ranks, whatever they use of them
+  uint32_t least_slices = 1;  // of a message: pipelines through many ranks ask for many, since they are full when as many slices are on their way as ranks
   std::vector<Step> steps;  // lane after lane
   std::vector<Lane> lanes;
   std::vector<Wait> waits;
   std::vector<Span> sources;
   std::vector<Span> targets = {};
 
+  // Of a message that links would take in slices of `longest_bytes`.
+  uint64_t slice_bytes(uint64_t message_bytes, uint64_t longest_bytes) const {
+    return least_slices <= 1 ? longest_bytes : std::min(longest_bytes, std::max(kShortestSliceBytes, message_bytes / least_slices));
+  }
   std::span<const Step> steps_of(const Lane& lane) const { return std::span(steps).subspan(lane.first_step, lane.step_count); }
   std::span<const Wait> waits_of(const Step& step) const { return std::span(waits).subspan(step.first_wait, step.wait_count); }
   std::span<const Span> sources_of(const Step& step) const {

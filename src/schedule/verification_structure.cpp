@@ -415,6 +415,9 @@ Status check_structure(const Problem& problem, std::span<const Schedule> schedul
       return invalid_argument("rank {} has {} chunks in {} parts per block, rank 0 has {} in {}", rank, schedule.chunk_count,
                               schedule.parts, schedules[0].chunk_count, schedules[0].parts);
     }
+    if (schedule.least_slices != schedules[0].least_slices) {  // prices count on the same everywhere
+      return invalid_argument("rank {} has messages of {} slices at least, rank 0 of {}", rank, schedule.least_slices, schedules[0].least_slices);
+    }
     if (schedule.channel_count != schedules[0].channel_count) {  // the channels after these are the next call's
       return invalid_argument("rank {} has {} channels, rank 0 has {}", rank, schedule.channel_count, schedules[0].channel_count);
     }

@@ -113,6 +113,18 @@ TEST(PriceOnAFabric, OneSliceAtATimePassesThroughAStreamingChain) {
   EXPECT_EQ(price(chain(4, WaitMode::streaming), ring(4), 1'000), 3 * (1'000 + kHop_ns));
 }
 
+TEST(PriceOnAFabric, SlicesAreShorterIfASchedulesMessagesHaveMore) {
+  const uint64_t bytes = 8 * kSliceBytes;
+  std::vector<Schedule> schedules = chain(4, WaitMode::streaming);
+  for (const auto& [least_slices, slice_bytes] : {std::pair(8u, kSliceBytes), std::pair(4u, kSliceBytes), std::pair(32u, kSliceBytes / 4),
+                                                  std::pair(1'000u, schedule::kShortestSliceBytes)}) {
+    for (Schedule& each : schedules) {
+      each.least_slices = least_slices;
+    }
+    EXPECT_EQ(price(schedules, ring(4), bytes), bytes + 2 * slice_bytes + 3 * kHop_ns) << least_slices;
+  }
+}
+
 TEST(PriceOnAFabric, AFastLinkBehindASlowOneWaitsForItsLastSlice) {
   tests::GraphFabric::Shape shape = tests::ring_shape(3, kBytesPerS);
   shape.wires[1].bytes_per_s = 2 * kBytesPerS;

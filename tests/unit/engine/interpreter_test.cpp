@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include "engine/loopback.hpp"
 #include "schedule/builder.hpp"
@@ -203,6 +204,21 @@ TEST(Interpreter, ACompleteWaitHoldsBackEveryByte) {
   (void)world.advance(0);
   (void)world.advance(0);
   EXPECT_EQ(world.fabric.frames_taken(), 4u);
+}
+
+TEST(Interpreter, CutsMessagesAsFinelyAsTheScheduleAsks) {
+  for (const auto& [least_slices, frames] : {std::pair(1u, 1u), std::pair(2u, 2u), std::pair(4u, 4u), std::pair(100u, 4u)}) {
+    World world({.rank_count = 2, .max_frame_bytes = 64 * 1024});
+    world.ranks[0].input = pattern(64 * 1024, 3);
+    world.ranks[1].output.assign(64 * 1024, kFiller);
+    Schedule sends = sender(0, 1);
+    sends.least_slices = least_slices;
+    set_up(world.ranks[0], std::move(sends), broadcast_of(2, 64 * 1024));
+    set_up(world.ranks[1], receiver(1, 0), broadcast_of(2, 64 * 1024));
+    ASSERT_TRUE(world.run());
+    EXPECT_EQ(world.fabric.frames_taken(), frames) << least_slices;
+    EXPECT_EQ(world.ranks[1].output, world.ranks[0].input);
+  }
 }
 
 Schedule exchange_and_reduce(uint32_t rank) {

@@ -284,7 +284,7 @@ const PlantedBug kBoundsBugs[] = {
     {"TwoLanesToOnePeer", kAllGather, [](const Problem&) { return samples::wrapping_all_gather(); },
      [](Schedules& all) { all[0].lanes[2].channel = 0; }, "rank 0 lanes 1 and 2 both send to rank 2 on channel 0"},
     {"ChannelOutOfBounds", kAllGather, all_gather, [](Schedules& all) { all[2].lanes[0].channel = 1; }, "rank 2 lane 0 is on channel 1 of 1"},
-    {"TooManyChannels", kAllGather, all_gather, [](Schedules& all) { all[2].channel_count = kMaxChannels + 1; }, "has 5 channels"},
+    {"TooManyChannels", kAllGather, all_gather, [](Schedules& all) { all[2].channel_count = kMaxChannels + 1; }, "has 7 channels"},
     {"LaneWithAGap", kAllGather, all_gather, [](Schedules& all) { all[2].lanes[1].first_step = 0; }, "rank 2 lane 1 begins with step 0"},
     {"StepsOutsideLanes", kAllGather, all_gather, [](Schedules& all) { all[2].lanes.pop_back(); }, "has 5 steps, but its lanes hold 4"},
     {"EmptyLane", kAllGather, all_gather, [](Schedules& all) { all[2].lanes[0].step_count = 0; }, "lane 0 has no steps"},
@@ -295,6 +295,7 @@ const PlantedBug kBoundsBugs[] = {
        }
      },
      "has 4 chunks where allgather, 3 ranks with 1 parts per block has 3"},
+    {"DisagreeOnSlices", kBroadcast, broadcast, [](Schedules& all) { all[1].least_slices = 8; }, "rank 1 has messages of 8 slices at least, rank 0 of 1"},
     {"DisagreeOnChannels", kBroadcast, broadcast, [](Schedules& all) { all[1].channel_count = 2; }, "rank 1 has 2 channels, rank 0 has 1"},
     {"DisagreeOnChunks", kBroadcast, broadcast, [](Schedules& all) { all[1].chunk_count = 3; }, "rank 1 has 3 chunks in 1 parts"},
     {"PartsOfAVector", kBroadcast, broadcast,
