@@ -234,9 +234,9 @@ constexpr std::array kAlgorithms = {
                        .applies = applies,
                        .build = build},
     planner::Algorithm{.name = "packed_trees",
-                       .idea = "shares of the vector go up trees over all links and, as they are reduced, down again",
-                       .cost = "k trees that span p chips, c of them on a link: c/k nb and O(depth) a; on l links c/k is (p-1)/l where it is least",
-                       .source = "Edmonds, Matroid partition, 1968; Nash-Williams, J. London Math. Soc. 1961",
+                       .idea = "shares of the vector go up trees over all links and, as they are reduced, down again; or only up, or down",
+                       .cost = "k trees that span p chips, c of them on a link: c/k nb and O(depth) a; on l links c/k is (p-1)/l where it is least, from one root 1/its links",
+                       .source = "Edmonds, Matroid partition, 1968, and Edge-disjoint branchings, 1973; Nash-Williams, J. London Math. Soc. 1961",
                        .applies = packed_trees_apply,
                        .build = packed_trees},
 };

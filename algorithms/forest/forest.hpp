@@ -9,7 +9,7 @@
 namespace tutti::algorithms::forest {
 
 // "forest": allreduce, reduce, broadcast; allgather and reducescatter, also with variable blocks. Of 3 to 32 chips, not all of one torus, full mesh
-// or switch. "packed_trees": allreduce.
+// or switch. "packed_trees": allreduce, reduce, broadcast (packed_trees.hpp).
 std::span<const planner::Algorithm> algorithms();
 
 }  // namespace tutti::algorithms::forest

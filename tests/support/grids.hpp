@@ -85,25 +85,33 @@ inline std::vector<GridShape> small_grids(uint32_t rank_count) {
   }
 }
 
-// Packages of two chips, each package joined to each by a link for each chip; inside a package they are three times as fast.
-inline topology::Topology topology_of_pairs(uint32_t package_count) {
-  const auto level_of = [](std::string name, uint32_t unit_count, uint64_t bytes_per_s) {
+// How units of a level are joined to each other.
+struct LevelShape {
+  topology::LevelKind kind = topology::LevelKind::full_mesh;
+  uint32_t unit_count = 1;
+  uint64_t bytes_per_s = 50'000'000'000;
+};
+// Innermost first. A hop takes 1 us.
+inline topology::Topology topology_of_levels(const std::vector<LevelShape>& shapes) {
+  std::vector<topology::LevelModel> levels;
+  for (const LevelShape& shape : shapes) {
     topology::LevelModel level;
-    level.name = std::move(name);
-    level.kind = topology::LevelKind::full_mesh;
-    level.dims = {unit_count};
-    level.bytes_per_s = {{.value = bytes_per_s, .citation = {}}};
+    level.name = fmt::format("level {}", levels.size());
+    level.kind = shape.kind;
+    level.dims = {shape.unit_count};
+    level.bytes_per_s = {{.value = shape.bytes_per_s, .citation = {}}};
     level.hop_ns = {.value = 1'000, .citation = {}};
     level.protocols.push_back({.protocol = {.name = "bulk"}, .citation = {}, .efficiency_citation = {}});
-    return level;
-  };
-  const auto fabric = topology::make_fabric({.name = "pairs",
-                                             .title = "",
-                                             .chip = "chip",
-                                             .shapes = {},
-                                             .levels = {level_of("package", 2, 150'000'000'000), level_of("node", package_count, 50'000'000'000)}});
+    levels.push_back(std::move(level));
+  }
+  const auto fabric = topology::make_fabric({.name = "levels", .title = "", .chip = "chip", .shapes = {}, .levels = std::move(levels)});
   EXPECT_TRUE(fabric) << fabric.error().message();
   return topology::Topology::of(*fabric);
+}
+
+// Packages of two chips, each package joined to each by a link for each chip; inside a package they are three times as fast.
+inline topology::Topology topology_of_pairs(uint32_t package_count) {
+  return topology_of_levels({{.unit_count = 2, .bytes_per_s = 150'000'000'000}, {.unit_count = package_count}});
 }
 
 // Where the algorithm solves the problem: on links that offer anything, or on small grids, or else on packages of two.

@@ -97,9 +97,11 @@ TEST_F(ModelledMachine, AMeshOfTheSmallestShapeWithAChipForEachRankRunsCollectiv
   expect_collectives(6);
 }
 
-TEST_F(ModelledMachine, TreesThatShareTheLinksOfAMeshRunAllreduces) {
+TEST_F(ModelledMachine, TreesThatShareTheLinksOfAMachineRunCollectives) {
   lay("google-tpu-v5e.toml:3x3");
   expect(9, "allreduce:packed_trees", [](Operation operation) { return operation == Operation::all_reduce; });
+  lay("amd-mi250x.toml");
+  expect(8, "broadcast:packed_trees;reduce:packed_trees", [](Operation operation) { return operation == Operation::broadcast || operation == Operation::reduce; });
 }
 
 // Switches that really do it are not here; the messages go by themselves.
