@@ -30,8 +30,8 @@ std::vector<std::vector<uint32_t>> divisions_of(const topology::Topology& topolo
 //    domain. An algorithm that solves neither half reduces to one rank of each domain, and broadcasts from there. As many portions as the name says follow one
 //    another, so that one is inside of domains while another is between them.
 //  - reduce and broadcast: to, or from, one rank of each domain.
-//  - reducescatter, allgather, alltoall, gather, scatter and barrier: level by level, between ranks that stand at the same place of their domains, which
-//    have to be of one size.
+//  - reducescatter, allgather, alltoall, gather, scatter and barrier: level by level, between ranks that stand at the same place of their domains; in
+//    smaller ones some ranks stand at several places.
 class Composition {
  public:
   inline static constexpr uint32_t kMostPortions = 64;

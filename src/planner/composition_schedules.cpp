@@ -202,27 +202,24 @@ class OfVector {
   schedule::Homes result_;
 };
 
-// A rank's work on blocks. At stage i the ranks whose places differ in digit i alone exchange; a block is known by its rank's place.
+// A rank's work on blocks. At each stage the ranks of a group, one of each part of a domain, exchange blocks of ranks that stand at the group's place in
+// their domains, wherever these are; a member has, or gets, those of its part of a domain, and of parts elsewhere for which it stands in.
 class OfBlocks {
  public:
+  using Stage = Structure::Stage;
+  using Group = Structure::Group;
+
   OfBlocks(const Structure& made, const Problem& problem, const topology::Topology& topology, uint32_t rank)
       : made_(made), problem_(problem), topology_(topology), rank_(rank), ranks_(problem.rank_count), assembly_(problem, {rank, chunk_count(), 1}) {}
 
   Schedule make() && {
-    const size_t count = made_.stages.size();
     switch (problem_.collective) {
       case Collective::barrier:
-        for (size_t stage = 0; stage < count; ++stage) {
-          run(stage, InPlace::no, Ranges{std::vector<Chunks>{Chunks{0, 1}}}, at(Buffer::input), at(Buffer::output));
+        for (size_t stage = 0; stage < made_.stages.size(); ++stage) {
+          for_each_group(stage, [&](const Group& group) { run(stage, group, InPlace::no, Ranges{{Chunks{0, 1}}}, at(Buffer::input), at(Buffer::output)); });
         }
         break;
-      case Collective::all_gather:
-        for (size_t stage = count; stage-- > 0;) {
-          const bool is_first = stage + 1 == count;
-          run(stage, is_first ? problem_.in_place : InPlace::yes, blocks_by_digit(stage), is_first ? at(Buffer::input) : in_slots(Buffer::output),
-              in_slots(Buffer::output));
-        }
-        break;
+      case Collective::all_gather: all_gather(); break;
       case Collective::reduce_scatter: reduce_scatter(); break;
       case Collective::all_to_all: all_to_all(); break;
       case Collective::gather: gather(); break;
@@ -237,18 +234,26 @@ class OfBlocks {
   uint32_t chunk_count() const {
     return problem_.collective == Collective::barrier ? 1 : problem_.collective == Collective::all_to_all ? ranks_ * ranks_ : ranks_;
   }
-  uint32_t place() const { return made_.place_of[rank_]; }
 
-  void run(size_t stage, InPlace in_place, const Ranges& chunks, const schedule::Homes& input, const schedule::Homes& output) {
-    const std::vector<uint32_t> members = made_.members_of(rank_, stage);
-    if (members.size() == 1) {
-      return;
+  // Those of several that this rank is in.
+  template <typename Visit>
+  void for_each_group(size_t stage, Visit visit) const {
+    for (const uint32_t index : made_.stages[stage].groups_of[rank_]) {
+      const Group& group = made_.stages[stage].groups[index];
+      if (group.members.size() > 1) {
+        visit(group);
+      }
     }
-    const uint32_t root = schedule::is_rooted(problem_.collective) ? made_.digit(problem_.root, stage) : 0;
-    const Part part = part_of(made_.stages[stage].level->whole, problem_.collective, topology::subset_of(topology_, members), made_.digit(rank_, stage), root, in_place);
+  }
+  uint32_t own_index(const Group& group) const {
+    return static_cast<uint32_t>(std::ranges::find(group.members, rank_) - group.members.begin());
+  }
+
+  void run(size_t stage, const Group& group, InPlace in_place, const Ranges& chunks, const schedule::Homes& input, const schedule::Homes& output) {
+    const Part part = part_of(made_.stages[stage].level->whole, problem_.collective, topology::subset_of(topology_, group.members), own_index(group), group.root, in_place);
     assembly_.add({.problem = part.problem,
                    .schedule = part.schedule,
-                   .members = members,
+                   .members = group.members,
                    .way = static_cast<uint32_t>(stage),
                    .first_channel = 0,
                    .final = stage + 1 == made_.stages.size() ? schedule::Final::yes : schedule::Final::no,
@@ -258,128 +263,190 @@ class OfBlocks {
                    .begins_after_all = true});
   }
 
-  // Of places with the digit `value` at `stage`: the ranks with this rank's lower digits and any higher ones, or the other way round.
-  enum class Free : uint8_t { lower, higher };
-  std::vector<uint32_t> places(size_t stage, uint32_t value, Free free) const {
-    const uint32_t stride = made_.stages[stage].stride;
-    const uint32_t next = stride * made_.stages[stage].size;
-    const uint32_t lower = place() % stride;
-    const uint32_t higher = place() / next * next;
-    std::vector<uint32_t> found;
-    for (uint32_t at = 0; at < (free == Free::lower ? stride : ranks_ / next); ++at) {
-      found.push_back((free == Free::lower ? at : lower) + value * stride + (free == Free::lower ? higher : at * next));
+  // By member: the ranks at the group's place for whom it stands.
+  std::vector<std::vector<uint32_t>> ranks_by_member(size_t stage, const Group& group) const {
+    std::vector<std::vector<uint32_t>> by_member(group.members.size());
+    for (uint32_t rank = 0; rank < ranks_; ++rank) {
+      if (made_.stands_at(rank, group.place)) {
+        by_member[made_.stages[stage].part[rank] % group.members.size()].push_back(rank);
+      }
     }
-    return found;
+    return by_member;
   }
-  // By digit at `stage`: its blocks.
-  Ranges blocks(size_t stage, Free free) const {
+  // By member: the ranks in its part of the group's domain.
+  std::vector<std::vector<uint32_t>> ranks_by_part(size_t stage, const Group& group) const {
+    std::vector<std::vector<uint32_t>> by_part(group.members.size());
+    for (uint32_t rank = 0; rank < ranks_; ++rank) {
+      if (made_.stages[stage].partition[rank] == made_.stages[stage].partition[rank_]) {
+        by_part[made_.stages[stage].part[rank]].push_back(rank);
+      }
+    }
+    return by_part;
+  }
+  static Ranges blocks(const std::vector<std::vector<uint32_t>>& ranks_of_members) {
     Ranges ranges;
-    for (uint32_t value = 0; value < made_.stages[stage].size; ++value) {
+    for (const std::vector<uint32_t>& ranks : ranks_of_members) {
       std::vector<Chunks>& own = ranges.emplace_back();
-      for (const uint32_t place : places(stage, value, free)) {
-        own.push_back({made_.rank_at[place], 1});
+      for (const uint32_t rank : ranks) {
+        own.push_back({rank, 1});
       }
     }
     return ranges;
   }
-  Ranges blocks_by_digit(size_t stage) const { return blocks(stage, Free::higher); }
 
-  // Blocks of ranks in scratch, by a number that is made from their places.
-  template <typename Number>
-  schedule::Homes in_scratch(uint32_t count, Number number) {
-    const uint32_t scratch = assembly_.add_scratch(count);
-    return [this, scratch, number](uint32_t chunk) { return Span{Buffer::scratch, scratch + number(made_.place_of[chunk])}; };
+  // Where each of some ranks comes among them.
+  std::vector<uint32_t> numbered(const std::vector<uint32_t>& ranks) const {
+    std::vector<uint32_t> numbers(ranks_, 0);
+    for (uint32_t index = 0; index < ranks.size(); ++index) {
+      numbers[ranks[index]] = index;
+    }
+    return numbers;
+  }
+  // The blocks of some ranks.
+  schedule::Homes in_scratch(const std::vector<uint32_t>& ranks) {
+    const uint32_t scratch = assembly_.add_scratch(static_cast<uint32_t>(ranks.size()));
+    return [scratch, numbers = numbered(ranks)](uint32_t chunk) { return Span{Buffer::scratch, scratch + numbers[chunk]}; };
+  }
+  // After a stage this rank works for them.
+  std::vector<uint32_t> kept(size_t stage) const {
+    std::vector<uint32_t> ranks;
+    for_each_group(stage, [&](const Group& group) {
+      const std::vector<uint32_t> own = ranks_by_member(stage, group)[own_index(group)];
+      ranks.insert(ranks.end(), own.begin(), own.end());
+    });
+    return ranks;
+  }
+  bool is_alone(size_t stage) const { return made_.stages[stage].groups[made_.stages[stage].groups_of[rank_].front()].members.size() == 1; }
+
+  void all_gather() {
+    for (size_t stage = made_.stages.size(); stage-- > 0;) {
+      const bool is_first = stage + 1 == made_.stages.size();
+      for_each_group(stage, [&](const Group& group) {
+        run(stage, group, is_first ? problem_.in_place : InPlace::yes, blocks(ranks_by_member(stage, group)),
+            is_first ? at(Buffer::input) : in_slots(Buffer::output), in_slots(Buffer::output));
+      });
+    }
   }
 
   void reduce_scatter() {
     schedule::Homes from = in_slots(Buffer::input);
     for (size_t stage = 0; stage < made_.stages.size(); ++stage) {
-      const uint32_t next = made_.stages[stage].stride * made_.stages[stage].size;
-      const schedule::Homes to = stage + 1 == made_.stages.size()
-                                     ? at(Buffer::output)
-                                     : in_scratch(ranks_ / next, [next](uint32_t place) { return place / next; });
-      const bool is_alone = made_.stages[stage].size == 1;
-      run(stage, made_.stages.size() == 1 ? problem_.in_place : InPlace::no, blocks_by_digit(stage), from, to);
-      from = is_alone ? from : to;
-    }
-  }
-
-  // Before stage i a rank has what those with its higher digits, i among them, send to those with its lower ones.
-  void all_to_all() {
-    schedule::Homes from = [](uint32_t) { return Span{}; };
-    from = [p = ranks_](uint32_t chunk) { return Span{Buffer::input, chunk % p}; };
-    for (size_t stage = 0; stage < made_.stages.size(); ++stage) {
-      const uint32_t next = made_.stages[stage].stride * made_.stages[stage].size;
-      schedule::Homes to = [p = ranks_](uint32_t chunk) { return Span{Buffer::output, chunk / p}; };
-      if (stage + 1 != made_.stages.size()) {
-        const uint32_t scratch = assembly_.add_scratch(ranks_);
-        to = [this, scratch, next](uint32_t chunk) {
-          const uint32_t source = made_.place_of[chunk / ranks_];
-          const uint32_t target = made_.place_of[chunk % ranks_];
-          return Span{Buffer::scratch, scratch + source % next + target / next * next};
-        };
+      if (is_alone(stage)) {
+        continue;
       }
-      Ranges ranges;
-      const uint32_t size = made_.stages[stage].size;
-      for (uint32_t source = 0; source < size; ++source) {
-        for (uint32_t target = 0; target < size; ++target) {
-          std::vector<Chunks>& own = ranges.emplace_back();
-          for (const uint32_t from_place : places(stage, source, Free::lower)) {
-            for (const uint32_t to_place : places(stage, target, Free::higher)) {
-              own.push_back({made_.rank_at[from_place] * ranks_ + made_.rank_at[to_place], 1});
-            }
-          }
-        }
-      }
-      run(stage, InPlace::no, ranges, from, to);
+      const schedule::Homes to = stage + 1 == made_.stages.size() ? at(Buffer::output) : in_scratch(kept(stage));
+      for_each_group(stage, [&](const Group& group) { run(stage, group, InPlace::no, blocks(ranks_by_member(stage, group)), from, to); });
       from = to;
     }
   }
 
-  // Whether this rank's digits below `stage` are the root's.
-  bool stands_by_root(size_t stage) const {
-    const uint32_t stride = made_.stages[stage].stride;
-    return place() % stride == made_.place_of[problem_.root] % stride;
-  }
-  // The lowest stage from which on this rank is no group's root.
-  size_t first_stage_below() const {
-    size_t stage = 0;
-    while (stage < made_.stages.size() && made_.digit(rank_, stage) == made_.digit(problem_.root, stage)) {
-      ++stage;
+  // What this rank sends, out of the way of what it receives.
+  schedule::Homes put_aside(const schedule::Homes& from) {
+    schedule::Builder builder({.rank = 0, .chunk_count = 1, .parts = 1});
+    builder.copy(builder.add_lane(), {}, {.source = {Buffer::input, 0}, .target = {Buffer::output, 0}});
+    const Part part{.problem = {.collective = Collective::all_to_all, .rank_count = 1}, .schedule = std::move(builder).build()};
+    const uint32_t scratch = assembly_.add_scratch(ranks_);
+    const schedule::Homes to = [scratch, p = ranks_](uint32_t chunk) { return Span{Buffer::scratch, scratch + chunk % p}; };
+    Ranges own(1);
+    for (uint32_t target = 0; target < ranks_; ++target) {
+      own.front().push_back({rank_ * ranks_ + target, 1});
     }
-    return stage;
+    const std::vector<uint32_t> members = {rank_};
+    assembly_.add({.problem = part.problem, .schedule = part.schedule, .members = members, .chunks = own, .input = from, .output = to});
+    return to;
   }
-  // For who leads up to a stage: the blocks of all that stand below it.
-  schedule::Homes in_scratch_of_leader() {
-    const size_t last = first_stage_below();
-    const uint32_t count = made_.stages[last].stride;
-    return in_scratch(count, [count](uint32_t place) { return place % count; });
+
+  // Before a stage a rank has what those of its part of the domain send to all whom it stands for.
+  void all_to_all() {
+    schedule::Homes from = [p = ranks_](uint32_t chunk) { return Span{Buffer::input, chunk % p}; };
+    bool is_in_input = true;
+    for (size_t stage = 0; stage < made_.stages.size(); ++stage) {
+      if (is_alone(stage)) {
+        continue;
+      }
+      if (stage + 1 == made_.stages.size() && is_in_input && problem_.in_place == InPlace::yes) {
+        from = put_aside(from);
+      }
+      is_in_input = false;
+      schedule::Homes to = [p = ranks_](uint32_t chunk) { return Span{Buffer::output, chunk / p}; };
+      if (stage + 1 != made_.stages.size()) {
+        std::vector<uint32_t> sources;
+        for (uint32_t rank = 0; rank < ranks_; ++rank) {
+          if (made_.stages[stage].partition[rank] == made_.stages[stage].partition[rank_]) {
+            sources.push_back(rank);
+          }
+        }
+        const std::vector<uint32_t> targets = kept(stage);
+        const auto source_count = static_cast<uint32_t>(sources.size());
+        const uint32_t scratch = assembly_.add_scratch(source_count * static_cast<uint32_t>(targets.size()));
+        to = [scratch, source_count, p = ranks_, sources = numbered(sources), targets = numbered(targets)](uint32_t chunk) {
+          return Span{Buffer::scratch, scratch + targets[chunk % p] * source_count + sources[chunk / p]};
+        };
+      }
+      for_each_group(stage, [&](const Group& group) {
+        const std::vector<std::vector<uint32_t>> targets = ranks_by_member(stage, group);
+        Ranges ranges;
+        for (const std::vector<uint32_t>& of_source : ranks_by_part(stage, group)) {
+          for (const std::vector<uint32_t>& of_target : targets) {
+            std::vector<Chunks>& own = ranges.emplace_back();
+            for (const uint32_t source : of_source) {
+              for (const uint32_t target : of_target) {
+                own.push_back({source * ranks_ + target, 1});
+              }
+            }
+          }
+        }
+        run(stage, group, InPlace::no, ranges, from, to);
+      });
+      from = to;
+    }
+  }
+
+  // The stages at which this rank is in a group, which it leads in all but the last one, or, the root, in all.
+  std::vector<size_t> own_stages() const {
+    std::vector<size_t> stages;
+    for (size_t stage = 0; stage < made_.stages.size(); ++stage) {
+      for_each_group(stage, [&](const Group&) { stages.push_back(stage); });
+    }
+    return stages;
+  }
+  const Group& only_group(size_t stage) const { return made_.stages[stage].groups[made_.stages[stage].groups_of[rank_].front()]; }
+  // Where the blocks are that pass this rank.
+  schedule::Homes in_passing(const std::vector<size_t>& stages, Buffer whole) {
+    std::vector<uint32_t> ranks;
+    if (rank_ == problem_.root) {
+      return in_slots(whole);
+    }
+    for (const size_t stage : stages) {
+      const Group& group = only_group(stage);
+      if (own_index(group) == group.root) {
+        ranks.clear();
+        for (const std::vector<uint32_t>& part : ranks_by_part(stage, group)) {
+          ranks.insert(ranks.end(), part.begin(), part.end());
+        }
+      }
+    }
+    return in_scratch(ranks);
   }
 
   void gather() {
-    const bool is_root = rank_ == problem_.root;
-    schedule::Homes to = in_slots(Buffer::output);
-    if (!is_root && first_stage_below() > 0) {
-      to = in_scratch_of_leader();
-    }
-    for (size_t stage = 0; stage < made_.stages.size() && stands_by_root(stage); ++stage) {
-      const bool is_first = stage == 0;
-      run(stage, is_first ? (is_root ? problem_.in_place : InPlace::no) : InPlace::yes, blocks(stage, Free::lower), is_first ? at(Buffer::input) : to, to);
+    const std::vector<size_t> stages = own_stages();
+    const schedule::Homes to = in_passing(stages, Buffer::output);
+    for (const size_t stage : stages) {
+      const bool is_first = stage == stages.front();
+      run(stage, only_group(stage), is_first ? (rank_ == problem_.root ? problem_.in_place : InPlace::no) : InPlace::yes,
+          blocks(ranks_by_part(stage, only_group(stage))), is_first ? at(Buffer::input) : to, to);
     }
   }
 
   void scatter() {
-    const bool is_root = rank_ == problem_.root;
-    schedule::Homes from = in_slots(Buffer::input);
-    if (!is_root && first_stage_below() > 0) {
-      from = in_scratch_of_leader();
-    }
-    for (size_t stage = made_.stages.size(); stage-- > 0;) {
-      if (!stands_by_root(stage)) {
-        continue;
-      }
-      const bool is_last = stage == 0;
-      run(stage, is_last ? (is_root ? problem_.in_place : InPlace::no) : InPlace::yes, blocks(stage, Free::lower), from, is_last ? at(Buffer::output) : from);
+    std::vector<size_t> stages = own_stages();
+    const schedule::Homes from = in_passing(stages, Buffer::input);
+    std::ranges::reverse(stages);
+    for (const size_t stage : stages) {
+      const bool is_last = stage == stages.back();
+      run(stage, only_group(stage), is_last ? (rank_ == problem_.root ? problem_.in_place : InPlace::no) : InPlace::yes,
+          blocks(ranks_by_part(stage, only_group(stage))), from, is_last ? at(Buffer::output) : from);
     }
   }
 

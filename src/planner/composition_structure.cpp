@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -22,6 +23,8 @@ using schedule::Schedule;
 constexpr uint64_t kMostChunks = uint64_t{1} << 16;
 // In which domains of different sizes cut a vector.
 constexpr uint32_t kMostPieces = 64;
+// That a rank of a small domain stands at for ranks of larger ones.
+constexpr size_t kMostPlacesOfRank = 16;
 // Of so many ranks all groups are looked at, of more the first and the last of each level.
 constexpr uint32_t kMostRanksLookedAt = 256;
 
@@ -284,57 +287,106 @@ class Maker {
   // ---- Blocks
 
   bool lay_out_blocks(Structure& made) const {
-    if (!number_places(made)) {
+    const std::optional<Parts> parts = number_parts(made);
+    if (!parts) {
       return false;
     }
     for (size_t index = 0; index < made.stages.size(); ++index) {
       Stage& stage = made.stages[index];
-      for (uint32_t rank = 0; rank < topology_.rank_count(); ++rank) {
-        if (made.digit(rank, index) != 0 || !is_looked_at(rank, topology_.rank_count(), topology_.rank_count())) {
-          continue;
+      const std::set<Place> places = places_before(made, index);
+      for (const std::vector<uint32_t>& own : (*parts)[index]) {
+        for (const Place& place : places) {
+          Group& group = stage.groups.emplace_back();
+          group.place = place;
+          for (const uint32_t part : own) {
+            group.members.push_back(stand_in(*parts, index, part, place));
+          }
+          group.root = schedule::is_rooted(problem_.collective) ? stage.part[problem_.root] % static_cast<uint32_t>(own.size()) : 0;
         }
-        const std::vector<uint32_t> members = made.members_of(rank, index);
-        const uint32_t root = schedule::is_rooted(problem_.collective) ? made.digit(problem_.root, index) : 0;
-        Cut cut;
-        if (!takes_part(stage.level->whole, problem_.collective, topology::subset_of(topology_, members), root, &cut) || cut.chunks != 1) {
-          return false;
-        }
-        stage.channels = std::max(stage.channels, cut.channels);
+      }
+      number_groups(stage);
+      if (std::ranges::any_of(stage.groups_of, [](const auto& groups) { return groups.size() > kMostPlacesOfRank; }) || !takes_blocks(stage)) {
+        return false;
       }
     }
     return true;
   }
 
-  // Domains that are all of one size.
-  bool number_places(Structure& made) const {
-    made.place_of.assign(topology_.rank_count(), 0);
-    uint32_t stride = 1;
-    std::vector<uint32_t> parts(topology_.rank_count());  // by rank: its domain of the stage before
-    std::iota(parts.begin(), parts.end(), 0u);
+  // By stage and domain: what that is made of, ranks at the first stage and domains of the one before at others.
+  using Parts = std::vector<std::vector<std::vector<uint32_t>>>;
+
+  // Of domains that nest; nothing of others.
+  std::optional<Parts> number_parts(Structure& made) const {
+    Parts parts;
+    std::vector<uint32_t> part_of(topology_.rank_count());  // by rank: its domain of the stage before
+    std::iota(part_of.begin(), part_of.end(), 0u);
     for (Stage& stage : made.stages) {
-      std::vector<std::vector<uint32_t>> inside(domain_count(stage.partition));  // by domain: its parts
+      struct Found {
+        uint32_t domain = 0;
+        uint32_t index = 0;
+      };
+      std::unordered_map<uint32_t, Found> found;  // by part
+      std::vector<std::vector<uint32_t>>& domains = parts.emplace_back(domain_count(stage.partition));
       for (uint32_t rank = 0; rank < topology_.rank_count(); ++rank) {
-        std::vector<uint32_t>& own = inside[stage.partition[rank]];
-        auto found = std::ranges::find(own, parts[rank]);
-        if (found == own.end()) {
-          own.push_back(parts[rank]);
-          found = own.end() - 1;
+        const uint32_t domain = stage.partition[rank];
+        const auto [at, is_new] = found.try_emplace(part_of[rank], Found{domain, static_cast<uint32_t>(domains[domain].size())});
+        if (is_new) {
+          domains[domain].push_back(part_of[rank]);
         }
-        made.place_of[rank] += static_cast<uint32_t>(found - own.begin()) * stride;
+        if (at->second.domain != domain) {
+          return std::nullopt;
+        }
+        stage.part.push_back(at->second.index);
       }
-      stage.size = static_cast<uint32_t>(inside.front().size());
-      stage.stride = stride;
-      if (!std::ranges::all_of(inside, [&](const auto& own) { return own.size() == stage.size; })) {
+      part_of = stage.partition;
+    }
+    return parts;
+  }
+
+  // The places that ranks stand at before a stage; of gather and scatter the root's, where others pass their domains' blocks.
+  std::set<Place> places_before(const Structure& made, size_t index) const {
+    std::set<Place> places;
+    const auto add = [&](uint32_t rank) {
+      Place place;
+      for (size_t stage = 0; stage < index; ++stage) {
+        place.push_back(made.stages[stage].part[rank]);
+      }
+      places.insert(std::move(place));
+    };
+    if (schedule::is_rooted(problem_.collective)) {
+      add(problem_.root);
+      return places;
+    }
+    for (uint32_t rank = 0; rank < topology_.rank_count(); ++rank) {
+      add(rank);
+    }
+    return places;
+  }
+
+  // The rank of a part of stage `index` that stands at `place`, or for it.
+  static uint32_t stand_in(const Parts& parts, size_t index, uint32_t part, const Place& place) {
+    while (index-- > 0) {
+      const std::vector<uint32_t>& own = parts[index][part];
+      part = own[place[index] % own.size()];
+    }
+    return part;
+  }
+
+  bool takes_blocks(Stage& stage) const {
+    size_t seen = 1;  // of so many members one has been looked at, whichever was last
+    for (size_t index = 0; index < stage.groups.size(); ++index) {
+      const Group& group = stage.groups[index];
+      const bool is_known = group.members.size() == std::exchange(seen, group.members.size());
+      if (group.members.size() == 1 || (is_known && !is_looked_at(index, stage.groups.size(), topology_.rank_count()))) {
+        continue;
+      }
+      Cut cut;
+      if (!takes_part(stage.level->whole, problem_.collective, topology::subset_of(topology_, group.members), group.root, &cut) || cut.chunks != 1) {
         return false;
       }
-      stride *= stage.size;
-      parts = stage.partition;
+      stage.channels = std::max(stage.channels, cut.channels);
     }
-    made.rank_at.assign(topology_.rank_count(), 0);
-    for (uint32_t rank = 0; rank < topology_.rank_count(); ++rank) {
-      made.rank_at[made.place_of[rank]] = rank;
-    }
-    return stride == topology_.rank_count();
+    return true;
   }
 
   std::span<const Level> levels_;

@@ -16,6 +16,9 @@
 namespace tutti::planner::composed {
 
 using Partition = std::vector<uint32_t>;  // the domain of each rank
+// Where a rank stands: the how-manieth it is in its innermost domain, the how-manieth that is in the next one, and so on. Of domains of several sizes the
+// smaller ones have places that nobody stands at; who stands for them is found by counting round.
+using Place = std::vector<uint32_t>;
 
 // The algorithm of a level, and those that stand for it in the halves of an allreduce.
 struct Level {
@@ -35,11 +38,12 @@ struct Structure {
     leaders,  // reduce and broadcast
     whole,    // the outermost level alone: an allreduce
   };
-  // Ranks that work together at a level, of a vector on one of its pieces.
+  // Ranks that work together at a level: on one of a vector's pieces, or for the blocks of those ranks that stand at one place in the domains inside.
   struct Group {
     std::vector<uint32_t> members;
     uint32_t piece = 0;
     uint32_t root = 0;  // which member
+    Place place = {};   // of blocks: as deep as there are stages before
   };
   struct Stage {
     const Level* level = nullptr;
@@ -50,16 +54,12 @@ struct Structure {
     uint32_t width = 1;                            // chunks of a piece of this stage in one portion
     uint32_t channels = 1;                         // of the way out
     uint32_t channels_back = 0;
-    uint32_t size = 1;                             // of blocks: of each group
-    uint32_t stride = 1;                           // of blocks: from a member's place to the next one's
+    std::vector<uint32_t> part;  // of blocks: by rank, the how-manieth part of its domain it is in; a rank by itself is one at the first stage
   };
 
   bool is_solved = false;
   std::vector<Stage> stages;
   uint32_t portions = 1;
-  // Of blocks: the ranks as numbers whose digits are where they stand in their domains, innermost lowest.
-  std::vector<uint32_t> place_of;  // by rank
-  std::vector<uint32_t> rank_at;   // by place
 
   // Of all ranks' schedules: calls take channels in turn, which ranks that have nobody beside them in their domains count as well.
   uint32_t channel_count() const {
@@ -69,14 +69,14 @@ struct Structure {
     }
     return count;
   }
-  uint32_t digit(uint32_t rank, size_t stage) const { return place_of[rank] / stages[stage].stride % stages[stage].size; }
-  std::vector<uint32_t> members_of(uint32_t rank, size_t stage) const {
-    std::vector<uint32_t> members;
-    const uint32_t first = place_of[rank] - digit(rank, stage) * stages[stage].stride;
-    for (uint32_t index = 0; index < stages[stage].size; ++index) {
-      members.push_back(rank_at[first + index * stages[stage].stride]);
+  // Of blocks: whether `rank` stands at `place`.
+  bool stands_at(uint32_t rank, const Place& place) const {
+    for (size_t stage = 0; stage < place.size(); ++stage) {
+      if (stages[stage].part[rank] != place[stage]) {
+        return false;
+      }
     }
-    return members;
+    return true;
   }
 };
 

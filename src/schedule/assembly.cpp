@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <cassert>
-#include <optional>
+#include <numeric>
+#include <set>
 #include <utility>
 
 namespace tutti::schedule {
@@ -29,6 +30,66 @@ uint32_t chunk_at(const Problem& problem, const Schedule& schedule, const Span& 
       return span.slot;
   }
 }
+
+// By range: chunks of the whole in a chunk of the group.
+std::vector<uint32_t> widths_of(const std::vector<std::vector<Chunks>>& chunks) {
+  std::vector<uint32_t> widths;
+  for (const std::vector<Chunks>& ranges : chunks) {
+    widths.resize(std::max(widths.size(), ranges.size()));
+    for (size_t range = 0; range < ranges.size(); ++range) {
+      widths[range] = ranges[range].count;
+    }
+  }
+  return widths;
+}
+
+// Of the steps of a group's schedule, some of which have no pieces: those pieces that are done last.
+class Ends {
+ public:
+  Ends(const Schedule& group, const std::vector<uint32_t>& first_piece) : group_(group), first_piece_(first_piece) {
+    is_first_.resize(group.steps.size());
+    for (const Lane& lane : group.lanes) {
+      is_first_[lane.first_step] = true;
+    }
+  }
+
+  // Of the step before it in its lane, if there is one.
+  template <typename Visit>
+  void before(uint32_t step, Visit visit) {
+    if (!is_first_[step]) {
+      of(step - 1, visit);
+    }
+  }
+  // A step without pieces stands for all that it waits for.
+  template <typename Visit>
+  void of(uint32_t step, Visit visit) {
+    if (first_piece_[step] != first_piece_[step + 1]) {
+      visit(first_piece_[step + 1] - 1);
+      return;
+    }
+    const std::vector<uint32_t>& found = of_empty(step);
+    std::ranges::for_each(found, visit);
+  }
+
+ private:
+  const std::vector<uint32_t>& of_empty(uint32_t step) {
+    if (const auto known = known_.find(step); known != known_.end()) {
+      return known->second;
+    }
+    std::set<uint32_t> ends;
+    const auto add = [&](uint32_t piece) { ends.insert(piece); };
+    before(step, add);
+    for (const Wait& wait : group_.waits_of(group_.steps[step])) {
+      of(wait.step, add);
+    }
+    return known_[step] = {ends.begin(), ends.end()};
+  }
+
+  const Schedule& group_;
+  const std::vector<uint32_t>& first_piece_;
+  std::vector<bool> is_first_;  // in its lane, by step
+  std::map<uint32_t, std::vector<uint32_t>> known_;
+};
 
 bool is_message(const Step& step) {
   return step.kind == StepKind::send || step.kind == StepKind::receive || step.kind == StepKind::receive_reduce;
@@ -167,7 +228,7 @@ void Assembly::forget() {
 }
 
 // A step of the group is one of the whole for each of the ranges that its chunks are; those of a vector that follow one another are one.
-void Assembly::add_pieces(const Run& run, const Step& step, uint32_t lane, uint32_t channel) {
+void Assembly::add_pieces(const Run& run, const std::vector<uint32_t>& widths, const Step& step, uint32_t lane, uint32_t channel) {
   const Schedule& group = run.schedule;
   const Key key = is_message(step) ? Key{.way = run.way,
                                          .does = step.kind == StepKind::send ? Does::send : Does::receive,
@@ -175,16 +236,10 @@ void Assembly::add_pieces(const Run& run, const Step& step, uint32_t lane, uint3
                                          .other = run.members[step.peer]}
                                    : Key{.way = run.way, .does = Does::work, .channel = 0, .other = lane};
   std::vector<uint32_t>& steps = lanes_[key];
-  const uint32_t scratch = schedule_.scratch_slots - group.scratch_slots * [&] {
-    uint32_t chunks = 0;
-    for (const Chunks& range : run.chunks.front()) {
-      chunks += range.count;
-    }
-    return chunks;
-  }();
+  const uint32_t scratch = schedule_.scratch_slots - group.scratch_slots * std::accumulate(widths.begin(), widths.end(), 0u);
   uint32_t before = 0;  // chunks of the ranges before
-  for (size_t range = 0; range < run.chunks.front().size(); ++range) {
-    const uint32_t width = run.chunks.front()[range].count;
+  for (size_t range = 0; range < widths.size(); ++range) {
+    const uint32_t width = widths[range];
     const auto moved = [&](const Span& span, uint32_t index) {
       switch (span.buffer) {
         case Buffer::input:
@@ -201,7 +256,11 @@ void Assembly::add_pieces(const Run& run, const Step& step, uint32_t lane, uint3
     };
     uint32_t end = kNone;  // of the piece before
     for (uint32_t index = 0; index < step.chunk_count; ++index) {
-      const Chunks& chunks = run.chunks[(step.first_chunk + index) % group.chunk_count][range];
+      const std::vector<Chunks>& ranges = run.chunks[(step.first_chunk + index) % group.chunk_count];
+      if (range >= ranges.size()) {
+        continue;
+      }
+      const Chunks& chunks = ranges[range];
       if (chunks.first == end && is_cut_vector(problem_.collective)) {
         steps_.back().step.chunk_count += chunks.count;
       } else {
@@ -231,20 +290,25 @@ void Assembly::add_pieces(const Run& run, const Step& step, uint32_t lane, uint3
 
 void Assembly::wait_in_run(const Run& run, const std::vector<uint32_t>& first_piece) {
   const auto pieces_of = [&](uint32_t step) { return first_piece[step + 1] - first_piece[step]; };
-  for (const Lane& lane : run.schedule.lanes) {
-    for (uint32_t step = lane.first_step; step < lane.first_step + lane.step_count; ++step) {
-      const uint32_t first = first_piece[step];
-      // The step before it in the group's lane may be in another here.
-      if (step != lane.first_step) {
-        waited_by_[first - 1] = first;
-        steps_[first].waits.push_back({first - 1, WaitMode::complete});
-      }
-      for (const Wait& wait : run.schedule.waits_of(run.schedule.steps[step])) {
-        const bool is_piecewise = wait.mode == WaitMode::streaming && pieces_of(wait.step) == pieces_of(step);
-        for (uint32_t piece = 0; piece < pieces_of(step); ++piece) {
-          const uint32_t other = is_piecewise ? first_piece[wait.step] + piece : first_piece[wait.step + 1] - 1;
-          steps_[first + piece].waits.push_back({other, is_piecewise ? wait.mode : WaitMode::complete});
+  Ends ends(run.schedule, first_piece);
+  for (uint32_t step = 0; step < run.schedule.steps.size(); ++step) {
+    if (pieces_of(step) == 0) {
+      continue;
+    }
+    const uint32_t first = first_piece[step];
+    // The step before it in the group's lane may be in another here.
+    ends.before(step, [&](uint32_t other) {
+      waited_by_[other] = first;
+      steps_[first].waits.push_back({other, WaitMode::complete});
+    });
+    for (const Wait& wait : run.schedule.waits_of(run.schedule.steps[step])) {
+      const bool is_piecewise = wait.mode == WaitMode::streaming && pieces_of(wait.step) == pieces_of(step);
+      for (uint32_t piece = 0; piece < pieces_of(step); ++piece) {
+        if (is_piecewise) {
+          steps_[first + piece].waits.push_back({first_piece[wait.step] + piece, wait.mode});
+          continue;
         }
+        ends.of(wait.step, [&](uint32_t other) { steps_[first + piece].waits.push_back({other, WaitMode::complete}); });
       }
     }
   }
@@ -253,11 +317,8 @@ void Assembly::wait_in_run(const Run& run, const std::vector<uint32_t>& first_pi
 void Assembly::add(const Run& run) {
   assert(!run.chunks.empty());
   ++run_count_;
-  uint32_t width = 0;
-  for (const Chunks& range : run.chunks.front()) {
-    width += range.count;
-  }
-  add_scratch(run.schedule.scratch_slots * width);
+  const std::vector<uint32_t> widths = widths_of(run.chunks);
+  add_scratch(run.schedule.scratch_slots * std::accumulate(widths.begin(), widths.end(), 0u));
   const auto first_of_run = static_cast<uint32_t>(steps_.size());
   std::vector<uint32_t> first_piece;  // by step of the group
   for (uint32_t lane = 0; lane < run.schedule.lanes.size(); ++lane) {
@@ -265,7 +326,7 @@ void Assembly::add(const Run& run) {
     assert(first_piece.size() == one.first_step);
     for (const Step& step : run.schedule.steps_of(one)) {
       first_piece.push_back(static_cast<uint32_t>(steps_.size()));
-      add_pieces(run, step, lane, run.first_channel + one.channel);
+      add_pieces(run, widths, step, lane, run.first_channel + one.channel);
     }
     schedule_.channel_count = std::max(schedule_.channel_count, run.first_channel + one.channel + 1);
   }
@@ -302,6 +363,7 @@ Schedule Assembly::build() && {
     }
   }
   schedule_.steps.reserve(steps_.size());
+  std::erase_if(lanes_, [](const auto& lane) { return lane.second.empty(); });
   for (const auto& [key, steps] : lanes_) {
     schedule_.lanes.push_back({.channel = key.channel, .first_step = static_cast<uint32_t>(schedule_.steps.size()), .step_count = static_cast<uint32_t>(steps.size())});
     for (const uint32_t index : steps) {

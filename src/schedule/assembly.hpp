@@ -30,7 +30,8 @@ struct Run {
   uint32_t way = 0;
   uint32_t first_channel = 0;  // two ways that lead to the same peers have channels of their own
   Final final = Final::no;     // whether it adds the last contributions
-  // By chunk of the group: the chunks of the whole that it is, in as many ranges of the same lengths for each.
+  // By chunk of the group: the chunks of the whole that it is, in as many ranges of the same lengths for each. If these are single blocks, some may have
+  // fewer than others, or none: what a schedule does with those is left out.
   const std::vector<std::vector<Chunks>>& chunks;
   Homes input;
   Homes output;
@@ -74,7 +75,7 @@ class Assembly {
     uint32_t written_in = 0;  // the latest run that has written it
   };
 
-  void add_pieces(const Run& run, const Step& step, uint32_t lane, uint32_t channel);
+  void add_pieces(const Run& run, const std::vector<uint32_t>& widths, const Step& step, uint32_t lane, uint32_t channel);
   void wait_in_run(const Run& run, const std::vector<uint32_t>& first_piece);
   void wait_for_accesses(uint32_t step);
   void note_accesses(uint32_t step, bool writes);

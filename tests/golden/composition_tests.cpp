@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "golden/registered_algorithms.hpp"
@@ -157,6 +158,54 @@ TEST(Composition, DomainsOfDifferentSizesShareTheWork) {
       crossing += step.kind == StepKind::send && topology.crossed(rank, step.peer) != nullptr ? step.chunk_count : 0;
     }
     EXPECT_EQ(crossing, rank < 3 ? 2u : 3u);
+  }
+}
+
+// Ranks thrown into domains within domains, as many as it happens.
+Topology thrown_together(uint32_t rank_count, std::mt19937& random) {
+  const uint32_t outer_count = 2 + static_cast<uint32_t>(random() % 3);
+  const Domains outer = domains_by(rank_count, [&](uint32_t) { return static_cast<uint32_t>(random() % outer_count); });
+  const Domains inner = domains_by(rank_count, [&](uint32_t rank) { return outer[rank] * 3 + static_cast<uint32_t>(random() % 3); });
+  return random() % 2 == 0 ? divided({outer}) : divided({outer, inner});
+}
+
+TEST(Composition, BlocksPassThroughDomainsOfAnySizes) {
+  std::mt19937 random(11);
+  const std::vector<uint32_t> rank_counts = tests::test_size() == tests::Size::small ? std::vector{7u} : std::vector{5u, 7u, 9u, 11u, 13u};
+  for (const uint32_t rank_count : rank_counts) {
+    const Topology topology = thrown_together(rank_count, random);
+    const bool has_three_levels = planner::divisions_of(topology).size() == 2;
+    const std::vector<std::pair<std::string, Collective>> cases = {
+        {"one_shot/ring", Collective::all_gather},        {"bruck/one_shot", Collective::all_gather}, {"ring/one_shot", Collective::reduce_scatter},
+        {"one_shot/ring", Collective::reduce_scatter}, {"pairwise/one_shot", Collective::all_to_all}, {"one_shot/pairwise", Collective::all_to_all},
+        {"one_shot/binomial", Collective::gather},        {"binomial/one_shot", Collective::scatter}, {"dissemination/dissemination", Collective::barrier}};
+    for (const auto& [name, collective] : cases) {
+      const auto composition = composed((!has_three_levels ? "" : collective == Collective::barrier ? "dissemination/" : "one_shot/") + name);
+      for (const Problem& problem : tests::problems_of(collective, rank_count)) {
+        if (problem.blocks == Blocks::equal && problem.root % 3 == 0) {
+          ASSERT_TRUE(composition->algorithm().applies(problem, topology)) << name << ", " << to_string(problem);
+          ASSERT_TRUE(tests::solves(composition->algorithm(), problem, topology)) << name;
+        }
+      }
+    }
+  }
+}
+
+TEST(Composition, BlocksCrossOnceBetweenDomainsOfDifferentSizes) {
+  const Domains domains = {0, 0, 0, 1, 1, 2, 2, 2, 2};
+  const Topology topology = divided({domains});
+  for (const Collective collective : {Collective::all_gather, Collective::reduce_scatter, Collective::all_to_all, Collective::gather, Collective::scatter}) {
+    const Problem problem{.collective = collective, .rank_count = 9, .root = schedule::is_rooted(collective) ? 4u : 0u};
+    const auto composition = composed("one_shot/one_shot");
+    ASSERT_TRUE(composition->algorithm().applies(problem, topology));
+    uint32_t crossing = 0;
+    for (const Schedule& schedule : tests::build_all(composition->algorithm(), problem, topology)) {
+      for (const Step& step : schedule.steps) {
+        crossing += step.kind == StepKind::send && topology.crossed(schedule.rank, step.peer) != nullptr ? step.chunk_count : 0;
+      }
+    }
+    const uint32_t between_domains = 9 * 9 - 3 * 3 - 2 * 2 - 4 * 4;
+    EXPECT_EQ(crossing, schedule::is_rooted(collective) ? 7u : collective == Collective::all_to_all ? between_domains : 9u * 2) << to_string(problem);
   }
 }
 

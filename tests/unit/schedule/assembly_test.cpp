@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "schedule/verifier.hpp"
@@ -65,6 +66,37 @@ TEST(Assembly, RunsWaitForWhatTheyReadAndWrite) {
     }
     EXPECT_EQ(final_count, 1u) << "the last run's";
   }
+}
+
+// Of three steps one after another that of the middle has no blocks here: the last waits for the first all the same.
+TEST(Assembly, StepsWithoutBlocksPassTheirWaitsOn) {
+  const auto input = [](uint32_t slot) { return Span{Buffer::input, slot}; };
+  const auto output = [](uint32_t slot) { return Span{Buffer::output, slot}; };
+  Builder builder({.rank = 1, .chunk_count = 3, .parts = 1});
+  const StepId first = builder.receive(builder.add_lane(), 0, {0}, output(0));
+  const StepId second = builder.receive(builder.add_lane(), 2, {2}, output(2), {.waits = {{first, WaitMode::complete}}});
+  builder.copy(builder.add_lane(), {1}, {.source = input(0), .target = output(1)}, {.waits = {{second, WaitMode::complete}}});
+  const Schedule group = std::move(builder).build();
+  const Problem of_group{.collective = Collective::all_gather, .rank_count = 3};
+  const Problem problem{.collective = Collective::all_gather, .rank_count = 5};
+  Assembly assembly(problem, {.rank = 1, .chunk_count = 5, .parts = 1});
+  const std::vector<uint32_t> members = {0, 1, 4};
+  const std::vector<std::vector<Chunks>> blocks = {{{0, 1}, {3, 1}}, {{1, 1}}, {}};
+  assembly.add({.problem = of_group,
+                .schedule = group,
+                .members = members,
+                .chunks = blocks,
+                .input = [](uint32_t) { return Span{Buffer::input, 0}; },
+                .output = in(Buffer::output)});
+  const Schedule schedule = std::move(assembly).build();
+  ASSERT_EQ(schedule.steps.size(), 3u) << "two blocks of rank 0, one of its own";
+  ASSERT_EQ(schedule.lanes.size(), 2u);
+  const auto copy = std::ranges::find(schedule.steps, StepKind::copy, &Step::kind);
+  ASSERT_NE(copy, schedule.steps.end());
+  ASSERT_EQ(copy->wait_count, 1u);
+  const Step& awaited = schedule.steps[schedule.waits_of(*copy).front().step];
+  EXPECT_EQ(awaited.kind, StepKind::receive);
+  EXPECT_EQ(awaited.first_chunk, 3u) << "the last of the first step";
 }
 
 TEST(Assembly, TakesNoWorkInPeersMemoryNorChunksOutOfPlace) {
