@@ -11,6 +11,7 @@
 #include "cost/arithmetic.hpp"
 #include "cost/wave.hpp"
 #include "planner/composition.hpp"
+#include "planner/composition_structure.hpp"
 #include "planner/planner.hpp"
 #include "planner/pricing.hpp"
 #include "topology/subset.hpp"
@@ -125,16 +126,16 @@ struct Share {
   uint64_t ns() const { return cost::add(latency_ns, busy_ns); }
 };
 
-constexpr std::array kHalves = {Collective::reduce_scatter, Collective::all_gather};
-constexpr std::array kWhole = {Collective::all_reduce};
-
 // Not thread-safe.
 class Estimator {
  public:
-  Estimator(const Stages& stages, uint64_t bytes) : stages_(stages), bytes_(bytes) {}
+  Estimator(const Stages& stages, Collective collective, uint64_t bytes)
+      : stages_(stages), bytes_(bytes), whole_problem_{collective}, half_problems_{composed::half_of(collective, composed::Way::out), composed::half_of(collective, composed::Way::back)} {}
 
   // Prices the algorithms at each stage. False if some stage alone takes `most_ns`.
   bool price(std::span<const Algorithm> algorithms, uint64_t most_ns) {
+    const auto straight = std::ranges::find(algorithms, composed::kStraight, &Algorithm::name);
+    straight_ = straight == algorithms.end() ? nullptr : &*straight;
     uint64_t left = bytes_;
     for (const Stage& stage : stages_) {
       const bool is_last = &stage == &stages_.back();
@@ -150,9 +151,11 @@ class Estimator {
             least_ns = std::min(least_ns, share->busy_ns);
           }
         };
-        note(kHalves, halves_.back());
+        if (!is_last || is_halved_at_last()) {
+          note(half_problems_, halves_.back());
+        }
         if (is_last) {
-          note(kWhole, whole_);
+          note(whole_problem_, whole_);
         }
       }
       if (least_ns >= most_ns) {
@@ -179,7 +182,7 @@ class Estimator {
         is_whole = true;
       }
       if (share && portions > 1) {
-        share = price_share(*share->algorithm, stage, is_whole ? std::span<const Collective>(kWhole) : kHalves, left);
+        share = price_share(*share->algorithm, stage, is_whole ? std::span<const Collective>(whole_problem_) : half_problems_, left);
       }
       if (!share) {
         return std::nullopt;
@@ -201,16 +204,19 @@ class Estimator {
  private:
   using Shares = std::vector<Share>;
 
+  bool is_halved_at_last() const { return whole_problem_.front() == Collective::all_reduce; }
+
   // Of a rank's vector of `bytes`, for all of the collectives one after another.
-  static std::optional<Share> price_share(const Algorithm& algorithm, const Stage& stage, std::span<const Collective> collectives, uint64_t bytes) {
-    Share share{.algorithm = &algorithm};
+  std::optional<Share> price_share(const Algorithm& of_level, const Stage& stage, std::span<const Collective> collectives, uint64_t bytes) const {
+    Share share{.algorithm = &of_level};
     const auto rank_count = static_cast<uint32_t>(stage.members.size());
-    const auto applies = [&](Collective collective) { return algorithm.applies({.collective = collective, .rank_count = rank_count}, stage.topology); };
-    if (!std::ranges::all_of(collectives, applies)) {
-      return std::nullopt;
-    }
     for (const Collective collective : collectives) {
       const Problem problem{.collective = collective, .rank_count = rank_count};
+      const bool is_straight = (collective == Collective::scatter || collective == Collective::gather) && straight_ != nullptr && !of_level.applies(problem, stage.topology);
+      const Algorithm& algorithm = is_straight ? *straight_ : of_level;
+      if (!algorithm.applies(problem, stage.topology)) {
+        return std::nullopt;
+      }
       const bool is_vector = schedule::is_cut_vector(collective);
       const uint64_t count = is_vector ? bytes : std::max<uint64_t>(1, bytes / rank_count);
       const uint64_t all = price_of(algorithm, problem, stage.topology, {.element_count = count}).price_ns;
@@ -234,16 +240,23 @@ class Estimator {
 
   const Stages& stages_;
   uint64_t bytes_;
+  std::array<Collective, 1> whole_problem_;
+  std::array<Collective, 2> half_problems_;
+  const Algorithm* straight_ = nullptr;
   std::vector<Shares> halves_;  // by stage: of algorithms that solve both halves
   Shares whole_;                // of the last stage
 };
 
 }  // namespace
 
+bool promises_compositions(Collective collective) {
+  return collective == Collective::all_reduce || collective == Collective::reduce || collective == Collective::broadcast;
+}
+
 std::optional<Promise> most_promising(std::span<const Algorithm> algorithms, const Problem& problem, const topology::Topology& topology,
                                       const cost::Workload& workload, uint64_t most_ns) {
   const uint64_t bytes = cost::multiply(workload.element_count, workload.element_bytes);
-  if (problem.collective != Collective::all_reduce || topology.fabric() == nullptr || topology.messages != topology::Messages::routed ||
+  if (!promises_compositions(problem.collective) || topology.fabric() == nullptr || topology.messages != topology::Messages::routed ||
       problem.rank_count > kMostRanks || bytes / kLeastBytesOfRank < problem.rank_count) {
     return std::nullopt;
   }
@@ -254,7 +267,7 @@ std::optional<Promise> most_promising(std::span<const Algorithm> algorithms, con
     if (!stages) {
       return;
     }
-    Estimator estimator(*stages, bytes);
+    Estimator estimator(*stages, problem.collective, bytes);
     if (!estimator.price(algorithms, most_ns)) {
       return;
     }

@@ -18,7 +18,10 @@ struct Promise {
   uint64_t latency_ns = 0;   // its part that does not shrink with the vector
 };
 
-// Of an allreduce on a fabric whose units are all alike: of each level the algorithms that are cheapest there for what is left of the vector, and as many
+// Those that are looked at below.
+bool promises_compositions(schedule::Collective collective);
+
+// Of an allreduce, reduce or broadcast on a fabric whose units are all alike: of each level the algorithms that are cheapest there for what is left of the vector, and as many
 // portions as help. Levels are taken one by one, each as busy as its groups make each other; portions overlap, and the level that takes longest
 // decides. Nothing where the machine has no levels, or carries messages between neighbours alone, for short vectors, of more than 2,048 ranks, and
 // where it is seen early that it would take `most_ns`.

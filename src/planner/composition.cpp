@@ -100,6 +100,7 @@ Result<std::unique_ptr<const Composition>> Composition::parse(std::string_view n
     level.whole = *whole;
     level.reduce_scatter = half(whole->halves.reduce_scatter);
     level.all_gather = half(whole->halves.all_gather);
+    level.straight = half(composed::kStraight);
   }
   if (made->levels_.back().is_left_out || used < 2) {
     return tl::make_unexpected(invalid_argument("\"{}\" is to have an algorithm for the outermost level and for one inside of it", name));
@@ -117,13 +118,23 @@ std::string Composition::unfit_part(Collective collective) const {
     if (level.is_left_out) {
       continue;
     }
-    const bool is_fit =
-        collective != Collective::all_reduce
-            ? ever_applies(level.whole, collective)
-            : (&level == &levels_.back() && ever_applies(level.whole, collective)) ||
-                  (!level.reduce_scatter.build.is_empty() && !level.all_gather.build.is_empty() && ever_applies(level.reduce_scatter, Collective::reduce_scatter) &&
-                   ever_applies(level.all_gather, Collective::all_gather)) ||
-                  (ever_applies(level.whole, Collective::reduce) && ever_applies(level.whole, Collective::broadcast));
+    const auto fits = [](const Algorithm& algorithm, Collective half) { return !algorithm.build.is_empty() && ever_applies(algorithm, half); };
+    const bool is_last = &level == &levels_.back();
+    bool is_fit = fits(level.whole, collective);
+    switch (collective) {
+      case Collective::all_reduce:
+        is_fit = (is_last && is_fit) || (fits(level.reduce_scatter, Collective::reduce_scatter) && fits(level.all_gather, Collective::all_gather)) ||
+                 (fits(level.whole, Collective::reduce) && fits(level.whole, Collective::broadcast));
+        break;
+      case Collective::reduce:
+        is_fit = is_fit || (!is_last && fits(level.reduce_scatter, Collective::reduce_scatter));
+        break;
+      case Collective::broadcast:
+        is_fit = is_fit || (!is_last && fits(level.all_gather, Collective::all_gather));
+        break;
+      default:
+        break;
+    }
     if (!is_fit) {
       return fmt::format("\"{}\" cannot be part of it: it {} {}", level.whole.name, collective == Collective::all_reduce ? "solves" : "does not solve",
                          needs_of(collective));

@@ -29,7 +29,8 @@ std::vector<std::vector<uint32_t>> divisions_of(const topology::Topology& topolo
 //    gathers. Domains of different sizes cut the vector into as many pieces as a common multiple of them, so that each rank has as many as any other of its
 //    domain. An algorithm that solves neither half reduces to one rank of each domain, and broadcasts from there. As many portions as the name says follow one
 //    another, so that one is inside of domains while another is between them.
-//  - reduce and broadcast: to, or from, one rank of each domain.
+//  - broadcast: the root's domain scatters the vector, those at its pieces broadcast them to those who gather them in other domains; reduce the other way
+//    round. By an algorithm that does not solve that, to, or from, one rank of each domain.
 //  - reducescatter, allgather, alltoall, gather, scatter and barrier: level by level, between ranks that stand at the same place of their domains; in
 //    smaller ones some ranks stand at several places.
 class Composition {

@@ -27,10 +27,8 @@ struct Part {
   Schedule schedule;
 };
 
-Part part_of(const Algorithm& algorithm, Collective collective, const topology::Topology& group, uint32_t local_rank, uint32_t root, InPlace in_place) {
-  Part part{.problem = {.collective = collective, .rank_count = group.rank_count(), .root = root, .in_place = in_place}, .schedule = {}};
-  part.schedule = algorithm.build(part.problem, group, local_rank);
-  return part;
+Part part_of(const Algorithm& algorithm, const Problem& problem, const topology::Topology& group, uint32_t local_rank) {
+  return {.problem = problem, .schedule = algorithm.build(problem, group, local_rank)};
 }
 
 // `count` chunks from `first`, as the chunks of a group that cuts them into so many.
@@ -75,9 +73,11 @@ class OfVector {
       begin_portion();
       const size_t count = made_.stages.size();
       for (size_t stage = 0; stage < count; ++stage) {
+        bool has_run = false;  // the pieces of a stage are apart
         for (const Work& work : works_[stage]) {
-          run_out(stage, work);
+          has_run |= run_out(stage, work);
         }
+        has_changed_ |= has_run;
       }
       for (size_t stage = count; stage-- > 0;) {
         for (const Work& work : works_[stage]) {
@@ -106,25 +106,36 @@ class OfVector {
     Work work{.group = &group, .topology = topology::subset_of(topology, group.members), .local_rank = 0, .out = {}, .first_out = {}, .back = {}, .last_back = {}};
     work.local_rank = static_cast<uint32_t>(std::ranges::find(group.members, rank_) - group.members.begin());
     const auto make = [&](const Algorithm& algorithm, Collective collective, InPlace in_place) {
-      return part_of(algorithm, collective, work.topology, work.local_rank, group.root, in_place);
+      return part_of(algorithm, {.collective = collective, .rank_count = work.topology.rank_count(), .root = group.root, .in_place = in_place}, work.topology,
+                     work.local_rank);
+    };
+    const auto make_half = [&](Way way, InPlace in_place) {
+      Problem half = half_problem(problem_, way, group);
+      const Algorithm& algorithm = algorithm_of(*stage.level, half, work.topology);
+      half.in_place = in_place;
+      return part_of(algorithm, half, work.topology, work.local_rank);
     };
     const auto make_out = [&](InPlace in_place) {
       switch (stage.kind) {
         case Kind::whole: return make(stage.level->whole, Collective::all_reduce, in_place);
-        case Kind::halves: return make(stage.level->reduce_scatter, Collective::reduce_scatter, in_place);
+        case Kind::halves: return make_half(Way::out, in_place);
         default: return make(stage.level->whole, Collective::reduce, in_place);
       }
     };
-    if (!is(Collective::broadcast)) {
+    // Only what the root's domain has is scattered, or gathered for it.
+    const bool has_halves = stage.kind == Kind::halves;
+    if (!is(Collective::broadcast) || (has_halves && group.has_root)) {
       work.out = make_out(InPlace::yes);
       // A group's root that is not the whole's keeps what it has reduced elsewhere.
       const bool is_apart = is(Collective::reduce) && rank_ != problem_.root;
       work.first_out = make_out(is_apart ? InPlace::no : problem_.in_place);
     }
-    if (stage.kind != Kind::whole && !is(Collective::reduce)) {
-      work.back = stage.kind == Kind::halves ? make(stage.level->all_gather, Collective::all_gather, InPlace::yes)
-                                             : make(stage.level->whole, Collective::broadcast, InPlace::yes);
-      if (is(Collective::broadcast) && rank_ == problem_.root && !std::exchange(has_last_back_, true)) {
+    if (has_halves && (!is(Collective::reduce) || group.has_root)) {
+      work.back = make_half(Way::back, InPlace::yes);
+    } else if (stage.kind == Kind::leaders && !is(Collective::reduce)) {
+      work.back = make(stage.level->whole, Collective::broadcast, InPlace::yes);
+      fills_output_ = fills_output_ == nullptr ? &stage : fills_output_;
+      if (is(Collective::broadcast) && rank_ == problem_.root && fills_output_ == &stage) {
         work.last_back = make(stage.level->whole, Collective::broadcast, problem_.in_place);
       }
     }
@@ -142,9 +153,14 @@ class OfVector {
   }
   // Whether other ranks' data come to this one.
   bool leads() const {
-    return std::ranges::any_of(works_, [&](const std::vector<Work>& works) {
-      return std::ranges::any_of(works, [&](const Work& work) { return work.local_rank == work.group->root; });
-    });
+    for (size_t stage = 0; stage < works_.size(); ++stage) {
+      for (const Work& work : works_[stage]) {
+        if (made_.stages[stage].kind == Kind::halves || work.local_rank == work.group->root) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   void run(size_t stage, const Work& work, const Part& part, uint32_t way, const schedule::Homes& input, const schedule::Homes& output) {
@@ -163,18 +179,16 @@ class OfVector {
                    .output = output});
   }
 
-  void run_out(size_t stage, const Work& work) {
+  bool run_out(size_t stage, const Work& work) {
     if (!work.out) {
-      return;
+      return false;
     }
     if (has_changed_) {
       run(stage, work, *work.out, 2 * static_cast<uint32_t>(stage), result_, result_);
     } else {
       run(stage, work, *work.first_out, 2 * static_cast<uint32_t>(stage), in_slots(Buffer::input), result_);
     }
-    if (&work == &works_[stage].back()) {  // the pieces of a stage are apart
-      has_changed_ = true;
-    }
+    return true;
   }
 
   void run_back(size_t stage, const Work& work) {
@@ -182,12 +196,12 @@ class OfVector {
       return;
     }
     const uint32_t way = 2 * static_cast<uint32_t>(stage) + 1;
-    if (is(Collective::broadcast) && rank_ == problem_.root) {
+    if (is(Collective::broadcast) && rank_ == problem_.root && !has_changed_) {
       const schedule::Homes own = in_slots(Buffer::input);
       run(stage, work, work.last_back ? *work.last_back : *work.back, way, own, work.last_back ? in_slots(Buffer::output) : own);
       return;
     }
-    run(stage, work, *work.back, way, in_slots(Buffer::output), in_slots(Buffer::output));
+    run(stage, work, *work.back, way, result_, result_);
   }
 
   const Structure& made_;
@@ -198,7 +212,7 @@ class OfVector {
   std::vector<std::vector<Work>> works_;  // by stage
   uint32_t first_chunk_ = 0;              // of the portion
   bool has_changed_ = false;              // whether the data have left the input
-  bool has_last_back_ = false;
+  const Stage* fills_output_ = nullptr;   // that at which a broadcast's root, if it has scattered nothing, fills its output
   schedule::Homes result_;
 };
 
@@ -250,7 +264,9 @@ class OfBlocks {
   }
 
   void run(size_t stage, const Group& group, InPlace in_place, const Ranges& chunks, const schedule::Homes& input, const schedule::Homes& output) {
-    const Part part = part_of(made_.stages[stage].level->whole, problem_.collective, topology::subset_of(topology_, group.members), own_index(group), group.root, in_place);
+    const topology::Topology topology = topology::subset_of(topology_, group.members);
+    const Part part = part_of(made_.stages[stage].level->whole,
+                              {.collective = problem_.collective, .rank_count = topology.rank_count(), .root = group.root, .in_place = in_place}, topology, own_index(group));
     assembly_.add({.problem = part.problem,
                    .schedule = part.schedule,
                    .members = group.members,

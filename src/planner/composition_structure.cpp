@@ -122,6 +122,7 @@ class Maker {
     std::vector<uint32_t> all(topology_.rank_count());
     std::iota(all.begin(), all.end(), 0u);
     std::vector<std::vector<uint32_t>> sets = {std::move(all)};  // by piece: who has it
+    std::vector<uint32_t> nearest = {problem_.root};             // by piece: of those the root, or who has it from there
     std::vector<uint64_t> needs;   // by stage: chunks that a piece of it consists of a multiple of
     std::vector<uint64_t> counts;  // by stage: pieces of the one before
     needs.push_back(1);
@@ -134,7 +135,7 @@ class Maker {
           stage.groups.push_back({.members = std::move(members), .piece = piece, .root = 0});
         }
       }
-      find_roots(stage);
+      find_roots(stage, nearest);
       uint64_t inner = 1;
       const uint64_t piece_count = choose_kind(stage, is_last, &inner);
       if (piece_count == 0 || sets.size() * piece_count > kMostChunks) {
@@ -146,7 +147,7 @@ class Maker {
       }
       needs.push_back(inner);
       counts.push_back(piece_count);
-      sets = holders(stage, sets.size(), static_cast<uint32_t>(piece_count));
+      sets = holders(stage, sets.size(), static_cast<uint32_t>(piece_count), &nearest);
     }
     uint64_t width = 1;
     uint64_t before = 1;
@@ -175,18 +176,20 @@ class Maker {
     }
   }
 
-  // The root, and those who stand where it does.
-  void find_roots(Stage& stage) const {
+  // Who is nearest to the root, and in groups without it those who stand where it does.
+  void find_roots(Stage& stage, const std::vector<uint32_t>& nearest) const {
     if (!schedule::is_rooted(problem_.collective)) {
       return;
     }
     uint32_t place = 0;
-    for (const Group& group : stage.groups) {
-      const auto found = std::ranges::find(group.members, problem_.root);
-      place = found != group.members.end() ? static_cast<uint32_t>(found - group.members.begin()) : place;
+    for (Group& group : stage.groups) {
+      const auto found = std::ranges::find(group.members, nearest[group.piece]);
+      group.has_root = found != group.members.end();
+      place = group.has_root ? static_cast<uint32_t>(found - group.members.begin()) : place;
+      group.root = place;
     }
     for (Group& group : stage.groups) {
-      group.root = place % static_cast<uint32_t>(group.members.size());
+      group.root = group.has_root ? group.root : place % static_cast<uint32_t>(group.members.size());
     }
   }
 
@@ -215,11 +218,14 @@ class Maker {
         return 0;
       }
     }
+    const auto takes_half = [&](Way way, const topology::Topology& group, const Group& of, Cut* cut) {
+      const Problem half = half_problem(problem_, way, of);
+      return takes_part(algorithm_of(*stage.level, half, group), half.collective, group, half.root, cut);
+    };
     const auto halves = [&](const topology::Topology& group, const Group& of) {
       Cut first;
       Cut second;
-      if (!takes_part(stage.level->reduce_scatter, Collective::reduce_scatter, group, 0, &first) ||
-          !takes_part(stage.level->all_gather, Collective::all_gather, group, 0, &second) || first.channels + second.channels > schedule::kMaxChannels) {
+      if (!takes_half(Way::out, group, of, &first) || !takes_half(Way::back, group, of, &second) || first.channels + second.channels > schedule::kMaxChannels) {
         return false;
       }
       stage.channels = std::max(stage.channels, first.channels);
@@ -253,6 +259,10 @@ class Maker {
       return takes;
     };
     if (problem_.collective != Collective::all_reduce) {
+      if (!is_last && try_kind(Kind::halves, halves)) {
+        return pieces;
+      }
+      *chunks = 1;
       return try_kind(Kind::leaders, leaders) ? 1 : 0;
     }
     // The halves of several portions pass each other.
@@ -271,14 +281,17 @@ class Maker {
     return try_kind(Kind::leaders, leaders) ? 1 : 0;
   }
 
-  // Who has each piece when the stage has cut those before.
-  static std::vector<std::vector<uint32_t>> holders(const Stage& stage, size_t set_count, uint32_t piece_count) {
+  // Who has each piece when the stage has cut those before; `nearest` of them likewise.
+  static std::vector<std::vector<uint32_t>> holders(const Stage& stage, size_t set_count, uint32_t piece_count, std::vector<uint32_t>* nearest) {
     std::vector<std::vector<uint32_t>> sets(set_count * piece_count);
+    nearest->assign(sets.size(), 0);
     for (const Group& group : stage.groups) {
       const auto size = static_cast<uint32_t>(group.members.size());
       for (uint32_t piece = 0; piece < piece_count; ++piece) {
-        const uint32_t holder = stage.kind == Kind::halves ? piece / (piece_count / size) : group.root;
-        sets[size_t{group.piece} * piece_count + piece].push_back(group.members[holder]);
+        const uint32_t holder = group.members[stage.kind == Kind::halves ? piece / (piece_count / size) : group.root];
+        const size_t set = size_t{group.piece} * piece_count + piece;
+        sets[set].push_back(holder);
+        (*nearest)[set] = group.has_root ? holder : (*nearest)[set];
       }
     }
     return sets;
@@ -396,6 +409,22 @@ class Maker {
 };
 
 }  // namespace
+
+const Algorithm& algorithm_of(const Level& level, const Problem& half, const topology::Topology& group) {
+  switch (half.collective) {
+    case Collective::reduce_scatter:
+      return level.reduce_scatter;
+    case Collective::all_gather:
+      return level.all_gather;
+    default:
+      return level.whole.applies(half, group) ? level.whole : level.straight;
+  }
+}
+
+Problem half_problem(const Problem& whole, Way way, const Structure::Group& group) {
+  const Collective collective = half_of(whole.collective, way);
+  return {.collective = collective, .rank_count = static_cast<uint32_t>(group.members.size()), .root = schedule::is_rooted(collective) ? group.root : 0};
+}
 
 std::shared_ptr<const Structure> structure_of(std::span<const Level> levels, uint32_t portions, const Problem& problem, const topology::Topology& topology) {
   return Maker(levels, portions, problem, topology).structure();

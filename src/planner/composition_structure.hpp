@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "planner/algorithm.hpp"
@@ -20,13 +21,29 @@ using Partition = std::vector<uint32_t>;  // the domain of each rank
 // smaller ones have places that nobody stands at; who stands for them is found by counting round.
 using Place = std::vector<uint32_t>;
 
+// Scatters and gathers a level's pieces where its algorithm does not.
+inline constexpr std::string_view kStraight = "one_shot";
+
 // The algorithm of a level, and those that stand for it in the halves of an allreduce.
 struct Level {
   bool is_left_out = false;
   Algorithm whole;
   Algorithm reduce_scatter;
   Algorithm all_gather;
+  Algorithm straight;
 };
+
+// What goes out from the root of a broadcast, or towards all, and what comes back, or reaches a reduce's root: the halves of a level inside of others.
+enum class Way : uint8_t { out, back };
+inline schedule::Collective half_of(schedule::Collective collective, Way way) {
+  using schedule::Collective;
+  if (way == Way::out) {
+    return collective == Collective::broadcast ? Collective::scatter : Collective::reduce_scatter;
+  }
+  return collective == Collective::reduce ? Collective::gather : Collective::all_gather;
+}
+// `half` is one of them, of a group.
+const Algorithm& algorithm_of(const Level& level, const schedule::Problem& half, const topology::Topology& group);
 
 // Without a barrier, which has no bytes to cut.
 inline bool is_vector(schedule::Collective collective) { return schedule::is_cut_vector(collective) && collective != schedule::Collective::barrier; }
@@ -34,7 +51,7 @@ inline bool is_vector(schedule::Collective collective) { return schedule::is_cut
 // What follows from the problem and the machine, for all ranks.
 struct Structure {
   enum class Kind : uint8_t {
-    halves,   // reducescatter on the way out, allgather on the way back
+    halves,   // reducescatter, or a broadcast's scatter, on the way out, allgather, or a reduce's gather, on the way back
     leaders,  // reduce and broadcast
     whole,    // the outermost level alone: an allreduce
   };
@@ -43,7 +60,8 @@ struct Structure {
     std::vector<uint32_t> members;
     uint32_t piece = 0;
     uint32_t root = 0;  // which member
-    Place place = {};   // of blocks: as deep as there are stages before
+    bool has_root = false;  // whether that is who has the group's piece from the root, or brings it there
+    Place place = {};       // of blocks: as deep as there are stages before
   };
   struct Stage {
     const Level* level = nullptr;
@@ -79,6 +97,8 @@ struct Structure {
     return true;
   }
 };
+
+schedule::Problem half_problem(const schedule::Problem& whole, Way way, const Structure::Group& group);
 
 // Innermost first; `levels` outlive it. It does not depend on who is in place.
 std::shared_ptr<const Structure> structure_of(std::span<const Level> levels, uint32_t portions, const schedule::Problem& problem,

@@ -279,7 +279,7 @@ std::vector<Planner::Candidate> Planner::price_all(const std::vector<const Algor
 
 // Only what promises to be cheaper than all others is looked at more closely, and taken for what it then turns out to cost.
 std::optional<Planner::Candidate> Planner::price_composed(const Call& call, const std::vector<Candidate>& others) const {
-  if (is_forced(call) || others.empty() || options_->topology.fabric() == nullptr || call.problem.collective != schedule::Collective::all_reduce) {
+  if (is_forced(call) || others.empty() || options_->topology.fabric() == nullptr || !promises_compositions(call.problem.collective)) {
     return std::nullopt;
   }
   const Problem problem = common_to_ranks(call.problem);
