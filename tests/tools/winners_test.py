@@ -27,12 +27,12 @@ HEAD = """# Winners
 
 Which algorithm the planner chooses on machine models, and how near its price comes to what the machine allows: a share of the bandwidth bound in %, or, where
 that is shorter, so many times the latency bound. The bandwidth bound is the bytes that must pass over the bandwidth of the narrowest of some cuts (around a
-chip, around a unit of a level, through the middle of an axis) by the links that routing takes, and a message to the nearest chip; where a chip's links inside
-of its unit are others than those outside, the bytes of an allreduce are shared among both as well as can be. The latency bound is one message to the farthest,
-software included, or, of an allreduce, broadcast or reduce, what the bytes add to that whatever is done: either all comes straight, unreduced, from everybody to
-everybody through the links around a chip, a unit or half an axis, and through those of a chip's links that routing takes, or something comes by two messages
-(`tools/tutti/latency_bound.hpp`). Sizes are those of a vector, or of the blocks of all ranks together; of an alltoall, of what each rank has; the planner
-prices the power of two that is as large as a block or smaller, and so does the bound.
+chip, around all chips of a unit at once, around a unit of a level, through the middle of an axis) by the links that routing takes, and a message to the nearest
+chip; where a chip's links inside of its unit are others than those outside, the bytes of an allreduce are shared among both as well as can be. The latency
+bound is one message to the farthest, software included, or, of an allreduce, broadcast or reduce, what the bytes add to that whatever is done: either all comes
+straight, unreduced, from everybody to everybody through the links around a chip, a unit or half an axis, and through those of a chip's links that routing
+takes, or something comes by two messages (`tools/tutti/latency_bound.hpp`). Sizes are those of a vector, or of the blocks of all ranks together; of an alltoall,
+of what each rank has; the planner prices the power of two that is as large as a block or smaller, and so does the bound.
 
 No algorithm need reach a bound. On meshes the chips at the corners have fewer links than others, and an allreduce made of a reducescatter and an allgather
 uses the two directions of these one after the other, which is 57 % on 8x8 chips; `packed_trees` uses both at once. Ways that are chosen message by message meet

@@ -8,6 +8,10 @@
 //   gather, scatter            (p-s)/p n around the root
 //   alltoall                   s(p-s)/p n, n being what each rank has
 //
+// Chips of a unit may share ways out. Each chip receives, or sends, (p-1)/p n bytes of a reducescatter, allgather or alltoall, n of a broadcast or reduce
+// unless it is the root, and on average 2(p-1)/p n of an allreduce; all of a unit's chips together no more than their links inside and the cut around the
+// unit carry. (Not where switches copy or reduce. All units are alike, and one root's part is at most 1/p.)
+//
 // An allreduce on units of u chips whose links inside and outside are different ones puts each byte through one kind or the other. If j of the u chips send
 // their own byte out of the unit, at most one more sends the sum of the rest, and that rest takes t(1-j/u) bytes inside at least, t being 2(u-1)/u, or with
 // switches that reduce (1+1/u)/e. So with a share f of the bytes sent straight out, t(1-f) n pass inside and (1+(u-1)f)/u n outside, by chip.
@@ -28,14 +32,16 @@ namespace {
 using schedule::Collective;
 using topology::Fabric;
 
+// Of those between two chips.
+constexpr uint32_t kMostWaysOfPair = 64;
+
 // What the links carry, by link: nothing by those that routing takes for no pair of chips.
 std::vector<double> bytes_per_ns_of(const Fabric& fabric) {
-  constexpr uint32_t kMostWays = 64;
   std::vector<double> bytes_per_ns(fabric.link_count(), 0);
   topology::Route route;
   for (uint32_t source = 0; source < fabric.chip_count(); ++source) {
     for (uint32_t target = 0; target < fabric.chip_count(); ++target) {
-      const uint32_t ways = source == target ? 0 : std::min(kMostWays, fabric.route_count(source, target));
+      const uint32_t ways = source == target ? 0 : std::min(kMostWaysOfPair, fabric.route_count(source, target));
       for (uint32_t way = 0; way < ways; ++way) {
         fabric.route(source, target, way, &route);
         for (const topology::LinkId link : route.links) {
@@ -169,12 +175,18 @@ Bounds::Bounds(const topology::Topology& topology) : topology_(topology), ranks_
   sides_.push_back({.is_inside = first, .bytes_per_ns = out.front()});
   find_ports();
 
+  const bool are_plain = std::ranges::none_of(fabric.levels(), [](const topology::FabricLevel& level) {
+    return level.unit_count > 1 && (level.multicast_per_mille != 0 || level.reduction_per_mille != 0);
+  });
   for (size_t index = 0; index < fabric.levels().size(); ++index) {
     const topology::FabricLevel& level = fabric.levels()[index];
     if (level.chips_per_unit > 1 && level.chips_per_unit < ranks_ && ranks_ % level.chips_per_unit == 0) {
       std::vector<bool> is_inside(ranks_, false);
       std::fill_n(is_inside.begin(), level.chips_per_unit, true);
       add_cut(level.chips_per_unit, is_inside, static_cast<double>(ranks_ / level.chips_per_unit), reduced_times(level));
+      if (are_plain) {
+        add_chips(is_inside);
+      }
     }
   }
   if (const auto grid = topology::Grid::of(topology)) {
@@ -213,10 +225,14 @@ void Bounds::find_ports() {
     return bytes_per_ns * efficiency_;
   };
   if (std::ranges::none_of(outside, [&](topology::LinkId link) { return inside.contains(link); })) {
+    // Of the ways out of a unit a chip has a share.
+    std::vector<bool> is_inside(ranks_, false);
+    std::fill_n(is_inside.begin(), level->unit_count, true);
+    const double shared = Flow(fabric, bytes_per_ns_, is_inside).bytes_per_ns() * efficiency_ / level->unit_count;
     const double exchanged = 2.0 * (level->unit_count - 1) / level->unit_count;
     const double reduced = reduced_times(*level);
     ports_ = {.inside_bytes_per_ns = sum(inside),
-              .outside_bytes_per_ns = sum(outside),
+              .outside_bytes_per_ns = std::min(sum(outside), shared),
               .units = static_cast<double>(level->unit_count),
               .inside_times = reduced == 0 ? exchanged : std::min(exchanged, reduced)};
   }
@@ -228,6 +244,34 @@ double Bounds::ports_ns(double bytes) const {
   const double more = (ports_->units - 1) * outside;
   const double share = std::max(0.0, (inside - outside) / (inside + more));  // straight out: both take as long
   return bytes * std::max(inside * (1 - share), outside + more * share);
+}
+
+// Chips of a unit hear each other by links of their own, and all others by what the unit has in common.
+void Bounds::add_chips(const std::vector<bool>& is_inside) {
+  const Fabric& fabric = *topology_.fabric();
+  std::set<topology::LinkId> in;
+  std::set<topology::LinkId> out;
+  topology::Route route;
+  for (uint32_t source = 0; source < ranks_; ++source) {
+    for (uint32_t target = 0; target < ranks_; ++target) {
+      const uint32_t ways = is_inside[source] && is_inside[target] && source != target ? std::min(kMostWaysOfPair, fabric.route_count(source, target)) : 0;
+      for (uint32_t way = 0; way < ways; ++way) {
+        fabric.route(source, target, way, &route);
+        out.insert(route.links.front());
+        in.insert(route.links.back());
+      }
+    }
+  }
+  std::vector<bool> is_outside = is_inside;
+  is_outside.flip();
+  const auto by_chip = [&](const std::set<topology::LinkId>& links, const std::vector<bool>& senders) {
+    double bytes_per_ns = Flow(fabric, bytes_per_ns_, senders).bytes_per_ns();
+    for (const topology::LinkId link : links) {
+      bytes_per_ns += bytes_per_ns_[link];
+    }
+    return bytes_per_ns / static_cast<double>(std::ranges::count(is_inside, true)) * efficiency_;
+  };
+  chips_.push_back({.in_bytes_per_ns = by_chip(in, is_outside), .out_bytes_per_ns = by_chip(out, is_inside)});
 }
 
 void Bounds::add_cut(uint32_t inside, const std::vector<bool>& is_inside, double sides, double reduced) {
@@ -266,8 +310,32 @@ double Bounds::bandwidth_ns(Collective collective, const Cut& cut, double bytes)
   return passing / (cut.bytes_per_ns * efficiency_);
 }
 
+// What each of a unit's chips receives, or sends, but for a root; of an allreduce on average.
+double Bounds::chips_ns(Collective collective, const Chips& chips, double bytes) const {
+  const double others = static_cast<double>(ranks_ - 1) / ranks_;
+  switch (collective) {
+    case Collective::all_reduce:
+      return 2 * others * bytes / std::min(chips.in_bytes_per_ns, chips.out_bytes_per_ns);
+    case Collective::reduce:
+      return others * bytes / chips.out_bytes_per_ns;
+    case Collective::broadcast:
+      return others * bytes / chips.in_bytes_per_ns;
+    case Collective::reduce_scatter:
+      return others * bytes / chips.out_bytes_per_ns;
+    case Collective::all_gather:
+      return others * bytes / chips.in_bytes_per_ns;
+    case Collective::all_to_all:
+      return others * bytes / std::min(chips.in_bytes_per_ns, chips.out_bytes_per_ns);
+    default:
+      return 0;
+  }
+}
+
 Bound Bounds::of(Collective collective, uint64_t bytes) const {
   Bound bound{.latency_ns = farthest_ns_};
+  for (const Chips& chips : chips_) {
+    bound.bandwidth_ns = std::max(bound.bandwidth_ns, nearest_ns_ + chips_ns(collective, chips, static_cast<double>(bytes)));
+  }
   for (const Cut& cut : cuts_) {
     bound.bandwidth_ns = std::max(bound.bandwidth_ns, nearest_ns_ + bandwidth_ns(collective, cut, static_cast<double>(bytes)));
   }

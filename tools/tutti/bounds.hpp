@@ -21,7 +21,7 @@ struct Bound {
   bool is_latency() const { return latency_ns > bandwidth_ns; }
 };
 
-// Cuts that are looked at: around each chip; around the first unit of each level; and through the middle of each axis of a lattice. Through them passes
+// Cuts that are looked at: around each chip; around all chips of a unit, each by itself; around the first unit of each level; and through the middle of each axis of a lattice. Through them passes
 // as much as the links that routing takes can carry together.
 class Bounds {
  public:
@@ -47,6 +47,13 @@ class Bounds {
     double units = 1;       // chips of a unit
     double inside_times = 0;  // that each byte of an allreduce leaves each chip inside, if all goes that way, on average
   };
+  // Of all chips of a unit at once, by chip: what comes to them, and what leaves them.
+  struct Chips {
+    double in_bytes_per_ns = 0;
+    double out_bytes_per_ns = 0;
+  };
+  void add_chips(const std::vector<bool>& is_inside);
+  double chips_ns(schedule::Collective collective, const Chips& chips, double bytes) const;
   void find_ports();
   // Of an allreduce whose bytes share the ways out as well as they can.
   double ports_ns(double bytes) const;
@@ -60,6 +67,7 @@ class Bounds {
   double nearest_ns_ = 0;
   std::vector<double> bytes_per_ns_;  // by link
   std::vector<Cut> cuts_;
+  std::vector<Chips> chips_;
   std::optional<Ports> ports_;
   std::vector<Side> sides_;
   std::optional<LatencyBound> latency_;
