@@ -21,9 +21,9 @@ TcpLink::TcpLink(Descriptor socket, const Settings& settings, Distance distance,
       max_frame_bytes_(choose_frame_bytes(settings.slice_bytes, distance == Distance::same_host ? kMaxFrameBytes : kMaxFrameBytesBetweenHosts)),
       description_("tcp " + describe_ends(socket_.get())),
       backlogged_link_count_(backlogged_link_count),
-      sender_(socket_.get(), distance == Distance::same_host ? kLoopbackFlightUnits : kDataWindowUnits),
+      sender_(socket_.get()),
       receiver_(socket_.get(), sender_.credit()) {
-  tune(socket_.get(), settings);
+  tune(socket_.get(), settings, distance);
 }
 
 TcpLink::~TcpLink() {

@@ -63,7 +63,7 @@ bool RailedLink::attach(size_t index, uint8_t incarnation, Descriptor socket) {
     retire(index, Close::at_once);
   }
   losses_to_tell_[index] = false;  // the peer knows
-  tune(socket.get(), settings_);
+  tune(socket.get(), settings_, setup_.distance);
   incarnations_[index] = incarnation;
   log::info("tcp: rail {} of a link goes {}", index, describe_ends(socket.get()));
   rails_[index] = std::make_unique<Rail>(Rail::Setup{index, incarnation, std::move(socket)}, clock_, inbox_, outbox_);

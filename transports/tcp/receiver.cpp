@@ -166,6 +166,7 @@ void Receiver::begin_frame(const Header& header) {
     return;
   }
   incoming_ = {header.channel, nullptr, header.payload_bytes};
+  latest_payload_bytes_ = header.payload_bytes;
   const bool is_next = inbound.landed == Inbound::Landed::nothing && inbound.staging.empty();
   if (is_next && header.payload_bytes > 0 && header.payload_bytes <= inbound.landing.size()) {
     inbound.landed = Inbound::Landed::part;
@@ -211,7 +212,9 @@ size_t Receiver::read_more() {
     buffer_begin_ = 0;
   }
   const size_t direct_bytes = incoming_.left_bytes;
-  const size_t behind_bytes = direct_bytes > kLargePayloadBytes ? kBehindLargePayloadBytes : kBufferBytes - buffer_end_;
+  // After a large payload another one is likely.
+  const bool large_is_near = direct_bytes > 0 ? direct_bytes > kLargePayloadBytes : latest_payload_bytes_ > kLargePayloadBytes;
+  const size_t behind_bytes = (large_is_near ? kBehindLargePayloadBytes : kBufferBytes) - buffer_end_;
   ssize_t received = 0;
   do {
     received = read(direct_bytes, behind_bytes);

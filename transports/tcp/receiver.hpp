@@ -90,6 +90,7 @@ class Receiver {
   size_t buffer_begin_ = 0;
   size_t buffer_end_ = 0;
   Incoming incoming_;
+  size_t latest_payload_bytes_ = 0;
   bool drained_ = false;
   Status failure_;
 };

@@ -12,9 +12,7 @@
 
 namespace tutti::transports::tcp {
 
-Sender::Sender(int socket, uint32_t flight_units)
-    : socket_(socket),
-      credit_(transport::units_by_channel([&](uint32_t channel) { return std::min(window_units(channel), flight_units); })) {}
+Sender::Sender(int socket) : socket_(socket), credit_(transport::units_by_channel(window_units)) {}
 
 void Sender::send(const Header& header, std::span<const std::byte> payload) {
   assert(idle() && failure_.ok());

@@ -23,8 +23,8 @@ inline constexpr size_t kCopiedPayloadBytes = 1024;
 
 class Sender {
  public:
-  // `socket` outlives this. Of a channel's window no more than `flight_units` are used.
-  Sender(int socket, uint32_t flight_units);
+  // `socket` outlives this.
+  explicit Sender(int socket);
 
   // Whether everything given to it has reached the kernel.
   bool idle() const { return copied_begin_ == copied_end_ && payload_.empty(); }

@@ -34,7 +34,7 @@ class SocketLink : public transport::Link {
 };
 
 // Options that make a link better but that it also works without.
-void tune(int socket, const Settings& settings);
+void tune(int socket, const Settings& settings, Distance distance);
 // The addresses of a connected socket; empty if it has none.
 std::optional<SocketAddress> own_end(int socket);
 std::optional<SocketAddress> peer_end(int socket);
