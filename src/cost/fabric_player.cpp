@@ -2,6 +2,8 @@
 #include "cost/fabric_player.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <utility>
 
 #include "cost/arithmetic.hpp"
@@ -16,6 +18,11 @@ constexpr uint64_t kGangTag = uint64_t{1} << 32;
 
 bool is_send(const Graph::Node& node) { return node.step->kind == StepKind::send || node.step->kind == StepKind::signal; }
 bool is_local(const Graph::Node& node) { return node.step->kind == StepKind::copy || node.step->kind == StepKind::reduce; }
+
+uint64_t most_slices(const Graph& graph) {
+  const uint64_t messages = std::max<uint64_t>(graph.nodes.size() / 2, 1);  // a step at each end
+  return std::clamp<uint64_t>(kMostSlicesOfAll / messages, 1, kMostSlices);
+}
 
 // A vector's last chunk, or the last part of a block, is shorter than the others. It is taken to be as long: what comes of a chunk that ends early, on links that are shared, would
 // make longer vectors cheaper than those whose chunks are alike.
@@ -36,8 +43,10 @@ schedule::Layout even_layout_of(const Play& play) {
 FabricPlayer::FabricPlayer(const Play& play)
     : graph_(play.schedules, play.peers),
       peers_(play.peers),
+      most_slices_(most_slices(graph_)),
       traffic_(play.topology.fabric()),
       states_(graph_.nodes.size()) {
+  find_streamed();
   const schedule::Layout layout = even_layout_of(play);
   // Messages of nothing are not sent, but for those of a barrier.
   const uint64_t least = play.problem.collective == schedule::Collective::barrier ? 1 : 0;
@@ -50,8 +59,10 @@ FabricPlayer::FabricPlayer(const Play& play)
 FabricPlayer::FabricPlayer(const MessageGraph& messages, const Options& options)
     : graph_(messages.graph()),
       peers_(Peers::present),
+      most_slices_(most_slices(graph_)),
       traffic_(options.fabric),
       states_(graph_.nodes.size()) {
+  find_streamed();
   for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
     set_up(node, messages.bytes_of_node(node));
     states_[node].slice_bytes = options.slice_bytes;
@@ -82,7 +93,9 @@ bool FabricPlayer::is_later(const Arrival& left, const Arrival& right) {
 
 std::optional<uint64_t> FabricPlayer::run_within(uint64_t most_rated) {
   for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
-    to_do_.push_back(node);
+    if (states_[node].begin_pending == 0) {
+      do_soon(node);
+    }
   }
   while (true) {
     advance_all();
@@ -96,14 +109,8 @@ std::optional<uint64_t> FabricPlayer::run_within(uint64_t most_rated) {
     }
     now_ns_ = std::min(departure_ns, arrival_ns);
     topology::Flows::Completed completed;
-    while (traffic_.flows().pop_completed(now_ns_, &completed)) {
-      if ((completed.tag & kGangTag) == 0) {
-        on_departure(static_cast<uint32_t>(completed.tag));
-        continue;
-      }
-      for (const uint32_t node : std::exchange(gangs_[static_cast<uint32_t>(completed.tag)], {})) {
-        on_departure(node);
-      }
+    while (traffic_.flows().find_completed(now_ns_, &completed)) {
+      on_flow_end(completed);
     }
     while (!arrivals_.empty() && arrivals_.front().at_ns == now_ns_) {
       std::pop_heap(arrivals_.begin(), arrivals_.end(), &FabricPlayer::is_later);
@@ -116,11 +123,21 @@ std::optional<uint64_t> FabricPlayer::run_within(uint64_t most_rated) {
   return fits && finished_count_ == graph_.nodes.size() ? add(now_ns_, traffic_.base_ns()) : kNever;
 }
 
+void FabricPlayer::do_soon(uint32_t node) {
+  Turn turn{.number = doing_.number, .rank = graph_.nodes[node].rank, .node = node};
+  turn.number += turn < doing_ ? 1 : 0;
+  to_do_.push_back(turn);
+  std::push_heap(to_do_.begin(), to_do_.end(), std::greater());
+}
+
 void FabricPlayer::advance_all() {
-  for (size_t index = 0; index < to_do_.size(); ++index) {  // it grows
-    advance(to_do_[index]);
+  while (!to_do_.empty()) {
+    std::pop_heap(to_do_.begin(), to_do_.end(), std::greater());
+    doing_ = to_do_.back();
+    to_do_.pop_back();
+    advance(doing_.node);
   }
-  to_do_.clear();
+  doing_ = {};
 }
 
 void FabricPlayer::advance(uint32_t index) {
@@ -137,51 +154,69 @@ void FabricPlayer::advance(uint32_t index) {
       note_first_slice(index);
     }
     if ((is_send(node) ? state.left_bytes : state.arrived_bytes) != state.bytes) {
+      note_progress(index);
       return;
     }
   }
   note_first_slice(index);
   if (state.end_pending == 0) {
     finish(index);
+  } else {
+    note_progress(index);
   }
 }
 
-// The next piece, if none is leaving and its time has come. A rank played alone is sent what it receives from the moment it is ready for it.
+// A rank played alone is sent what it receives from the moment it is ready for it.
 void FabricPlayer::send_piece(uint32_t index) {
-  const Graph::Node& node = graph_.nodes[index];
   State& state = states_[index];
-  const uint64_t remaining = state.bytes - state.left_bytes;
-  if (remaining == 0 || state.piece_bytes != 0) {
+  if (state.piece_bytes != 0) {
+    return;  // one after another
+  }
+  state.piece_bytes = next_piece_bytes(index);
+  if (state.piece_bytes == 0) {
     return;
   }
-  const bool is_in_pieces = state.is_in_pieces || (node.match != kNone && states_[node.match].is_in_pieces);
-  uint64_t piece = remaining;
-  if (is_in_pieces && remaining > state.slice_bytes) {
-    piece = state.left_bytes == 0 ? state.slice_bytes : remaining - state.slice_bytes;
-  }
-  if (piece == remaining && state.end_pending != 0) {
-    return;
-  }
-  state.piece_bytes = piece;
-  if (node.step->gang.exists() && peers_ == Peers::present) {
+  if (graph_.nodes[index].step->gang.exists() && peers_ == Peers::present) {
     join(index);
   } else {
     begin(index);
   }
 }
 
-void FabricPlayer::begin(uint32_t index) {
+uint64_t FabricPlayer::next_piece_bytes(uint32_t index) const {
   const Graph::Node& node = graph_.nodes[index];
+  const State& state = states_[index];
+  const uint64_t remaining = state.bytes - state.left_bytes;
+  const bool is_in_pieces = state.is_in_pieces || (node.match != kNone && states_[node.match].is_in_pieces);
+  if (!is_in_pieces || remaining <= state.slice_bytes) {
+    return state.end_pending == 0 ? remaining : 0;
+  }
+  const bool is_in_slices = state.bytes / state.slice_bytes <= most_slices_;
+  uint64_t piece = state.slice_bytes;
+  if (!is_in_slices && state.left_bytes != 0) {
+    piece = std::min(remaining - state.slice_bytes, std::max(state.slice_bytes, state.bytes / most_slices_));
+  }
+  const uint64_t needed = is_in_slices || state.left_bytes == 0 ? state.left_bytes + piece : state.left_bytes;
+  return allowed_bytes(index) >= needed ? piece : 0;
+}
+
+void FabricPlayer::begin(uint32_t index) {
   State& state = states_[index];
-  const bool sends = is_send(node);
-  const topology::Traffic::Begun begun = traffic_.begin({.source = sends ? node.rank : node.step->peer,
-                                                         .target = sends ? node.step->peer : node.rank,
-                                                         .bytes = state.piece_bytes,
-                                                         .message_bytes = state.bytes,
-                                                         .way = state.way},
-                                                        now_ns_, index);
+  const topology::Traffic::Begun begun = traffic_.begin(piece(index), now_ns_, index);
   state.latency_ns = begun.latency_ns;
   state.way = begun.way;
+}
+
+topology::Traffic::Message FabricPlayer::piece(uint32_t index) const {
+  const Graph::Node& node = graph_.nodes[index];
+  const State& state = states_[index];
+  const bool sends = is_send(node);
+  return {.source = sends ? node.rank : node.step->peer,
+          .target = sends ? node.step->peer : node.rank,
+          .bytes = state.piece_bytes,
+          .message_bytes = state.bytes,
+          .bytes_before = state.left_bytes,
+          .way = state.way};
 }
 
 void FabricPlayer::join(uint32_t index) {
@@ -208,6 +243,25 @@ void FabricPlayer::join(uint32_t index) {
   }
 }
 
+void FabricPlayer::on_flow_end(const topology::Flows::Completed& ended) {
+  if ((ended.tag & kGangTag) != 0) {
+    traffic_.flows().end(ended.flow);
+    for (const uint32_t node : std::exchange(gangs_[static_cast<uint32_t>(ended.tag)], {})) {
+      on_departure(node);
+    }
+    return;
+  }
+  const auto index = static_cast<uint32_t>(ended.tag);
+  on_departure(index);
+  State& state = states_[index];
+  state.piece_bytes = graph_.nodes[index].step->gang.exists() ? 0 : next_piece_bytes(index);
+  if (state.piece_bytes == 0) {
+    traffic_.flows().end(ended.flow);
+  } else {
+    state.latency_ns = traffic_.go_on(ended.flow, piece(index)).latency_ns;
+  }
+}
+
 void FabricPlayer::on_departure(uint32_t index) {
   const Graph::Node& node = graph_.nodes[index];
   State& state = states_[index];
@@ -225,7 +279,7 @@ void FabricPlayer::on_departure(uint32_t index) {
   if (is_send(node)) {
     note_first_slice(index);
   }
-  to_do_.push_back(index);
+  do_soon(index);
 }
 
 void FabricPlayer::on_arrival(const Arrival& arrival) {
@@ -234,7 +288,7 @@ void FabricPlayer::on_arrival(const Arrival& arrival) {
   if (state.begin_pending == 0) {
     state.chain_ns = arrival.chain_ns;
   }
-  to_do_.push_back(arrival.node);
+  do_soon(arrival.node);
 }
 
 void FabricPlayer::note_first_slice(uint32_t index) {
@@ -245,7 +299,50 @@ void FabricPlayer::note_first_slice(uint32_t index) {
     const Graph::Waiter& waiter = graph_.waiters[at];
     if (waiter.mode == schedule::WaitMode::streaming && --states_[waiter.node].begin_pending == 0) {
       states_[waiter.node].chain_ns = states_[index].chain_ns;
-      to_do_.push_back(waiter.node);
+      do_soon(waiter.node);
+    }
+  }
+}
+
+void FabricPlayer::note_progress(uint32_t index) {
+  for (uint32_t at = graph_.nodes[index].first_waiter; at != kNone; at = graph_.waiters[at].next) {
+    const Graph::Waiter& waiter = graph_.waiters[at];
+    if (waiter.mode == schedule::WaitMode::streaming && states_[waiter.node].begin_pending == 0 && !states_[waiter.node].is_done) {
+      do_soon(waiter.node);
+    }
+  }
+}
+
+uint64_t FabricPlayer::done_bytes(uint32_t index) const {
+  const State& state = states_[index];
+  if (state.is_done || state.begin_pending != 0) {
+    return state.is_done ? kNever : 0;
+  }
+  const uint64_t allowed = allowed_bytes(index);
+  return is_local(graph_.nodes[index]) ? allowed : is_send(graph_.nodes[index]) ? state.left_bytes : std::min(allowed, state.arrived_bytes);
+}
+
+uint64_t FabricPlayer::allowed_bytes(uint32_t index) const {
+  uint64_t allowed = kNever;
+  for (uint32_t at = first_streamed_[index]; at != first_streamed_[index + 1]; ++at) {
+    allowed = std::min(allowed, done_bytes(streamed_[at]));
+  }
+  return allowed;
+}
+
+void FabricPlayer::find_streamed() {
+  first_streamed_.assign(graph_.nodes.size() + 1, 0);
+  for (const Graph::Waiter& waiter : graph_.waiters) {
+    first_streamed_[waiter.node + 1] += waiter.mode == schedule::WaitMode::streaming ? 1 : 0;
+  }
+  std::partial_sum(first_streamed_.begin(), first_streamed_.end(), first_streamed_.begin());
+  streamed_.resize(first_streamed_.back());
+  std::vector<uint32_t> places(first_streamed_.begin(), first_streamed_.end() - 1);
+  for (uint32_t node = 0; node < graph_.nodes.size(); ++node) {
+    for (uint32_t at = graph_.nodes[node].first_waiter; at != kNone; at = graph_.waiters[at].next) {
+      if (graph_.waiters[at].mode == schedule::WaitMode::streaming) {
+        streamed_[places[graph_.waiters[at].node]++] = node;
+      }
     }
   }
 }
@@ -257,7 +354,7 @@ void FabricPlayer::finish(uint32_t index) {
   latency_ns_ = states_[index].chain_ns;  // steps finish in the order of time
   if (node.successor != kNone && --states_[node.successor].begin_pending == 0) {
     states_[node.successor].chain_ns = latency_ns_;
-    to_do_.push_back(node.successor);
+    do_soon(node.successor);
   }
   for (uint32_t at = node.first_waiter; at != kNone; at = graph_.waiters[at].next) {
     const Graph::Waiter& waiter = graph_.waiters[at];
@@ -265,7 +362,7 @@ void FabricPlayer::finish(uint32_t index) {
     uint32_t& pending = waiter.mode == schedule::WaitMode::streaming ? state.end_pending : state.begin_pending;
     if (--pending == 0) {
       state.chain_ns = latency_ns_;
-      to_do_.push_back(waiter.node);
+      do_soon(waiter.node);
     }
   }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plays a graph of steps on the links of a fabric, which messages share (topology/traffic.hpp).
 //
-// A step has two marks: its first slice is done, and all of it is. A message that somebody streams into or out of goes in up to three pieces, the first
-// slice, the middle, and the last slice, which waits for the end of what is streamed into it; others go in one. Chips reduce and copy in no time.
+// Messages leave as the engine sends them. One that streams, or that others stream from, goes slice by slice, each when what it streams from has come as
+// far; of more slices than there is time for the first and the last do, and what lies between goes in larger pieces. Others go in one. Pieces that need not wait for
+// one another are one flow. Chips reduce and copy in no time.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,6 +19,11 @@
 #include "topology/traffic.hpp"
 
 namespace tutti::cost {
+
+// Of a message, those of a chunk of 2 MiB: pipelines' are that long with 32 chunks of 64 MiB. Of many messages fewer, down to the three pieces that any
+// message goes in: the first slice, the last, and what lies between.
+inline constexpr uint64_t kMostSlices = 16;
+inline constexpr uint64_t kMostSlicesOfAll = 100'000;
 
 class FabricPlayer {
  public:
@@ -64,26 +71,52 @@ class FabricPlayer {
     uint64_t chain_ns = 0;
   };
 
+  // What is to be done in an instant is done as engines take turns: rank after rank, of each lane after lane. What concerns a lane that has had its
+  // turn waits for the next.
+  struct Turn {
+    uint32_t number = 0;
+    uint32_t rank = 0;
+    uint32_t node = 0;
+    auto operator<=>(const Turn&) const = default;
+  };
+
   static bool is_later(const Arrival& left, const Arrival& right);
   void set_up(uint32_t node, uint64_t bytes);
+  void find_streamed();
   // Does what `node` can do now.
   void advance(uint32_t node);
   void send_piece(uint32_t node);
+  // How long it is; 0 if it is not its time.
+  uint64_t next_piece_bytes(uint32_t node) const;
   void begin(uint32_t node);
+  topology::Traffic::Message piece(uint32_t node) const;
   // The message is in a gang, whose pieces leave when all of them can.
   void join(uint32_t node);
+  void on_flow_end(const topology::Flows::Completed& ended);
   void on_departure(uint32_t node);
   void on_arrival(const Arrival& arrival);
   void note_first_slice(uint32_t node);
+  // More of it than that.
+  void note_progress(uint32_t node);
+  // Of a step that others stream from; all of it is kNever.
+  uint64_t done_bytes(uint32_t node) const;
+  // That a step may move or work on now.
+  uint64_t allowed_bytes(uint32_t node) const;
   void finish(uint32_t node);
+  void do_soon(uint32_t node);
   void advance_all();
 
   Graph graph_;
   const Peers peers_;
+  const uint64_t most_slices_;  // of a message
   topology::Traffic traffic_;
   std::unordered_map<uint32_t, std::vector<uint32_t>> gangs_;  // by number: nodes whose piece is ready, or leaving
   std::vector<State> states_;      // by node
-  std::vector<uint32_t> to_do_;    // nodes that may be able to do something
+  // What nodes stream from: those of `node` are streamed_[first_streamed_[node]] and on.
+  std::vector<uint32_t> first_streamed_;
+  std::vector<uint32_t> streamed_;
+  std::vector<Turn> to_do_;        // a heap: nodes that may be able to do something
+  Turn doing_;
   std::vector<Arrival> arrivals_;  // a heap
   uint64_t now_ns_ = 0;
   uint64_t latency_ns_ = 0;

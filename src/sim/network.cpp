@@ -62,8 +62,8 @@ bool Network::advance() {
     clock_.advance_to(*next_ns);
   }
   topology::Flows::Completed completed;
-  if (traffic_ != nullptr && traffic_->flows().is_due(now_ns()) && traffic_->flows().pop_completed(now_ns(), &completed)) {
-    on_flow_end(completed.tag);
+  if (traffic_ != nullptr && traffic_->flows().is_due(now_ns()) && traffic_->flows().find_completed(now_ns(), &completed)) {
+    on_flow_end(completed);
     return true;
   }
   const EventQueue::Entry entry = events_.top();
@@ -425,15 +425,27 @@ void Network::dissolve_gangs() {
 }
 
 void Network::leave_alone(EndpointId id, uint32_t channel) {
+  note_begun(id, channel, traffic_->begin(piece(id, channel), now_ns(), uint64_t{id} * options_.channel_count + channel));
+}
+
+void Network::go_on(EndpointId id, uint32_t channel, topology::FlowId flow) { note_begun(id, channel, traffic_->go_on(flow, piece(id, channel))); }
+
+topology::Traffic::Message Network::piece(EndpointId id, uint32_t channel) {
   const Endpoint& endpoint = *endpoints_[id];
   Outgoing& outgoing = endpoints_[id]->outgoing[channel];
+  const FlyingFrame& frame = outgoing.in_flight[outgoing.departed_count];
+  const bool is_first = outgoing.way_bytes == 0;
+  return {.source = endpoint.node,
+          .target = endpoint.peer_node,
+          .bytes = frame.payload.size(),
+          .message_bytes = frame.message_bytes,
+          .bytes_before = is_first ? 0 : frame.message_bytes - std::min(outgoing.way_bytes, frame.message_bytes),
+          .way = is_first ? topology::kAnyWay : outgoing.way};
+}
+
+void Network::note_begun(EndpointId id, uint32_t channel, const topology::Traffic::Begun& begun) {
+  Outgoing& outgoing = endpoints_[id]->outgoing[channel];
   FlyingFrame& frame = outgoing.in_flight[outgoing.departed_count];
-  const topology::Traffic::Begun begun = traffic_->begin({.source = endpoint.node,
-                                                          .target = endpoint.peer_node,
-                                                          .bytes = frame.payload.size(),
-                                                          .message_bytes = frame.message_bytes,
-                                                          .way = outgoing.way_bytes == 0 ? topology::kAnyWay : outgoing.way},
-                                                         now_ns(), uint64_t{id} * options_.channel_count + channel);
   frame.begin_ns = now_ns();
   frame.link_bytes = begun.link_bytes;
   frame.way = begun.way;
@@ -444,18 +456,26 @@ void Network::leave_alone(EndpointId id, uint32_t channel) {
   outgoing.latency_ns = begun.latency_ns;
 }
 
-void Network::on_flow_end(uint64_t tag) {
-  if ((tag & kGangTag) == 0) {
-    return on_departure(static_cast<EndpointId>(tag / options_.channel_count), static_cast<uint32_t>(tag % options_.channel_count));
+void Network::on_flow_end(const topology::Flows::Completed& ended) {
+  if ((ended.tag & kGangTag) == 0) {
+    const auto id = static_cast<EndpointId>(ended.tag / options_.channel_count);
+    const auto channel = static_cast<uint32_t>(ended.tag % options_.channel_count);
+    const Outgoing& outgoing = endpoints_[id]->outgoing[channel];
+    if (outgoing.way_bytes != 0 && outgoing.departed_count + 1 < outgoing.in_flight.size()) {
+      return on_departure(id, channel, ended.flow);
+    }
+    traffic_->flows().end(ended.flow);
+    return on_departure(id, channel, std::nullopt);
   }
-  const auto index = static_cast<uint32_t>(tag);
+  traffic_->flows().end(ended.flow);
+  const auto index = static_cast<uint32_t>(ended.tag);
   for (const Leaving& leaving : std::exchange(leaving_[index], {})) {
-    on_departure(leaving.endpoint, leaving.channel);
+    on_departure(leaving.endpoint, leaving.channel, std::nullopt);
   }
   free_leaving_.push_back(index);
 }
 
-void Network::on_departure(EndpointId id, uint32_t channel) {
+void Network::on_departure(EndpointId id, uint32_t channel, std::optional<topology::FlowId> flow) {
   Endpoint& endpoint = *endpoints_[id];
   Outgoing& outgoing = endpoint.outgoing[channel];
   outgoing.is_leaving = false;
@@ -475,7 +495,9 @@ void Network::on_departure(EndpointId id, uint32_t channel) {
     }
   }
   wake(endpoint.node);
-  if (outgoing.departed_count != outgoing.in_flight.size()) {
+  if (flow) {
+    go_on(id, channel, *flow);
+  } else if (outgoing.departed_count != outgoing.in_flight.size()) {
     leave(id, channel);
   } else if (endpoint.state == EndpointState::closed) {
     say_farewell(id);

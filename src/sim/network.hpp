@@ -242,10 +242,16 @@ class Network {
   uint64_t next_departure_ns() const;
   void leave(EndpointId id, uint32_t channel);
   void leave_alone(EndpointId id, uint32_t channel);
+  // On the flow of the piece of its message before it.
+  void go_on(EndpointId id, uint32_t channel, topology::FlowId flow);
+  // Of the frame that leaves; and notes that it has begun to.
+  topology::Traffic::Message piece(EndpointId id, uint32_t channel);
+  void note_begun(EndpointId id, uint32_t channel, const topology::Traffic::Begun& begun);
   void leave_together(EndpointId id, uint32_t channel);
   void dissolve_gangs();
-  void on_flow_end(uint64_t tag);
-  void on_departure(EndpointId id, uint32_t channel);
+  void on_flow_end(const topology::Flows::Completed& ended);
+  // `flow`, if any, is there for the next piece of the message.
+  void on_departure(EndpointId id, uint32_t channel, std::optional<topology::FlowId> flow);
   // Of a message without bytes.
   uint64_t latency_ns(uint32_t source, uint32_t target) const;
   void dispatch(const Event& event);

@@ -105,6 +105,14 @@ uint64_t Flows::next_completion_ns() {
 }
 
 bool Flows::pop_completed(uint64_t now_ns, Completed* completed) {
+  if (!find_completed(now_ns, completed)) {
+    return false;
+  }
+  end(completed->flow);
+  return true;
+}
+
+bool Flows::find_completed(uint64_t now_ns, Completed* completed) {
   if (heap_.empty() || flows_[heap_.front()].end_ns > now_ns_) {  // else it ends whatever the others do now
     if (next_completion_ns() > now_ns) {
       return false;
@@ -114,8 +122,18 @@ bool Flows::pop_completed(uint64_t now_ns, Completed* completed) {
   const Flow& flow = flows_[id];
   *completed = {.flow = id, .tag = flow.tag, .at_ns = flow.end_ns};
   now_ns_ = std::max(now_ns_, flow.end_ns);
-  detach(id);
   return true;
+}
+
+void Flows::prolong(FlowId id, uint64_t bytes) {
+  Flow& flow = flows_[id];
+  if (flow.hops.empty()) {
+    return;  // it has ended already
+  }
+  flow.bytes += bytes;
+  flow.remaining += Wide{bytes} * kUnitsPerByte;
+  update(flow);
+  set_end(id);
 }
 
 uint64_t Flows::rate(FlowId id) {
@@ -304,13 +322,17 @@ void Flows::apply() {
     for (const Hop& hop : flow.hops) {
       links_[hop.link].used += flow.new_rate - flow.rate;  // unsigned, and so right for less, too
     }
-    const Wide passed = Wide{flow.rate} * (now_ns_ - flow.updated_ns);
-    flow.remaining -= std::min(passed, flow.remaining);
+    update(flow);
     flow.rate = flow.new_rate;
-    flow.updated_ns = now_ns_;
     set_end(id);
   }
   affected_.clear();
+}
+
+void Flows::update(Flow& flow) const {
+  const Wide passed = Wide{flow.rate} * (now_ns_ - flow.updated_ns);
+  flow.remaining -= std::min(passed, flow.remaining);
+  flow.updated_ns = now_ns_;
 }
 
 void Flows::set_end(FlowId id) {

@@ -44,6 +44,11 @@ class Flows {
     uint64_t at_ns = 0;
   };
   bool pop_completed(uint64_t now_ns, Completed* completed);
+  // The same, but it is still on its links, until it is given more bytes, or taken off them.
+  bool find_completed(uint64_t now_ns, Completed* completed);
+  void end(FlowId flow) { detach(flow); }
+  // As if it had been added with so many more: nobody's rate changes, and no part of a nanosecond is lost.
+  void prolong(FlowId flow, uint64_t bytes);
   // Whether a flow ends by `now_ns`, which no flow has begun after, nor has any ended; unlike pop_completed() this works out no rates.
   bool is_due(uint64_t now_ns) const { return !heap_.empty() && flows_[heap_.front()].end_ns <= now_ns; }
 
@@ -128,6 +133,8 @@ class Flows {
   bool affect_more();
   void affect_neighbours(FlowLink link);
   void apply();
+  // Counts what has passed until now.
+  void update(Flow& flow) const;
   void set_end(FlowId id);
 
   // The heap of flows by end; a flow knows its place.

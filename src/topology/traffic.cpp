@@ -54,12 +54,23 @@ Traffic::Traffic(std::shared_ptr<const Fabric> fabric, const Options& options)
 Traffic::Begun Traffic::begin(const Message& message, uint64_t now_ns, uint64_t tag) {
   const std::vector<Route>& choices = ways(message.source, message.target);
   const uint32_t way = message.way != kAnyWay ? message.way : least_loaded(choices);
-  const Route& route = choices[way];
+  Begun begun = on_way(message, way, choices[way]);
+  begun.flow = flows_.add(choices[way].links, begun.link_bytes, now_ns, tag);
+  return begun;
+}
+
+Traffic::Begun Traffic::go_on(FlowId flow, const Message& message) {
+  Begun begun = on_way(message, message.way, ways(message.source, message.target)[message.way]);
+  begun.flow = flow;
+  flows_.prolong(flow, begun.link_bytes);
+  return begun;
+}
+
+Traffic::Begun Traffic::on_way(const Message& message, uint32_t way, const Route& route) {
   const Protocol& protocol = cheapest(message, route);
   base_ns_ = std::max(base_ns_, protocol.base_ns);
-  const uint64_t link_bytes = bytes_on_links(message.bytes, protocol);
-  const FlowId flow = flows_.add(route.links, link_bytes, now_ns, tag);
-  return {.flow = flow, .latency_ns = protocol.step_ns + route.latency_ns, .link_bytes = link_bytes, .way = way};
+  const uint64_t link_bytes = bytes_on_links(message.bytes_before + message.bytes, protocol) - bytes_on_links(message.bytes_before, protocol);
+  return {.flow = 0, .latency_ns = protocol.step_ns + route.latency_ns, .link_bytes = link_bytes, .way = way};
 }
 
 Traffic::Union Traffic::union_of(std::span<const Pair> messages) const {

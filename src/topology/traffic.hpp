@@ -43,6 +43,7 @@ class Traffic {
     uint32_t target = 0;
     uint64_t bytes = 0;
     uint64_t message_bytes = 0;  // of the whole, where a message goes in pieces: the protocol is chosen for that
+    uint64_t bytes_before = 0;   // of the pieces before
     uint32_t way = kAnyWay;      // Begun::way of the pieces before: a message keeps to its way
   };
   struct Begun {
@@ -67,6 +68,8 @@ class Traffic {
   Traffic(std::shared_ptr<const Fabric> fabric, const Options& options);
 
   Begun begin(const Message& message, uint64_t now_ns, uint64_t tag);
+  // The next piece of the message whose piece `flow` has brought (Flows::find_completed()), on the same way and as if it had been one with that.
+  Begun go_on(FlowId flow, const Message& message);
   // One flow on all links that one of the messages would pass. What a target reduces with them, and what a source keeps of what is copied, comes through
   // the switch too. Nothing if the switches on the way cannot do it.
   std::optional<Begun> begin_together(const Together& together, uint64_t now_ns, uint64_t tag);
@@ -98,6 +101,8 @@ class Traffic {
   uint32_t least_loaded(const std::vector<Route>& ways) const;
   uint64_t load_of(const Route& route) const;
   const Protocol& cheapest(const Message& message, const Route& route) const;
+  // All but the flow.
+  Begun on_way(const Message& message, uint32_t way, const Route& route);
 
   std::shared_ptr<const Fabric> fabric_;
   Options options_;

@@ -132,6 +132,30 @@ TEST(PriceOnAFabric, AFastLinkBehindASlowOneWaitsForItsLastSlice) {
   EXPECT_EQ(price(chain(3, WaitMode::streaming), topology_of(shape), bytes), price(messages(4, {{0, 1}}), ring(4), bytes) + kSliceBytes / 2 + kHop_ns);
 }
 
+// Rank 1 passes on what comes at a quarter of the bandwidth, and sends to rank 3 beside it, from where it goes on to rank 6.
+TEST(PriceOnAFabric, WhatStreamsFromASlowLinkLeavesRoomForOthers) {
+  tests::GraphFabric::Shape shape = tests::ring_shape(8, kBytesPerS);
+  shape.wires[0].bytes_per_s = kBytesPerS / 4;
+  std::vector<Schedule> schedules;
+  for (uint32_t rank = 0; rank < 8; ++rank) {
+    Builder builder({.rank = rank});
+    std::vector<schedule::WaitFor> waits;
+    if (rank >= 1 && rank <= 6) {
+      waits.push_back({builder.receive(builder.add_lane(), rank == 3 ? 1 : rank - 1, {}, output()), rank == 1 ? WaitMode::streaming : WaitMode::complete});
+    }
+    if (rank <= 5 && rank != 2) {
+      builder.send(builder.add_lane(), rank + 1, {}, rank == 0 ? input() : output(), {.waits = waits});
+    }
+    if (rank == 1) {
+      builder.send(builder.add_lane(), 3, {}, input());
+    }
+    schedules.push_back(std::move(builder).build());
+  }
+  const uint64_t bytes = 12 * kSliceBytes;
+  const uint64_t shared = bytes + bytes / 3;  // half of a link for half of the time
+  EXPECT_NEAR(static_cast<double>(price(schedules, topology_of(shape), bytes)), static_cast<double>(shared + 3 * bytes), static_cast<double>(2 * kSliceBytes));
+}
+
 TEST(PriceOnAFabric, OfARankAloneIsThatOfItsMessagesSentWhenItIsReady) {
   const std::vector<Schedule> schedules = chain(4, WaitMode::complete);
   const schedule::Problem problem{.collective = Collective::broadcast, .rank_count = 4};

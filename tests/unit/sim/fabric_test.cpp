@@ -51,6 +51,15 @@ TEST(NetworkOnAFabric, FramesOfAChannelLeaveOneAfterAnother) {
   EXPECT_EQ(arrivals_on_fabric(mesh), (std::vector<uint64_t>{500 + 1'100, 1'000 + 1'100}));
 }
 
+TEST(NetworkOnAFabric, FramesOfAMessageTakeAsLongAsAllOfIt) {
+  Mesh mesh(topology_of(tests::ring_shape(8, 3'000'000'000)), {});
+  const auto payload = pattern(100, 1);
+  for (uint32_t frame = 0; frame < 3; ++frame) {
+    ASSERT_EQ(mesh.send(0, 1, payload, 0, 300), Transfer::done);
+  }
+  EXPECT_EQ(arrivals_on_fabric(mesh), (std::vector<uint64_t>{34 + 1'100, 67 + 1'100, 100 + 1'100}));
+}
+
 TEST(NetworkOnAFabric, WaysShareTheirLinks) {
   Mesh mesh(ring(8), {});
   const auto payload = pattern(500, 1);

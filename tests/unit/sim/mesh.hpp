@@ -51,8 +51,9 @@ class Mesh {
   }
 
   EndpointId end(uint32_t node, uint32_t peer) const { return endpoints[node * network.node_count() + peer]; }
-  Transfer send(uint32_t source, uint32_t target, std::span<const std::byte> payload, uint32_t channel = 0) {
-    return network.send(end(source, target), channel, {.header = {sent_count++, 0}, .payload = payload});
+  Transfer send(uint32_t source, uint32_t target, std::span<const std::byte> payload, uint32_t channel = 0,
+                uint64_t message_bytes = 0) {
+    return network.send(end(source, target), channel, {.header = {sent_count++, 0}, .payload = payload, .message_bytes = message_bytes});
   }
   Transfer send_in_gang(uint32_t source, uint32_t target, std::span<const std::byte> payload, const Gang& gang) {
     return network.send(end(source, target), 0, {.header = {sent_count++, 0}, .payload = payload, .gang = gang, .gang_group = 1});

@@ -121,6 +121,22 @@ TEST(Flows, AnInstantReRatesOnceAndOnlyWhatItTouches) {
   EXPECT_EQ(flows.rated_count(), 2 * kCount);
 }
 
+TEST(Flows, WhatGoesOnLosesNoPartOfANanosecond) {
+  Flows flows(std::vector<uint64_t>{3'000'000'000});
+  const FlowId flow = flows.add(Ids{0}, 100, 0);
+  for (const uint64_t end_ns : {34u, 67u}) {
+    Flows::Completed completed;
+    EXPECT_EQ(flows.next_completion_ns(), end_ns);
+    ASSERT_TRUE(flows.find_completed(end_ns, &completed));
+    EXPECT_EQ(flows.flows_on(0), 1u);
+    flows.prolong(flow, 100);
+  }
+  EXPECT_EQ(flows.next_completion_ns(), 100u);
+  EXPECT_EQ(flows.rated_count(), 1u);
+  flows.remove(flow, 100);
+  EXPECT_EQ(flows.carried_bytes(0), 300u);
+}
+
 TEST(Flows, TheSlowestEndsHoweverLittleThereIs) {
   Flows flows(std::vector<uint64_t>{0});
   flows.add(Ids{0}, 1, 0);
