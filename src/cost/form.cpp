@@ -2,10 +2,14 @@
 #include "cost/form.hpp"
 
 #include <algorithm>
+
+#include "cost/fabric_player.hpp"
+
 namespace tutti::cost {
 namespace {
 
-// Of more ranks about as many pairs are looked at altogether.
+// Of more ranks so many distances are looked at, and no more pairs altogether than that.
+constexpr uint64_t kMostDistances = 64;
 constexpr uint64_t kMostPairs = 400'000;
 // Messages of which many are under way at once, on links of which many are shared, take long to play: that is given up where the rates of flows are worked
 // out more often, which takes a twentieth of a second to a tenth.
@@ -29,7 +33,7 @@ Wave Form::shift(uint32_t distance, uint64_t bytes) const {
 }
 
 std::vector<uint32_t> Form::distances() const {
-  return distances(ranks() <= kMostRanksInPairs ? ranks() - 1 : std::max<uint64_t>(kMostPairs / ranks(), 4));
+  return distances(ranks() <= kMostRanksInPairs ? ranks() - 1 : std::clamp<uint64_t>(kMostPairs / ranks(), 4, kMostDistances));
 }
 
 std::vector<uint32_t> Form::distances(uint64_t count) const {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <utility>
 
@@ -23,13 +24,14 @@ struct Layer {
   uint32_t plane_count = 1;  // adapters_per_unit, or 1 if one network joins all adapters
   uint64_t attach_bytes_per_s = 0;  // 0: endpoints are chips
   uint32_t first_link = 0;
+  uint32_t links_per_plane = 0;  // of the network
   uint32_t links_per_instance = 0;
   uint32_t first_node = 0;
   uint32_t nodes_per_instance = 0;
   std::vector<Protocol> protocols;
 
   uint32_t chips_per_instance() const { return unit_count * chips_per_unit; }
-  uint32_t network_links() const { return plane_count * static_cast<uint32_t>(network->link_count()); }
+  uint32_t network_links() const { return plane_count * links_per_plane; }
   uint32_t endpoints() const { return attach_bytes_per_s == 0 ? 0 : unit_count * adapters_per_unit; }
   // Of a chip, by its number in its instance.
   uint32_t unit(uint32_t local) const { return local / chips_per_unit; }
@@ -59,7 +61,7 @@ class NestedFabric : public Fabric {
 
   uint64_t bytes_per_s(LinkId link) const override {
     const Place at = find(link);
-    return at.local < at.layer->network_links() ? at.layer->network->bytes_per_s(at.local % static_cast<uint32_t>(at.layer->network->link_count()))
+    return at.local < at.layer->network_links() ? at.layer->network->bytes_per_s(at.local % at.layer->links_per_plane)
                                                 : at.layer->attach_bytes_per_s;
   }
 
@@ -74,9 +76,8 @@ class NestedFabric : public Fabric {
       return index < layer.chips_per_instance() ? LinkEnds{.source = first_chip + chip, .target = adapter}
                                                 : LinkEnds{.source = adapter, .target = first_chip + chip};
     }
-    const auto links_per_plane = static_cast<uint32_t>(layer.network->link_count());
-    const LinkEnds local = layer.network->ends(at.local % links_per_plane);
-    const uint32_t plane = at.local / links_per_plane;
+    const LinkEnds local = layer.network->ends(at.local % layer.links_per_plane);
+    const uint32_t plane = at.local / layer.links_per_plane;
     return {.source = node(at, plane, local.source), .target = node(at, plane, local.target)};
   }
 
@@ -88,48 +89,45 @@ class NestedFabric : public Fabric {
       text += fmt::format(" {}", at.instance);
     }
     text += fmt::format(": {} -> {}", node_name(at, both.source), node_name(at, both.target));
-    const auto links_per_plane = static_cast<uint32_t>(at.layer->network->link_count());
-    const std::string mark = at.local < at.layer->network_links() ? at.layer->network->link_mark(at.local % links_per_plane) : std::string();
+    const bool is_in_network = at.local < at.layer->network_links();
+    const std::string mark = is_in_network ? at.layer->network->link_mark(at.local % at.layer->links_per_plane) : std::string();
     return mark.empty() ? text : text + " " + mark;
   }
 
   uint32_t route_count(uint32_t source, uint32_t target) const override {
     uint32_t count = 1;
-    for_each_leg(source, target, [&](const Leg& leg) { count *= leg.way_count; });
+    for (const Leg& leg : Legs(layers_, source, target)) {
+      count *= way_count(leg);
+    }
     return count;
   }
 
   void route(uint32_t source, uint32_t target, uint32_t choice, Route* route) const override {
     route->links.clear();
     route->latency_ns = 0;
-    for_each_leg(source, target, [&](const Leg& leg) {
-      add_leg(leg, choice % leg.way_count, route);
-      choice /= leg.way_count;
-    });
+    const Legs legs(layers_, source, target);
+    for (const Leg& leg : legs) {
+      const uint32_t count = &leg == legs.end() - 1 ? UINT32_MAX : way_count(leg);  // nothing is left to choose behind the last
+      add_leg(leg, choice % count, route);
+      choice /= count;
+    }
   }
 
   bool is_adjacent(uint32_t source, uint32_t target) const override {
-    uint32_t leg_count = 0;
-    bool adjacent = true;
-    for_each_leg(source, target, [&](const Leg& leg) {
-      const Layer& layer = *leg.layer;
-      const uint32_t from = layer.endpoint(leg.source % layer.chips_per_instance());
-      const uint32_t to = layer.endpoint(leg.target % layer.chips_per_instance());
-      adjacent = adjacent && layer.network->is_adjacent(from, to);
-      ++leg_count;
-    });
-    return adjacent && leg_count == 1;
+    const Legs legs(layers_, source, target);
+    if (legs.end() - legs.begin() != 1) {
+      return false;
+    }
+    const Leg& leg = *legs.begin();
+    const Layer& layer = *leg.layer;
+    return layer.network->is_adjacent(layer.endpoint(leg.source % layer.chips_per_instance()), layer.endpoint(leg.target % layer.chips_per_instance()));
   }
 
   std::span<const Protocol> protocols(uint32_t source, uint32_t target) const override { return layers_[level(source, target)].protocols; }
   std::span<const FabricLevel> levels() const override { return levels_; }
 
   uint32_t level(uint32_t source, uint32_t target) const override {
-    uint32_t level = 0;
-    while (source / layers_[level].chips_per_instance() != target / layers_[level].chips_per_instance()) {
-      ++level;
-    }
-    return level;
+    return static_cast<uint32_t>(&layer_of(layers_, source, target) - layers_.data());
   }
 
  private:
@@ -144,8 +142,42 @@ class NestedFabric : public Fabric {
     const Layer* layer;
     uint32_t source;
     uint32_t target;
-    uint32_t way_count;
   };
+  // Between units whose planes are apart, a way first goes, inside the unit, to the chip that has the target's place there.
+  class Legs {
+   public:
+    Legs(const std::vector<Layer>& layers, uint32_t source, uint32_t target) {
+      while (source != target) {  // from the last to the first, each in a lower layer
+        assert(first_ != 0);
+        const Layer& layer = layer_of(layers, source, target);
+        const uint32_t size = layer.chips_per_instance();
+        const bool are_apart = layer.plane(source % size) != layer.plane(target % size);
+        const uint32_t from = are_apart ? source - source % layer.chips_per_unit + target % layer.chips_per_unit : source;
+        legs_[--first_] = {.layer = &layer, .source = from, .target = target};
+        target = from;
+      }
+    }
+    const Leg* begin() const { return legs_.data() + first_; }
+    const Leg* end() const { return legs_.data() + legs_.size(); }
+
+   private:
+    std::array<Leg, kMostLevels> legs_;
+    size_t first_ = kMostLevels;
+  };
+
+  static const Layer& layer_of(const std::vector<Layer>& layers, uint32_t source, uint32_t target) {
+    const Layer* layer = layers.data();
+    while (source / layer->chips_per_instance() != target / layer->chips_per_instance()) {
+      ++layer;
+    }
+    return *layer;
+  }
+
+  static uint32_t way_count(const Leg& leg) {
+    const Layer& layer = *leg.layer;
+    const uint32_t size = layer.chips_per_instance();
+    return layer.network->way_count(layer.endpoint(leg.source % size), layer.endpoint(leg.target % size));
+  }
 
   Place find(LinkId link) const {
     const Layer* layer = &layers_.front();
@@ -185,24 +217,6 @@ class NestedFabric : public Fabric {
     return layer.plane_count == 1 ? name : fmt::format("rail {} {}", local / switches, name);
   }
 
-  // Between units whose planes are apart, a way first goes, inside the unit, to the chip that has the target's place there.
-  template <typename Visit>
-  void for_each_leg(uint32_t source, uint32_t target, Visit visit) const {
-    if (source == target) {
-      return;
-    }
-    const Layer& layer = layers_[level(source, target)];
-    const uint32_t size = layer.chips_per_instance();
-    if (layer.plane(source % size) != layer.plane(target % size)) {
-      const uint32_t next = source - source % layer.chips_per_unit + target % layer.chips_per_unit;
-      for_each_leg(source, next, visit);
-      source = next;
-    }
-    const uint32_t from = layer.endpoint(source % size);
-    const uint32_t to = layer.endpoint(target % size);
-    visit(Leg{.layer = &layer, .source = source, .target = target, .way_count = layer.network->way_count(from, to)});
-  }
-
   static void add_leg(const Leg& leg, uint32_t choice, Route* route) {
     const Layer& layer = *leg.layer;
     const uint32_t size = layer.chips_per_instance();
@@ -215,7 +229,7 @@ class NestedFabric : public Fabric {
     }
     const uint32_t from = layer.endpoint(source);
     const uint32_t to = layer.endpoint(target);
-    layer.network->add_way(from, to, choice, first + layer.plane(source) * static_cast<uint32_t>(layer.network->link_count()), route);
+    layer.network->add_way(from, to, choice, first + layer.plane(source) * layer.links_per_plane, route);
     if (attached) {
       route->links.push_back(first + layer.network_links() + size + target);
     }
@@ -409,6 +423,7 @@ Result<std::shared_ptr<const Fabric>> make_fabric(const Model& model) {
     if (!fits || link_count > kMostLinks || node_count > kMostLinks) {
       return tl::make_unexpected(invalid_argument("{}: level \"{}\" has more than {} links", model.name, level.name, kMostLinks));
     }
+    layer.links_per_plane = static_cast<uint32_t>(layer.network->link_count());
     layer.links_per_instance = static_cast<uint32_t>(links);
     layer.nodes_per_instance = static_cast<uint32_t>(nodes);
     levels.push_back(describe(level, layer));
