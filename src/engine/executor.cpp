@@ -135,9 +135,13 @@ Executor::Enqueued Executor::try_enqueue(Request& request, const std::shared_ptr
   number(*operation);
   prepare(*operation);
   const bool owner = may_begin_at_once(*operation) && try_claim();  // before others see that there is work
-  const bool pushed = queue_.try_push(operation);
-  assert(pushed);  // there are no more operations than the queue has places
-  (void)pushed;
+  if (owner && !has_failed()) {  // nothing is queued
+    take_into_window(operation);
+  } else {
+    const bool pushed = queue_.try_push(operation);
+    assert(pushed);  // there are no more operations than the queue has places
+    (void)pushed;
+  }
   submitted_.store(submitted_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   return owner ? Enqueued::owned : Enqueued::queued;
 }
@@ -257,7 +261,12 @@ size_t Executor::guarded_turn(ShouldTend should_tend) {
   return 1;
 }
 
-size_t Executor::drain_queue() {
+inline void Executor::take_into_window(Operation* operation) {
+  window_.push_back(operation);
+  point_to_point_in_window_ += operation->is_point_to_point();
+}
+
+size_t Executor::drain_full_queue() {
   size_t count = 0;
   if (window_begin_ >= kQueueCapacity) {  // so that the window never outgrows what is reserved
     window_.erase(window_.begin(), window_.begin() + static_cast<ptrdiff_t>(window_begin_));
@@ -265,8 +274,7 @@ size_t Executor::drain_queue() {
   }
   Operation* operation = nullptr;
   while (queue_.try_pop(&operation)) {
-    window_.push_back(operation);
-    point_to_point_in_window_ += operation->is_point_to_point();
+    take_into_window(operation);
     ++count;
   }
   if (count != 0 && has_failed()) {

@@ -147,7 +147,9 @@ class Executor : public std::enable_shared_from_this<Executor> {
   void wait_for_room();
   template <typename ShouldTend>
   size_t guarded_turn(ShouldTend should_tend);
-  size_t drain_queue();
+  void take_into_window(Operation* operation);
+  size_t drain_queue() { return queue_.empty() ? 0 : drain_full_queue(); }
+  size_t drain_full_queue();
   size_t run_window();
   bool may_run(const Operation& operation, uint32_t busy_channels) const;
   Status start(Operation& operation);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/meeting.hpp"
+#include "engine/straight.hpp"
 
 namespace tutti::engine {
 
@@ -68,14 +69,14 @@ class LaneRunner {
   LaneRunner(Operation& operation, LinkTable& links, Trouble& trouble)
       : operation_(operation), program_(operation.program()), schedule_(operation.program().schedule()), links_(links), trouble_(trouble) {}
 
-  StepAdvance run(const Lane& lane, LaneState& state) {
+  StepAdvance run(LaneState& state) {
     StepAdvance result = StepAdvance::idle;
     while (state.step != state.end_step) {
       const Step& step = schedule_.steps[state.step];
       if (!state.entered) {
-        enter(lane, step, state);
+        enter(step, state);
       }
-      const StepAdvance moved = run_step(lane, step, state);
+      const StepAdvance moved = run_step(step, state);
       if (moved == StepAdvance::troubled) {
         return moved;
       }
@@ -105,11 +106,11 @@ class LaneRunner {
     return nullptr;
   }
 
-  void enter(const Lane& lane, const Step& step, LaneState& state) {
+  void enter(const Step& step, LaneState& state) {
     state.entered = true;
     state.frame_taken = false;
     state.moved_bytes = 0;
-    const Program::Place& place = program_.place_of(state.step);
+    const StepPlace& place = program_.place_of(state.step);
     state.total_bytes = place.bytes;
     state.source = base_of(step.source.buffer) + place.source_offset;
     // Targets are never the caller's constant input, unless that is the output too: the verifier has seen to it.
@@ -121,7 +122,7 @@ class LaneRunner {
       state.source = reinterpret_cast<const std::byte*>(&announcement_for(step.peer));
     }
     if (step.kind == StepKind::send || step.kind == StepKind::signal) {
-      state.taken_before = links_.taken_bytes(step.peer, channel_of(operation_, lane));
+      state.taken_before = links_.taken_bytes(step.peer, state.channel);
     }
   }
 
@@ -141,7 +142,7 @@ class LaneRunner {
     return true;
   }
 
-  StepAdvance run_step(const Lane& lane, const Step& step, LaneState& state) {
+  StepAdvance run_step(const Step& step, LaneState& state) {
     uint64_t allowed = 0;
     if (!allowed_bytes(step, state, &allowed)) {
       return StepAdvance::idle;
@@ -149,24 +150,24 @@ class LaneRunner {
     switch (step.kind) {
       case StepKind::copy: return program_.is_modelled() ? pretend(state, allowed) : in_memory(step, [&] { return run_copy(step, state, allowed); });
       case StepKind::reduce: return program_.is_modelled() ? pretend(state, allowed) : in_memory(step, [&] { return run_reduce(step, state, allowed); });
-      case StepKind::await: return run_await(step, state, channel_of(operation_, lane));
+      case StepKind::await: return run_await(step, state, state.channel);
       default: break;
     }
     // With equal blocks both ends know that a message is empty, and skip it.
     if (state.total_bytes == 0 && sends_no_empty_messages()) {
       return StepAdvance::complete;
     }
-    const uint32_t channel = channel_of(operation_, lane);
     const bool is_sending = step.kind == StepKind::send || step.kind == StepKind::signal;
-    return is_sending ? run_send(step, state, channel, allowed) : run_receive(step, state, channel, allowed);
+    return is_sending ? run_send(step, state, allowed) : run_receive(step, state, allowed);
   }
 
   bool sends_no_empty_messages() const {
     return operation_.signature().blocks == schedule::Blocks::equal && !operation_.is_point_to_point();
   }
 
-  StepAdvance run_send(const Step& step, LaneState& state, uint32_t channel, uint64_t allowed) {
+  StepAdvance run_send(const Step& step, LaneState& state, uint64_t allowed) {
     Link& link = links_[step.peer];
+    const uint32_t channel = state.channel;
     const transport::FrameHeader header{operation_.frame_word, state.total_bytes};
     const uint64_t slice = frame_bytes(link, state.total_bytes);
     const uint64_t turn_end = state.moved_bytes + std::max(kSentBytesPerTurn, slice);
@@ -197,12 +198,12 @@ class LaneRunner {
       links_.taken_bytes(step.peer, channel) += size;
       worked = true;
     }
-    return finish_send(step, state, channel, worked);
+    return finish_send(step, state, worked);
   }
 
   // A send is as far done as the link has let go of its payload.
-  StepAdvance finish_send(const Step& step, LaneState& state, uint32_t channel, bool worked) {
-    const uint64_t released = links_[step.peer].released_bytes(channel);
+  StepAdvance finish_send(const Step& step, LaneState& state, bool worked) {
+    const uint64_t released = links_[step.peer].released_bytes(state.channel);
     const uint64_t done_bytes = released > state.taken_before ? std::min(released - state.taken_before, state.moved_bytes) : 0;
     worked |= note_done(state, done_bytes);
     const bool all_taken = state.moved_bytes == state.total_bytes && state.frame_taken;
@@ -212,8 +213,9 @@ class LaneRunner {
     return worked ? StepAdvance::worked : StepAdvance::idle;
   }
 
-  StepAdvance run_receive(const Step& step, LaneState& state, uint32_t channel, uint64_t allowed) {
+  StepAdvance run_receive(const Step& step, LaneState& state, uint64_t allowed) {
     Link& link = links_[step.peer];
+    const uint32_t channel = state.channel;
     bool worked = false;
     for (uint32_t frame_count = 0; frame_count < kFramesPerTurn; ++frame_count) {
       std::span<std::byte> landing;
@@ -228,7 +230,7 @@ class LaneRunner {
       if (outcome == Outcome::would_block) {
         break;
       }
-      if (!belongs_here(frame, step, state)) {
+      if (!belongs_here(operation_, frame, {.peer = step.peer, .total_bytes = state.total_bytes, .moved_bytes = state.moved_bytes}, &trouble_)) {
         return StepAdvance::troubled;
       }
       if (frame.payload.size() > allowed - state.moved_bytes) {
@@ -243,23 +245,6 @@ class LaneRunner {
     }
     worked |= note_done(state, state.moved_bytes);
     return worked ? StepAdvance::worked : StepAdvance::idle;
-  }
-
-  // Checks a frame before a byte of it is used.
-  bool belongs_here(const Frame& frame, const Step& step, const LaneState& state) {
-    trouble_ = Trouble{.kind = Trouble::Kind::none,
-                       .peer = step.peer,
-                       .expected_bytes = state.total_bytes,
-                       .received_bytes = frame.header.message_bytes,
-                       .received_word = frame.header.call};
-    if (frame.header.call != operation_.frame_word) {
-      trouble_.kind = Trouble::Kind::foreign_frame;
-    } else if (frame.header.message_bytes != state.total_bytes ||
-               frame.payload.size() > state.total_bytes - state.moved_bytes ||
-               frame.payload.size() % program_.element_bytes() != 0) {
-      trouble_.kind = Trouble::Kind::wrong_length;
-    }
-    return trouble_.kind == Trouble::Kind::none;
   }
 
   void consume(const Frame& frame, const Step& step, LaneState& state) {
@@ -583,23 +568,47 @@ bool scale_input(Operation& operation, const Program::InputScale& scale) {
   return true;
 }
 
-void prepare_steps(Operation& operation) {
-  const Schedule& schedule = operation.program().schedule();
-  operation.step_done_bytes.assign(schedule.steps.size(), 0);
-  operation.lanes.resize(schedule.lanes.size());
-  for (size_t index = 0; index < schedule.lanes.size(); ++index) {
-    const Lane& lane = schedule.lanes[index];
-    operation.lanes[index] = LaneState{.step = lane.first_step, .end_step = lane.first_step + lane.step_count};
-  }
-}
-
-}  // namespace
-
 uint32_t channel_of(const Operation& operation, const Lane& lane) {
   if (operation.is_point_to_point()) {
     return transport::kPointToPointChannel;
   }
   return transport::kFirstCollectiveChannel + (operation.first_channel + lane.channel) % transport::kCollectiveChannelCount;
+}
+
+void prepare_lanes(Operation& operation) {
+  const Schedule& schedule = operation.program().schedule();
+  operation.step_done_bytes.assign(schedule.steps.size(), 0);
+  operation.lanes.resize(schedule.lanes.size());
+  for (size_t index = 0; index < schedule.lanes.size(); ++index) {
+    const Lane& lane = schedule.lanes[index];
+    operation.lanes[index] = LaneState{.step = lane.first_step, .end_step = lane.first_step + lane.step_count, .channel = channel_of(operation, lane)};
+  }
+}
+
+void prepare_steps(Operation& operation) {
+  operation.is_straight = !operation.program().straight_steps().empty();
+  operation.straight_step = 0;
+  operation.straight_bytes = 0;
+  if (!operation.is_straight) {
+    prepare_lanes(operation);
+  }
+}
+
+}  // namespace
+
+bool belongs_here(const Operation& operation, const Frame& frame, const Expected& expected, Trouble* trouble) {
+  const bool is_of_call = frame.header.call == operation.frame_word;
+  const bool has_length = frame.header.message_bytes == expected.total_bytes && frame.payload.size() <= expected.total_bytes - expected.moved_bytes &&
+                          frame.payload.size() % operation.program().element_bytes() == 0;
+  if (is_of_call && has_length) {
+    return true;
+  }
+  *trouble = Trouble{.kind = is_of_call ? Trouble::Kind::wrong_length : Trouble::Kind::foreign_frame,
+                     .peer = expected.peer,
+                     .expected_bytes = expected.total_bytes,
+                     .received_bytes = frame.header.message_bytes,
+                     .received_word = frame.header.call};
+  return false;
 }
 
 void prepare(Operation& operation) {
@@ -638,16 +647,23 @@ Advance advance(Operation& operation, LinkTable& links, Trouble* trouble) {
       prepare_steps(operation);
     }
   }
+  if (operation.is_straight && operation.straight_step == 0 && !fits_frames(operation, links)) {
+    operation.is_straight = false;
+    prepare_lanes(operation);
+  }
+  if (operation.is_straight) {
+    return advance_straight(operation, links, trouble);
+  }
   LaneRunner runner(operation, links, *trouble);
-  const auto& lanes = operation.program().schedule().lanes;
   bool worked = false;
   bool complete = true;
-  for (size_t index = 0; index < lanes.size(); ++index) {
-    LaneState& state = operation.lanes[index];
-    const bool was_complete = state.step == state.end_step;
-    switch (runner.run(lanes[index], state)) {
+  for (LaneState& lane : operation.lanes) {
+    if (lane.step == lane.end_step) {
+      continue;
+    }
+    switch (runner.run(lane)) {
       case StepAdvance::troubled: return Advance::troubled;
-      case StepAdvance::complete: worked |= !was_complete; break;  // lanes before it may have waited for that
+      case StepAdvance::complete: worked = true; break;  // lanes before it may have waited for that
       case StepAdvance::worked: worked = true; [[fallthrough]];
       case StepAdvance::idle: complete = false; break;
     }
@@ -663,6 +679,13 @@ void collect_awaited_peers(const Operation& operation, std::vector<uint32_t>* pe
       if (peer != schedule.rank && !(operation.meetings[peer].has_come && operation.meetings[peer].is_sent)) {
         peers->push_back(peer);
       }
+    }
+    return;
+  }
+  if (operation.is_straight) {
+    const auto straight = operation.program().straight_steps();
+    if (operation.straight_step != straight.size() && straight[operation.straight_step].kind != StraightStep::Kind::copy) {
+      peers->push_back(straight[operation.straight_step].peer);
     }
     return;
   }

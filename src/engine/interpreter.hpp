@@ -54,8 +54,14 @@ struct Trouble {
 
 enum class Advance : uint8_t { idle, worked, complete, troubled };
 
-// The channel a step of `operation` uses.
-uint32_t channel_of(const Operation& operation, const schedule::Lane& lane);
+// How far the message has come that a frame should belong to.
+struct Expected {
+  uint32_t peer = 0;
+  uint64_t total_bytes = 0;
+  uint64_t moved_bytes = 0;
+};
+// Checks a frame before a byte of it is used; `trouble` is written if it is of another call or length.
+bool belongs_here(const Operation& operation, const transport::Frame& frame, const Expected& expected, Trouble* trouble);
 
 // Sets up lanes and step states; called when the operation is submitted. Allocates only if an operation object has never run a schedule this large.
 void prepare(Operation& operation);

@@ -29,6 +29,7 @@ struct Request {
 struct LaneState {
   uint32_t step = 0;            // index into Schedule::steps
   uint32_t end_step = 0;
+  uint32_t channel = 0;         // of the links
   bool entered = false;         // the fields below belong to `step`
   bool frame_taken = false;     // at least one frame of a send was taken, so that an empty message is sent once
   uint64_t total_bytes = 0;
@@ -113,6 +114,9 @@ struct Operation {
   OperationWatch watch;
   std::vector<LaneState> lanes;
   std::vector<uint64_t> step_done_bytes;  // kStepComplete once complete
+  bool is_straight = false;    // the program's straight steps run, in the place of lanes
+  uint32_t straight_step = 0;  // the one that runs
+  uint64_t straight_bytes = 0;  // what it has received
   std::vector<Meeting> meetings;          // by rank; empty if there are none
   bool is_meeting = false;  // all ranks, to find out which program to run
   MeetingRecord* meeting_record = nullptr;  // until it is decided whether it meets, and what that finds; null if it has one program

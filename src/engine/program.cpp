@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/straight.hpp"
+
 namespace tutti::engine {
 
 using schedule::Step;
@@ -47,6 +49,9 @@ Program::Program(Parts parts)
   is_eager_ = all_bytes <= kEagerBytes;
   is_large_ = all_bytes >= kLargeBytes;
   is_huge_ = all_bytes >= kHugeBytes;
+  if (is_eager_ && !is_modelled()) {
+    straight_steps_ = straightened(schedule(), places_);
+  }
   find_peers();
   find_linked_peers();
   if (parts_.when_shared != nullptr) {

@@ -39,6 +39,29 @@ struct PeerSpans {
   uint64_t output_bytes = 0;
 };
 
+// Where a step works, in bytes from the start of the buffers its spans name.
+struct StepPlace {
+  uint64_t source_offset = 0;
+  uint64_t target_offset = 0;
+  uint64_t bytes = 0;
+  bool is_waited_for = false;  // by another step
+};
+
+// A step of a program that needs no lanes (straight.hpp).
+struct StraightStep {
+  // release: the link has let go of what was sent.
+  enum class Kind : uint8_t { copy, send, release, receive, receive_reduce };
+  Kind kind = Kind::copy;
+  schedule::Buffer source = schedule::Buffer::none;
+  schedule::Buffer target = schedule::Buffer::none;
+  schedule::Operands operands = schedule::Operands::local_first;
+  reduce::Final final = reduce::Final::no;
+  uint32_t peer = 0;
+  uint64_t bytes = 0;
+  uint64_t source_offset = 0;
+  uint64_t target_offset = 0;
+};
+
 class Program {
  public:
   using Tables = std::array<std::vector<uint64_t>, 4>;  // as schedule::VariableBlocks: send counts, send displacements, and of the receives
@@ -61,14 +84,6 @@ class Program {
     std::shared_ptr<const schedule::Schedule> when_shared = nullptr;
     Data data = Data::real;
   };
-  // Where a step works, in bytes from the start of the buffers its spans name.
-  struct Place {
-    uint64_t source_offset = 0;
-    uint64_t target_offset = 0;
-    uint64_t bytes = 0;
-    bool is_waited_for = false;  // by another step
-  };
-
   explicit Program(Parts parts);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -84,7 +99,9 @@ class Program {
   uint32_t element_bytes() const { return element_bytes_; }
   // UINT64_MAX, which no allocation gives, when it does not fit 64 bits.
   uint64_t scratch_bytes() const { return scratch_bytes_; }
-  const Place& place_of(uint32_t step) const { return places_[step]; }
+  const StepPlace& place_of(uint32_t step) const { return places_[step]; }
+  // All steps in the order in which they run; empty: they run in lanes.
+  std::span<const StraightStep> straight_steps() const { return straight_steps_; }
   uint64_t offset_bytes(schedule::Span span) const { return layout_.offset(span) * element_bytes_; }
   // By rank, up to the last that the steps meet; empty if they meet none.
   std::span<const PeerSpans> peers() const { return peers_; }
@@ -108,7 +125,8 @@ class Program {
   const schedule::Layout layout_;
   const uint32_t element_bytes_;
   uint64_t scratch_bytes_ = 0;
-  std::vector<Place> places_;  // by step
+  std::vector<StepPlace> places_;  // by step
+  std::vector<StraightStep> straight_steps_;
   std::vector<PeerSpans> peers_;
   std::vector<uint32_t> linked_peers_;
   std::unique_ptr<const Program> when_shared_;

@@ -135,7 +135,7 @@ std::string Writer::violation() const {
                      violation_->channel);
 }
 
-void Reader::examine(const Publication& publication) {
+void Reader::examine(const Publication& publication, Frame* frame) {
   publication_ = publication;
   const Geometry& geometry = memory_.geometry();
   const Room room = room_for(publication.payload_bytes);
@@ -151,7 +151,7 @@ void Reader::examine(const Publication& publication) {
   } else if (room == Room::slot) {
     payload = memory_.slot(publication.place);
   }
-  frame_ = Frame{line.header, {payload, publication.payload_bytes}};
+  *frame = frame_ = Frame{line.header, {payload, publication.payload_bytes}};
   found_ = Found::frame;
 }
 
@@ -163,13 +163,11 @@ Outcome Reader::peek(Frame* frame) {
     if (publication.position_tag != Publication::tag_of(position_)) {
       return Outcome::would_block;
     }
-    examine(publication);
+    examine(publication, frame);
+  } else {
+    *frame = frame_;
   }
-  if (found_ == Found::violation) {
-    return Outcome::failed;
-  }
-  *frame = frame_;
-  return Outcome::done;
+  return found_ == Found::violation ? Outcome::failed : Outcome::done;
 }
 
 void Reader::pop() {

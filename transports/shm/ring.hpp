@@ -109,7 +109,7 @@ class Reader {
   enum class Found : uint8_t { nothing, frame, violation };
 
   // Turns a published line into a frame, or into a violation.
-  void examine(const Publication& publication);
+  void examine(const Publication& publication, transport::Frame* frame);
 
   DirectionMemory memory_;
   uint32_t channel_;
