@@ -16,7 +16,7 @@ using schedule::Outline;
 using schedule::Problem;
 
 // Of a stage with more messages some are told, which stand for the rest.
-constexpr uint64_t kMostMessages = 100'000;
+constexpr uint64_t kMostMessages = 50'000;
 
 // Towards the leaders of domains, or from them.
 enum class Direction : uint8_t { up, down };
