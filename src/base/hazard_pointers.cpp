@@ -18,6 +18,10 @@ thread_local constinit bool has_ended = false;
 
 }  // namespace
 
+// When the library is loaded: while a process has one thread this takes nothing, and later 10 ms, until all processors have passed through the scheduler.
+// Old kernels lack it, and sandboxes may forbid it.
+const bool HazardPointers::has_barrier_ = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+
 // Gives a thread's record back when the thread ends.
 struct HazardPointers::Return {
   Record* record = nullptr;
@@ -31,12 +35,9 @@ struct HazardPointers::Return {
 };
 
 HazardPointers::Record* HazardPointers::find_record() {
-  // Old kernels lack it, and sandboxes may forbid it.
-  static const bool registered = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
   if (has_ended) {
     return nullptr;
   }
-  has_barrier_.store(registered, std::memory_order_relaxed);
   thread_local Return at_end;
   Record* record = records_.load(std::memory_order_acquire);
   while (record != nullptr && record->is_taken.exchange(true, std::memory_order_acquire)) {
@@ -54,7 +55,7 @@ HazardPointers::Record* HazardPointers::find_record() {
 }
 
 void HazardPointers::wait_until_unused(const void* object) {
-  if (has_barrier_.load(std::memory_order_relaxed)) {
+  if (has_barrier_) {
     membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
   }
   for (Record* record = records_.load(std::memory_order_seq_cst); record != nullptr; record = record->next) {

@@ -24,7 +24,7 @@ class HazardPointers {
     }
     for (Entry& entry : record->entries) {
       if (entry.load(std::memory_order_relaxed) == nullptr) {
-        if (has_barrier_.load(std::memory_order_relaxed)) {
+        if (has_barrier_) {
           entry.store(object, std::memory_order_release);  // it replaces the null that ended an earlier use
           std::atomic_signal_fence(std::memory_order_seq_cst);
         } else {
@@ -54,8 +54,8 @@ class HazardPointers {
   static inline thread_local constinit Record* of_thread_ [[gnu::tls_model("initial-exec")]] = nullptr;
   // All records there have ever been, as many as threads at a time. Release when one is added, acquire when they are read.
   static inline std::atomic<Record*> records_{nullptr};
-  // Whether all threads can be made to pass a barrier; set before the first thread has a record. Without, publish() contains one.
-  static inline std::atomic<bool> has_barrier_{false};
+  // Whether all threads can be made to pass a barrier. Without, publish() contains one.
+  static const bool has_barrier_;
 };
 
 }  // namespace tutti
