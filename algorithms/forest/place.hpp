@@ -16,15 +16,21 @@ struct Place {
   std::vector<uint32_t> children;  // those first below which there is least far to the leaves
 };
 
-inline Place place_in(const Tree& tree, uint32_t rank) {
-  const auto chip_count = static_cast<uint32_t>(tree.parents.size());
-  std::vector<uint32_t> heights(chip_count, 0);
-  for (uint32_t chip = 0; chip < chip_count; ++chip) {
+// By chip: links from it to the farthest leaf below.
+inline std::vector<uint32_t> heights_of(const Tree& tree) {
+  std::vector<uint32_t> heights(tree.parents.size(), 0);
+  for (uint32_t chip = 0; chip < heights.size(); ++chip) {
     uint32_t links = 0;
     for (uint32_t at = chip; at != kNobody; at = tree.parents[at]) {
       heights[at] = std::max(heights[at], links++);
     }
   }
+  return heights;
+}
+
+inline Place place_in(const Tree& tree, uint32_t rank) {
+  const auto chip_count = static_cast<uint32_t>(tree.parents.size());
+  const std::vector<uint32_t> heights = heights_of(tree);
   Place place;
   for (uint32_t chip = 0; chip < chip_count; ++chip) {
     if (tree.parents[chip] == rank) {

@@ -5,6 +5,8 @@
 #include <queue>
 #include <tuple>
 
+#include "algorithms/forest/place.hpp"
+
 namespace tutti::algorithms::forest {
 namespace {
 
@@ -76,7 +78,7 @@ class Dispatcher {
       chunks_of_root = is_first ? 0 : chunks_of_root;
       for (uint64_t alike = 0; alike < tree.count; ++alike) {
         trees_.push_back(&tree);
-        further_.push_back(further_of(tree));
+        further_.push_back(heights_of(tree));
         for (uint32_t piece = 0; piece < pieces_; ++piece) {
           add_links({.begin = 0, .piece = piece, .tree = static_cast<uint32_t>(trees_.size() - 1), .chunk = next++, .target = tree.root}, 0, 0);
           ++chunks_of_root;
@@ -84,17 +86,6 @@ class Dispatcher {
       }
     }
     table->parts = chunks_of_root;
-  }
-
-  std::vector<uint32_t> further_of(const Tree& tree) const {
-    std::vector<uint32_t> further(chip_count_, 0);
-    for (uint32_t chip = 0; chip < chip_count_; ++chip) {
-      uint32_t links = 0;
-      for (uint32_t at = chip; at != kNobody; at = tree.parents[at]) {
-        further[at] = std::max(further[at], links++);
-      }
-    }
-    return further;
   }
 
   // The chunk can be sent on from when it begins to come, and a latency later; on a faster link so late that it does not run dry.

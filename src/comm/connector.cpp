@@ -100,6 +100,7 @@ const MeasuredLink* Connector::measured_link(uint32_t peer) const {
 
 Reach Connector::reach() const {
   transport::Transport& transport = *setup_.transports[current_].transport;
+  const topology::MemorySpeed speed = memory_speed_of(*introductions_, setup_.rank);
   Reach reach;
   reach.peers.resize(own_neighbours().size());
   for (size_t index = 0; index < own_neighbours().size(); ++index) {
@@ -115,7 +116,6 @@ Reach Connector::reach() const {
       view.bandwidth_bytes_per_s = estimate.bandwidth_bytes_per_s;
       view.source = estimate.source;
       if (estimate.copied_by_cores) {
-        const topology::MemorySpeed speed = memory_speed_of(*introductions_, setup_.rank);
         view.bandwidth_bytes_per_s = topology::scaled_by_cores(estimate.bandwidth_bytes_per_s, speed);
         view.source += fmt::format(", to scale with a copy in caches, {:.1f} GB/s here", static_cast<double>(speed.copy_bytes_per_s) / 1e9);
       }
